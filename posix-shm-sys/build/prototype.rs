@@ -1,0 +1,105 @@
+//! A function of the list, taken apart, and what its C types are in Rust.
+
+use crate::names::{self, Presence};
+use crate::target::Target;
+
+/// A C declaration, such as `int shm_open(const char *name, int oflag, mode_t mode)`.
+pub(crate) struct Prototype {
+    pub(crate) name: &'static str,
+    /// The C type of what it returns.
+    returns: &'static str,
+    /// (C type, name) of each argument.
+    arguments: Vec<(&'static str, &'static str)>,
+    /// Whether it is enough that some system has it.
+    pub(crate) optional: bool,
+}
+
+/// The functions that the target may have.
+pub(crate) fn functions(target: &Target) -> Vec<Prototype> {
+    let mut all = Vec::new();
+    for (presence, declarations) in names::FUNCTIONS {
+        let optional = match presence {
+            Presence::Everywhere => false,
+            Presence::Declared => true,
+            Presence::DeclaredOnLinux if target.is_linux() => true,
+            Presence::DeclaredOnLinux => continue,
+        };
+        all.extend(declarations.iter().map(|c| Prototype::parse(c, optional)));
+    }
+    all
+}
+
+impl Prototype {
+    fn parse(c: &'static str, optional: bool) -> Self {
+        let (head, tail) = c.split_once('(').expect("a declaration has arguments");
+        let (returns, name) = split_name(head);
+        let arguments = match tail.trim_end_matches(')') {
+            "void" => Vec::new(),
+            list => list.split(", ").map(split_name).collect(),
+        };
+        Self { name, returns, arguments, optional }
+    }
+
+    /// Whether C passes the last argument through `...` on this target.
+    pub(crate) fn is_variadic(&self, target: &Target) -> bool {
+        names::VARIADIC.contains(&self.name)
+            || (target.is_apple() && names::VARIADIC_ON_APPLE.contains(&self.name))
+    }
+
+    /// The declaration in C, under a name with a prefix.
+    pub(crate) fn c_declaration(&self, prefix: &str) -> String {
+        let arguments: Vec<_> =
+            self.arguments.iter().map(|(of, name)| format!("{of} {name}")).collect();
+        let arguments = if arguments.is_empty() { "void".into() } else { arguments.join(", ") };
+        format!("{} {prefix}{}({arguments})", self.returns, self.name)
+    }
+
+    /// A call in C that passes the arguments on.
+    pub(crate) fn c_call(&self) -> String {
+        let names: Vec<_> = self.arguments.iter().map(|(_, name)| *name).collect();
+        format!("{}({})", self.name, names.join(", "))
+    }
+
+    /// The arguments as Rust passes them to a variadic function, where nothing widens the last one by itself.
+    pub(crate) fn variadic_arguments(&self) -> String {
+        let pass = |&(of, name): &(&str, &str)| match of {
+            "mode_t" => format!("::core::ffi::c_uint::from({name})"),
+            _ => name.to_string(),
+        };
+        self.arguments.iter().map(pass).collect::<Vec<_>>().join(", ")
+    }
+
+    /// The Rust signature, from the parenthesis on.
+    pub(crate) fn rust_signature(&self) -> String {
+        let arguments: Vec<_> =
+            self.arguments.iter().map(|(of, name)| format!("{name}: {}", rust_type(of))).collect();
+        format!("({}) -> {}", arguments.join(", "), rust_type(self.returns))
+    }
+}
+
+/// Splits `const char *name` into type and name.
+fn split_name(declarator: &'static str) -> (&'static str, &'static str) {
+    let start = declarator.rfind([' ', '*']).expect("a declarator has a type") + 1;
+    (declarator[..start].trim_end(), &declarator[start..])
+}
+
+/// The Rust type of a C type of the list.
+pub(crate) fn rust_type(c: &str) -> String {
+    if let Some(pointee) = c.strip_suffix('*') {
+        let pointee = pointee.trim_end();
+        return match pointee.strip_prefix("const ") {
+            Some(pointee) => format!("*const {}", rust_type(pointee)),
+            None => format!("*mut {}", rust_type(pointee)),
+        };
+    }
+    match c {
+        "void" => "::core::ffi::c_void".into(),
+        "char" => "::core::ffi::c_char".into(),
+        "int" => "::core::ffi::c_int".into(),
+        "unsigned int" => "::core::ffi::c_uint".into(),
+        "long" => "::core::ffi::c_long".into(),
+        "size_t" => "usize".into(),
+        "ssize_t" | "intptr_t" => "isize".into(),
+        name => name.trim_start_matches("struct ").into(),
+    }
+}

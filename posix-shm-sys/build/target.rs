@@ -1,0 +1,64 @@
+//! What Cargo says about the target. `cfg!` would answer for the machine that builds.
+
+use std::env;
+
+/// The system that the bindings are for.
+pub(crate) struct Target {
+    os: String,
+    env: String,
+    bits: String,
+    apple: bool,
+}
+
+impl Target {
+    /// Reads Cargo's variables, or says that there is no POSIX to bind.
+    pub(crate) fn from_cargo() -> Result<Self, String> {
+        let cfg = |name: &str| env::var(format!("CARGO_CFG_{name}")).unwrap_or_default();
+        if env::var_os("CARGO_CFG_UNIX").is_none() {
+            let target = env::var("TARGET").unwrap_or_default();
+            return Err(format!(
+                "{target} is no Unix system: it has no POSIX shared memory to bind"
+            ));
+        }
+        Ok(Self {
+            os: cfg("TARGET_OS"),
+            env: cfg("TARGET_ENV"),
+            bits: cfg("TARGET_POINTER_WIDTH"),
+            apple: cfg("TARGET_VENDOR") == "apple",
+        })
+    }
+
+    /// Whether this is one of Apple's systems.
+    pub(crate) fn is_apple(&self) -> bool {
+        self.apple
+    }
+
+    /// Whether the kernel is Linux.
+    pub(crate) fn is_linux(&self) -> bool {
+        matches!(self.os.as_str(), "linux" | "android")
+    }
+
+    /// The arguments that tell `wrapper.h` about the target.
+    pub(crate) fn defines(&self) -> Vec<String> {
+        let mut defines = vec![
+            format!("-DPSHM_OS_{}=1", identifier(&self.os)),
+            format!("-DPSHM_BITS={}", self.bits),
+        ];
+        if !self.env.is_empty() {
+            defines.push(format!("-DPSHM_ENV_{}=1", identifier(&self.env)));
+        }
+        if self.apple {
+            defines.push("-DPSHM_APPLE=1".into());
+        }
+        defines
+    }
+
+    /// Whether `shm_open` may be in librt: on NetBSD, and in the GNU C library before 2.34.
+    pub(crate) fn needs_librt(&self) -> bool {
+        self.os == "netbsd" || (self.os == "linux" && self.env == "gnu")
+    }
+}
+
+fn identifier(name: &str) -> String {
+    name.to_uppercase().replace(|c: char| !c.is_ascii_alphanumeric(), "_")
+}

@@ -1,0 +1,1 @@
+posix-shm-sys/wrapper.h
