@@ -1,0 +1,261 @@
+//! The calls that mean the same on every system, each made safe or with its contract.
+
+use std::ffi::{CStr, CString, c_int, c_void};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
+use std::ptr::{self, NonNull};
+
+use posix_shm_sys as sys;
+
+use super::{Fill, New};
+use crate::error::{Detail, Errno, Failure, Operation, cvt, cvt_retry};
+use crate::metadata::Metadata;
+use crate::name;
+use crate::open::Direction;
+
+/// `shm_open`. The descriptor is closed on exec, as POSIX says.
+pub(super) fn shm_open(name: &CStr, flags: c_int, mode: sys::mode_t) -> Result<OwnedFd, Errno> {
+    // SAFETY: `name` is a NUL-terminated string that outlives the call.
+    let fd = cvt_retry(|| unsafe { sys::shm_open(name.as_ptr(), flags, mode) })?;
+    // SAFETY: the call made this descriptor for us, and nobody else knows its number.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// The access mode of `shm_open`: POSIX knows these two and no write-only one.
+pub(super) fn access(direction: Direction) -> c_int {
+    match direction {
+        Direction::Input => sys::O_RDONLY,
+        Direction::Io => sys::O_RDWR,
+    }
+}
+
+/// Creates an object under its name and fills it there; the name is removed where that fails.
+pub(super) fn build_in_place<T>(new: New<'_>, fill: Fill<'_, T>) -> Result<(OwnedFd, T), Failure> {
+    let direction = if new.empty { new.direction } else { Direction::Io };
+    let object = claim(&new, direction).map_err(Failure::of(Operation::Create))?;
+    let guard = Unlinker::new(new.name);
+    let filled = fill(object.as_fd())?;
+    let handle =
+        if direction == new.direction { object } else { reopen(new.name, object.as_fd())? };
+    guard.keep();
+    Ok((handle, filled))
+}
+
+/// The name, with a new object: where the new one is to take it over, nothing has it for a moment.
+fn claim(new: &New<'_>, direction: Direction) -> Result<OwnedFd, Errno> {
+    /// How often a name is freed that others take again first.
+    const ATTEMPTS: usize = 64;
+    let flags = access(direction) | sys::O_CREAT | sys::O_EXCL;
+    let mut tried = 1;
+    loop {
+        match shm_open(new.name, flags, new.mode) {
+            Err(Errno::EXIST) if new.replace && tried < ATTEMPTS => tried += 1,
+            result => return result,
+        }
+        match unlink(new.name) {
+            Ok(()) | Err(Errno::NOENT) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+}
+
+/// A read-only handle of the object that has the name, if it is still this one.
+fn reopen(name: &CStr, object: BorrowedFd<'_>) -> Result<OwnedFd, Failure> {
+    let stat = |fd| stat(fd).map_err(Failure::of(Operation::Metadata));
+    let handle =
+        super::open(name, Direction::Input, false).map_err(Failure::of(Operation::Open))?;
+    if stat(handle.as_fd())?.is_same_object(&stat(object)?) {
+        Ok(handle)
+    } else {
+        // Somebody has put another object in its place.
+        Err(Failure::new(Operation::Open, Errno::EXIST))
+    }
+}
+
+/// An object under a name that nobody else knows; the caller removes the name.
+pub(super) fn create_temporary(mode: sys::mode_t) -> Result<(CString, OwnedFd), Errno> {
+    /// A collision of 80 random bits does not happen; the bound is for a random source that is broken.
+    const ATTEMPTS: usize = 100;
+    let flags = sys::O_RDWR | sys::O_CREAT | sys::O_EXCL;
+    let mut tried = 1;
+    loop {
+        let name = name::temporary()?;
+        match shm_open(&name, flags, mode) {
+            Err(Errno::EXIST) if tried < ATTEMPTS => tried += 1,
+            result => return Ok((name, result?)),
+        }
+    }
+}
+
+/// `shm_unlink`.
+pub(crate) fn unlink(name: &CStr) -> Result<(), Errno> {
+    // SAFETY: `name` is a NUL-terminated string that outlives the call.
+    cvt_retry(|| unsafe { sys::shm_unlink(name.as_ptr()) }).map(drop)
+}
+
+/// Removes a name when dropped, unless [`Unlinker::keep`] says that the object is complete.
+pub(super) struct Unlinker<'a>(&'a CStr);
+
+impl<'a> Unlinker<'a> {
+    pub(super) fn new(name: &'a CStr) -> Unlinker<'a> {
+        Unlinker(name)
+    }
+
+    pub(super) fn keep(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Unlinker<'_> {
+    fn drop(&mut self) {
+        // There is an error on its way already, and nothing else that could be done.
+        let _ = unlink(self.0);
+    }
+}
+
+/// `fstat`.
+pub(crate) fn stat(fd: BorrowedFd<'_>) -> Result<Metadata, Errno> {
+    let mut stat = MaybeUninit::<sys::stat>::uninit();
+    // SAFETY: the pointer is to room for one `stat`.
+    cvt(unsafe { sys::fstat(fd.as_raw_fd(), stat.as_mut_ptr()) })?;
+    // SAFETY: the call succeeded, so it has filled it in; and every field is an integer.
+    Ok(Metadata::new(unsafe { stat.assume_init() }))
+}
+
+/// `ftruncate`.
+pub(crate) fn set_len(fd: BorrowedFd<'_>, bytes: sys::off_t) -> Result<(), Errno> {
+    // SAFETY: passes no pointer.
+    cvt_retry(|| unsafe { sys::ftruncate(fd.as_raw_fd(), bytes) }).map(drop)
+}
+
+/// `fchmod`.
+pub(crate) fn set_permissions(fd: BorrowedFd<'_>, mode: sys::mode_t) -> Result<(), Errno> {
+    // SAFETY: passes no pointer.
+    cvt_retry(|| unsafe { sys::fchmod(fd.as_raw_fd(), mode) }).map(drop)
+}
+
+/// `fchown`; `None` leaves as is.
+pub(crate) fn set_owner(
+    fd: BorrowedFd<'_>,
+    uid: Option<u32>,
+    gid: Option<u32>,
+) -> Result<(), Errno> {
+    // POSIX: the value -1 of the (unsigned) type leaves it as it is.
+    let uid = uid.unwrap_or(sys::uid_t::MAX);
+    let gid = gid.unwrap_or(sys::gid_t::MAX);
+    // SAFETY: passes no pointer.
+    cvt_retry(|| unsafe { sys::fchown(fd.as_raw_fd(), uid, gid) }).map(drop)
+}
+
+/// `close`, with its error. The descriptor is gone either way.
+pub(crate) fn close(fd: OwnedFd) -> Result<(), Errno> {
+    // SAFETY: the descriptor was owned, and its owner is gone: nobody closes it twice.
+    match cvt(unsafe { sys::close(fd.into_raw_fd()) }) {
+        // Where a signal interrupts it, the descriptor is closed all the same or its number already somebody else's.
+        Ok(_) | Err(Errno::INTR) => Ok(()),
+        Err(errno) => Err(errno),
+    }
+}
+
+/// `mmap`, shared and at an address of the system's choice, or near `hint` if that is free.
+pub(crate) fn map(
+    fd: BorrowedFd<'_>,
+    protection: c_int,
+    offset: sys::off_t,
+    len: usize,
+    hint: usize,
+) -> Result<NonNull<u8>, Errno> {
+    let hint = ptr::without_provenance_mut::<c_void>(hint);
+    // SAFETY: without MAP_FIXED the call replaces no mapping, so it only adds memory that nobody has a pointer to.
+    let start =
+        cvt(unsafe { sys::mmap(hint, len, protection, sys::MAP_SHARED, fd.as_raw_fd(), offset) })?;
+    // No system maps the page at address zero without being told to.
+    NonNull::new(start.cast()).ok_or(Errno::NOMEM)
+}
+
+/// `munmap`.
+///
+/// # Safety
+///
+/// The range is of one or more mappings that nothing uses any more.
+pub(crate) unsafe fn unmap(start: NonNull<u8>, len: usize) -> Result<(), Errno> {
+    // SAFETY: the caller's promise.
+    cvt(unsafe { sys::munmap(start.as_ptr().cast(), len) }).map(drop)
+}
+
+/// The size of a page in bytes: a power of two.
+pub(crate) fn page_size() -> usize {
+    // SAFETY: passes no pointer.
+    let size = unsafe { sys::sysconf(sys::_SC_PAGESIZE) };
+    // Every system answers; if one did not, the multiple of all page sizes in use would still be right.
+    usize::try_from(size).unwrap_or(1 << 16)
+}
+
+/// `getentropy`: fills the buffer, of at most 256 bytes, with what nobody can guess.
+pub(crate) fn random(buffer: &mut [u8]) -> Result<(), Errno> {
+    // SAFETY: the pointer is to as many bytes as the call may write.
+    cvt(unsafe { sys::getentropy(buffer.as_mut_ptr().cast(), buffer.len()) }).map(drop)
+}
+
+/// `posix_fallocate` from `from` to `to`, so that a full file system is an error now and not a signal later. Where it
+/// fails, the length is again what it was.
+///
+/// Some systems undo all they did when a signal arrives, and would never finish under a fast timer. So after the first
+/// interruption it goes on in steps that keep their progress.
+#[cfg(pshm_has_posix_fallocate)]
+pub(super) fn reserve_with_fallocate(
+    fd: BorrowedFd<'_>,
+    from: sys::off_t,
+    to: sys::off_t,
+) -> Result<(), Errno> {
+    /// A step that is this small is retried as it is: some microseconds of work.
+    const SMALLEST_STEP: sys::off_t = 64 << 10;
+    let mut step = to - from;
+    let mut done = from;
+    while done < to {
+        let bytes = step.min(to - done);
+        // It returns the error number itself, and leaves errno alone.
+        // SAFETY: passes no pointer.
+        match Errno(unsafe { sys::posix_fallocate(fd.as_raw_fd(), done, bytes) }) {
+            Errno(0) => done += bytes,
+            Errno::INTR => step = (step / 4).max(SMALLEST_STEP),
+            errno => {
+                if done > from {
+                    // The error that matters is the first one.
+                    let _ = set_len(fd, from);
+                }
+                return Err(errno);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The failure to reserve memory for an object of `bytes`, with what there is where that is why.
+#[cold]
+pub(super) fn reserve_failure(fd: BorrowedFd<'_>, bytes: sys::off_t, errno: Errno) -> Failure {
+    let mut failure = Failure::new(Operation::Reserve, errno);
+    failure.detail = Detail::Bytes(bytes.unsigned_abs());
+    if errno == Errno::NOSPC {
+        failure.hint = free_bytes(fd).map(|free| {
+            format!(
+                "the shared memory file system has {free} bytes free; in a container, raise --shm-size"
+            )
+        });
+    }
+    failure
+}
+
+/// What the object's file system has left, where it has a limit: `fstatvfs`.
+pub(super) fn free_bytes(fd: BorrowedFd<'_>) -> Option<u64> {
+    let mut stat = MaybeUninit::<sys::statvfs>::uninit();
+    // SAFETY: the pointer is to room for one `statvfs`.
+    cvt(unsafe { sys::fstatvfs(fd.as_raw_fd(), stat.as_mut_ptr()) }).ok()?;
+    // SAFETY: the call succeeded, so it has filled it in; and every field is an integer.
+    let stat = unsafe { stat.assume_init() };
+    #[allow(clippy::useless_conversion, reason = "the types are narrower on other systems")]
+    let (blocks, free, size) =
+        (u64::from(stat.f_blocks), u64::from(stat.f_bavail), u64::from(stat.f_frsize));
+    // A file system without a limit has no blocks at all.
+    if blocks == 0 { None } else { free.checked_mul(size) }
+}

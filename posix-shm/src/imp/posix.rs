@@ -1,0 +1,76 @@
+//! What POSIX gives everywhere, for a system without a file of its own.
+//!
+//! What it cannot promise: an object has its name before it is filled, so whoever opens it at once may find it short, and
+//! a process killed in between leaves it so. Taking a name over removes it first, so for a moment nothing has it, and for
+//! good where the new object cannot be had. Memory
+//! is reserved only where the system has `posix_fallocate` and takes it for shared memory.
+
+use std::ffi::CStr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use posix_shm_sys as sys;
+
+use super::calls::{self, Unlinker};
+use super::{Fill, New};
+use crate::error::{Errno, Failure, Operation};
+use crate::metadata::Metadata;
+use crate::open::Direction;
+
+#[cfg(not(target_vendor = "apple"))]
+pub(crate) const NAME_MAX: usize = sys::NAME_MAX as usize;
+/// Apple's limit counts the slash.
+#[cfg(target_vendor = "apple")]
+pub(crate) const NAME_MAX: usize = sys::PSHMNAMLEN as usize - 1;
+
+pub(crate) fn open(name: &CStr, direction: Direction, truncate: bool) -> Result<OwnedFd, Errno> {
+    let truncate = if truncate { sys::O_TRUNC } else { 0 };
+    calls::shm_open(name, calls::access(direction) | truncate, 0)
+}
+
+pub(crate) fn find(name: &CStr) -> Result<Metadata, Errno> {
+    calls::stat(open(name, Direction::Input, false)?.as_fd())
+}
+
+/// Created under its name, then filled.
+pub(crate) fn build<T>(new: New<'_>, fill: Fill<'_, T>) -> Result<(OwnedFd, T), Failure> {
+    calls::build_in_place(new, fill)
+}
+
+/// A name nobody can guess, removed again once the object is filled: macOS leaked what was sized after that.
+pub(crate) fn anonymous<T>(
+    permissions: Option<sys::mode_t>,
+    fill: Fill<'_, T>,
+) -> Result<(OwnedFd, T), Failure> {
+    let mode = permissions.unwrap_or(sys::S_IRUSR | sys::S_IWUSR);
+    let (name, object) = calls::create_temporary(mode).map_err(Failure::of(Operation::Create))?;
+    let guard = Unlinker::new(&name);
+    let filled = fill(object.as_fd())?;
+    guard.keep();
+    calls::unlink(&name).map_err(Failure::of(Operation::Unlink))?;
+    Ok((object, filled))
+}
+
+/// Grows an object from `from` bytes to `to`, with memory behind every byte where the system can.
+pub(crate) fn reserve(
+    object: BorrowedFd<'_>,
+    #[cfg_attr(not(pshm_has_posix_fallocate), expect(unused_variables))] from: sys::off_t,
+    to: sys::off_t,
+) -> Result<(), Failure> {
+    #[cfg(pshm_has_posix_fallocate)]
+    match calls::reserve_with_fallocate(object, from, to) {
+        // What the systems say that have the call, and not for shared memory: FreeBSD, QNX, musl on other file systems.
+        Err(Errno(sys::EOPNOTSUPP | sys::ENODEV) | Errno::INVAL) => {}
+        result => return result.map_err(|errno| calls::reserve_failure(object, to, errno)),
+    }
+    // FreeBSD reserves swap here.
+    calls::set_len(object, to).map_err(|errno| calls::reserve_failure(object, to, errno))
+}
+
+#[allow(clippy::unnecessary_cast, reason = "both are narrower on 32 bits")]
+pub(crate) fn times(stat: &sys::stat) -> [(i64, u32); 3] {
+    #[cfg(pshm_has_st_atim)]
+    let times = [stat.st_atim, stat.st_mtim, stat.st_ctim];
+    #[cfg(not(pshm_has_st_atim))]
+    let times = [stat.st_atimespec, stat.st_mtimespec, stat.st_ctimespec];
+    times.map(|t| (t.tv_sec as i64, t.tv_nsec as u32))
+}

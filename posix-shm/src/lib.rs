@@ -1,0 +1,125 @@
+//! POSIX shared memory: objects that processes on one machine create, find by name, size and map into their memory.
+//!
+//! # From the top
+//!
+//! * [`Shm`] is the handle of an object, [`OpenOptions`] says which to open or create and what to do about one that
+//!   exists. [`ShmName`] is a checked name.
+//! * [`Mapping`] is memory that shows an object, made by [`Shm::map`] and [`Shm::map_mut`], or by [`MapOptions`] for a part
+//!   of it. It outlives its handle.
+//! * [`SharedSlice`] reads and writes what a mapping shows, soundly, whatever other processes do to it meanwhile.
+//! * [`Error`] names the operation, the object and the system's error number, and says what helps.
+//!
+//! The C functions are in the crate `posix-shm-sys`, with every constant as this system's headers have it.
+//!
+//! # Example: two processes, one object
+//!
+//! ```
+//! use posix_shm::{Shm, ShmName};
+//!
+//! // One process creates the object: ten ints, reserved and zeroed.
+//! let name = ShmName::random("example.")?;
+//! let writer = Shm::create(&name, 40)?.map_mut()?;
+//! let numbers = writer.slice::<i32>(0, 10)?;
+//! for i in 0..10 {
+//!     numbers.store(i, 10 * i as i32);
+//! }
+//!
+//! // Another opens it by its name and sees them.
+//! let reader = Shm::open(&name)?.map()?;
+//! assert_eq!(reader.slice::<i32>(0, 10)?.load(9), 90);
+//!
+//! // The name is removed when nobody is to find it any more. The memory is gone with the last mapping.
+//! posix_shm::unlink(&name)?;
+//! # Ok::<(), posix_shm::Error>(())
+//! ```
+//!
+//! # Example: no name at all
+//!
+//! ```
+//! use posix_shm::{Direction, OpenOptions};
+//!
+//! // Nothing can be left behind: it is gone with its last handle and mapping.
+//! let (object, mapping) =
+//!     OpenOptions::new().direction(Direction::Io).size(1 << 20).open_anonymous_mapped()?;
+//! mapping.bytes().store(0, 1);
+//! // A child inherits the descriptor, or a socket carries it.
+//! let descriptor: std::os::fd::OwnedFd = object.into();
+//! # Ok::<(), posix_shm::Error>(())
+//! ```
+//!
+//! # Safety
+//!
+//! No safe function of this crate can cause undefined behaviour, whatever peers do to the bytes. A *peer* is any other
+//! thread or process that can reach the same object. The rules:
+//!
+//! 1. Safe code gets no `&[u8]`, `&mut [u8]` or `&T` into a mapping. A reference promises that nobody writes (or that
+//!    nobody else does), and no process can promise that for another.
+//! 2. Values are copied out and in. What is copied out is yours: check it, then trust the copy, and never read again what
+//!    you have checked.
+//! 3. A value of 1, 2, 4 or 8 bytes that is aligned to its size is moved in one access and never torn. Everything else may
+//!    be a mix of what several peers wrote.
+//! 4. Loads and stores order nothing around them: a peer may see two stores in either order.
+//! 5. Bounds are checked against the mapping and never against what a peer wrote. Only types for which any bytes are a
+//!    value can be read.
+//!
+//! What Rust cannot prevent: a peer with a writable handle can shorten the object, and a process that then touches a page
+//! past its end is killed by the system with `SIGBUS`. Map objects of peers you trust that far.
+//!
+//! # Never half-made
+//!
+//! An object that is created with a [`size`](OpenOptions::size) has its name only when it is sized and its memory is
+//! reserved, so nobody ever opens one that is too short. A call that fails leaves no name, no descriptor and no mapping
+//! behind. Memory is reserved when an object is sized: a full `/dev/shm` (64 MB in a container, unless told otherwise) is
+//! an [`Error`] and not a signal later. [`sparse`](OpenOptions::sparse) opts out.
+//!
+//! # Leaks
+//!
+//! A named object outlives its process: it stays until its name is removed with [`unlink`] or the system restarts. Nothing
+//! here removes a name by itself; no drop, exit handler, signal handler or thread does. So decide who removes it, and when:
+//!
+//! * nobody needs a name if the descriptor can be inherited or sent: [`Shm::anonymous`] cannot leak;
+//! * if all peers have opened it, remove the name at once, and go on with the handles;
+//! * else the creator removes it at the end, with [`Shm::unlink`], which leaves a successor's object alone; and at the
+//!   start, what a killed predecessor left: [`IfExists::Supersede`].
+//!
+//! # What differs where
+//!
+//! | | Linux | other systems |
+//! |---|---|---|
+//! | a new object with a size | has no name until it is complete; needs `O_TMPFILE`, else it is built under a temporary name | is created under its name, then sized; the name is removed where that fails |
+//! | [`IfExists::Supersede`] | takes the name over in one step | removes the name, then creates |
+//! | [`Shm::anonymous`] | `memfd_create` | created under a random name, which is removed at once |
+//! | reserving memory | `posix_fallocate` | the same where the system has it and takes it for shared memory; else nothing is reserved |
+//! | the longest name | 255 bytes after the slash | 30 on macOS, else the system's `NAME_MAX` |
+//!
+//! Only Linux has been run; see the README for what has been compiled. `--cfg posix_shm_portable` makes Linux take the
+//! right-hand column, for tests.
+
+mod access;
+mod error;
+mod imp;
+mod map;
+mod metadata;
+mod name;
+mod open;
+mod permissions;
+mod shm;
+mod unlink;
+
+pub use access::SharedSlice;
+pub use error::{Error, Operation, Result};
+pub use map::{MapOptions, Mapping, Protection, RawMapping, ReadOnly, ReadWrite};
+pub use metadata::Metadata;
+pub use name::ShmName;
+pub use open::{Direction, IfDoesNotExist, IfExists, OpenOptions};
+pub use permissions::Permissions;
+pub use shm::Shm;
+pub use unlink::unlink;
+
+// The traits in the bounds of `Mapping::slice` and `SharedSlice::store`, from the same version.
+pub use bytemuck::{AnyBitPattern, NoUninit};
+
+/// The README's examples, run as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct ReadmeDoctests;

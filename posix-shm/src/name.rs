@@ -1,0 +1,222 @@
+//! [`ShmName`]: every rule about names, checked once, before any system call.
+
+use std::ffi::{CStr, CString, OsStr};
+use std::fmt;
+use std::os::unix::ffi::OsStrExt;
+
+use crate::error::{Errno, Error, Operation, Result};
+use crate::imp;
+
+/// The name of a shared memory object: valid on this system, and the same object however it was spelt.
+///
+/// What `shm_open` takes. `"foo"` and `"/foo"` are the same name: exactly one leading slash is stored. Functions of this
+/// crate that want a name take `impl AsRef<OsStr>`, so a `&str`, a `String`, a `&Path` and a `&ShmName` all do.
+///
+/// Names are bytes and need not be UTF-8. They live in one flat space for all users of the system: there are no
+/// directories, so a slash may only come first.
+///
+/// # Platform-specific behavior
+///
+/// The longest name, counted after the slash: 255 bytes on Linux and NetBSD, 30 on macOS, 1022 on FreeBSD.
+/// [`ShmName::portable`] holds every name to what all of them take.
+///
+/// # Examples
+///
+/// ```
+/// use posix_shm::ShmName;
+///
+/// let name = ShmName::new("frames")?;
+/// assert_eq!(name.as_os_str(), "/frames");
+/// assert_eq!(name, ShmName::new("/frames")?);
+/// assert!(ShmName::new("/video/frames").is_err());
+/// # Ok::<(), posix_shm::Error>(())
+/// ```
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ShmName(CString);
+
+/// The longest name that every supported system takes, after the slash: macOS stores 31 bytes with it.
+const PORTABLE_MAX: usize = 30;
+
+/// How many characters [`ShmName::random`] adds: five random bits each, 80 in all.
+const RANDOM_LEN: usize = 16;
+
+impl ShmName {
+    /// A name that is valid on this system.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput`, with a sentence that says which rule was broken: the name is empty or `/` alone, has a NUL byte or
+    /// a slash after the first byte, or is `.` or `..`. `InvalidFilename` (`ENAMETOOLONG`) where it is longer than this
+    /// system allows.
+    pub fn new(name: impl AsRef<OsStr>) -> Result<ShmName> {
+        ShmName::checked(name.as_ref().as_bytes(), imp::NAME_MAX)
+    }
+
+    /// A name that is valid on every supported system.
+    ///
+    /// Beyond the rules of [`ShmName::new`] it has at most 30 bytes after the slash, all of them from the POSIX portable
+    /// filename character set (`A`–`Z`, `a`–`z`, `0`–`9`, `.`, `_`, `-`). It refuses on Linux what would fail on macOS.
+    ///
+    /// # Errors
+    ///
+    /// As [`ShmName::new`]; `InvalidInput` also for a byte outside the portable set.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use posix_shm::ShmName;
+    ///
+    /// assert!(ShmName::portable("/org.example.frames").is_ok());
+    /// assert!(ShmName::portable("/a-name-that-macos-would-not-take").is_err());
+    /// assert!(ShmName::portable("/frames #1").is_err());
+    /// ```
+    pub fn portable(name: impl AsRef<OsStr>) -> Result<ShmName> {
+        let name = ShmName::checked(name.as_ref().as_bytes(), PORTABLE_MAX.min(imp::NAME_MAX))?;
+        let is_portable = |b: &u8| b.is_ascii_alphanumeric() || b"._-".contains(b);
+        match name.after_slash().iter().find(|b| !is_portable(b)) {
+            None => Ok(name),
+            Some(b) => Err(refused(
+                name.after_slash(),
+                &format!("byte {b:#04x} is not in the POSIX portable filename character set"),
+            )),
+        }
+    }
+
+    /// A name nobody can guess: the prefix and 16 random characters (80 bits from the system's random source).
+    ///
+    /// It is portable if the prefix is at most 14 portable bytes.
+    ///
+    /// # Errors
+    ///
+    /// As [`ShmName::new`] for the whole name, and what the system's random source reports.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use posix_shm::ShmName;
+    ///
+    /// let name = ShmName::random("my-app.")?;
+    /// assert!(name.as_os_str().to_str().unwrap().starts_with("/my-app."));
+    /// assert_ne!(name, ShmName::random("my-app.")?);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
+    pub fn random(prefix: &str) -> Result<ShmName> {
+        let suffix =
+            random_suffix().map_err(|errno| Error::system(Operation::Name, errno, None))?;
+        ShmName::checked(&[prefix.as_bytes(), &suffix].concat(), imp::NAME_MAX)
+    }
+
+    /// The name as C wants it, with its leading slash.
+    #[must_use]
+    pub fn as_c_str(&self) -> &CStr {
+        &self.0
+    }
+
+    /// The name with its leading slash.
+    #[must_use]
+    pub fn as_os_str(&self) -> &OsStr {
+        OsStr::from_bytes(self.0.to_bytes())
+    }
+
+    fn after_slash(&self) -> &[u8] {
+        &self.0.to_bytes()[1..]
+    }
+
+    fn checked(given: &[u8], max: usize) -> Result<ShmName> {
+        let rest = given.strip_prefix(b"/").unwrap_or(given);
+        let why = match rest {
+            [] => "it is empty",
+            b"." | b".." => "it would name a directory",
+            _ if rest.contains(&b'/') => "it has a slash after its first byte",
+            _ if rest.len() > max => return Err(too_long(rest, max)),
+            _ => {
+                let mut bytes = Vec::with_capacity(rest.len() + 2);
+                bytes.push(b'/');
+                bytes.extend_from_slice(rest);
+                match CString::new(bytes) {
+                    Ok(name) => return Ok(ShmName(name)),
+                    Err(_) => "it has a NUL byte",
+                }
+            }
+        };
+        Err(refused(given, why))
+    }
+}
+
+/// A name for the time in which an object must have one that nobody else knows.
+pub(crate) fn temporary() -> Result<CString, Errno> {
+    let mut bytes = b"/posix-shm.".to_vec();
+    bytes.extend_from_slice(&random_suffix()?);
+    // The alphabet has no NUL byte, so this cannot fail.
+    CString::new(bytes).map_err(|_| Errno::INVAL)
+}
+
+fn random_suffix() -> Result<[u8; RANDOM_LEN], Errno> {
+    let mut bytes = [0; RANDOM_LEN];
+    imp::random(&mut bytes)?;
+    // 256 is a multiple of 32, so every character is as likely as the next; lower case only, for systems that fold it.
+    Ok(bytes.map(|b| b"abcdefghijklmnopqrstuvwxyz234567"[usize::from(b % 32)]))
+}
+
+#[cold]
+fn refused(given: &[u8], why: &str) -> Error {
+    Error::invalid(Operation::Name, format!("{:?} cannot be used: {why}", lossy(given)), None)
+}
+
+#[cold]
+fn too_long(rest: &[u8], max: usize) -> Error {
+    // The kind is InvalidFilename, which has a public name only in newer compilers than our oldest.
+    let kind = Errno::NAMETOOLONG.kind();
+    let why = format!(
+        "{:?} cannot be used: it has {} bytes after the slash, and the limit is {max}",
+        lossy(rest),
+        rest.len()
+    );
+    Error::refused(Operation::Name, kind, why, None)
+}
+
+fn lossy(bytes: &[u8]) -> std::borrow::Cow<'_, str> {
+    String::from_utf8_lossy(bytes)
+}
+
+impl AsRef<OsStr> for ShmName {
+    fn as_ref(&self) -> &OsStr {
+        self.as_os_str()
+    }
+}
+
+impl std::str::FromStr for ShmName {
+    type Err = Error;
+
+    /// As [`ShmName::new`].
+    fn from_str(name: &str) -> Result<ShmName> {
+        ShmName::new(name)
+    }
+}
+
+impl TryFrom<&OsStr> for ShmName {
+    type Error = Error;
+
+    /// As [`ShmName::new`].
+    fn try_from(name: &OsStr) -> Result<ShmName> {
+        ShmName::new(name)
+    }
+}
+
+impl fmt::Display for ShmName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&lossy(self.0.to_bytes()))
+    }
+}
+
+impl fmt::Debug for ShmName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_os_str(), f)
+    }
+}
+
+impl From<ShmName> for CString {
+    fn from(name: ShmName) -> CString {
+        name.0
+    }
+}
