@@ -1,0 +1,109 @@
+//! The bindings against the `libc` crate, the outside check: every constant, size, offset and signature.
+
+use std::ffi::{c_char, c_int, c_uint, c_void};
+use std::mem::offset_of;
+
+use posix_shm_sys as sys;
+
+/// Every constant there is: its name, and its value here and in the `libc` crate.
+#[allow(clippy::cast_lossless, clippy::unnecessary_cast, reason = "of every integer type")]
+fn constants() -> Vec<(&'static str, i128, i128)> {
+    include!(concat!(env!("OUT_DIR"), "/constants.rs"))
+}
+
+#[test]
+fn every_constant_is_what_libc_says() {
+    let constants = constants();
+    for (name, ours, theirs) in &constants {
+        assert_eq!(ours, theirs, "{name}");
+    }
+    for must in ["O_CREAT", "S_IRUSR", "PROT_READ", "MAP_SHARED", "MAP_FAILED", "EEXIST", "ENOSPC"]
+    {
+        assert!(constants.iter().any(|(name, ..)| *name == must), "{must}");
+    }
+}
+
+#[test]
+fn constants_have_the_types_of_the_functions_that_take_them() {
+    let _: [c_int; 4] = [sys::O_CREAT, sys::PROT_READ, sys::MAP_SHARED, sys::EEXIST];
+    let _: sys::mode_t = sys::S_IRUSR;
+    let _: *mut c_void = sys::MAP_FAILED;
+    #[cfg(target_os = "linux")]
+    let _: c_uint = sys::MFD_CLOEXEC;
+}
+
+/// The same field at the same place, and of the same size.
+macro_rules! same_layout {
+    ($ours:path, $theirs:path: $($field:ident)*) => {
+        assert_eq!(size_of::<$ours>(), size_of::<$theirs>());
+        assert_eq!(align_of::<$ours>(), align_of::<$theirs>());
+        // SAFETY: every field of both is an integer, or of integers.
+        let ours: $ours = unsafe { std::mem::zeroed() };
+        // SAFETY: as above.
+        let theirs: $theirs = unsafe { std::mem::zeroed() };
+        $(
+            assert_eq!(offset_of!($ours, $field), offset_of!($theirs, $field), stringify!($field));
+            assert_eq!(size_of_val(&ours.$field), size_of_val(&theirs.$field), stringify!($field));
+        )*
+    };
+}
+
+#[test]
+#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+fn structures_are_laid_out_as_libc_says() {
+    same_layout!(sys::stat, libc::stat: st_dev st_ino st_mode st_nlink st_uid st_gid st_rdev st_size st_blksize st_blocks);
+    assert_eq!(offset_of!(sys::stat, st_atim), offset_of!(libc::stat, st_atime));
+    assert_eq!(offset_of!(sys::stat, st_mtim), offset_of!(libc::stat, st_mtime));
+    assert_eq!(offset_of!(sys::stat, st_ctim), offset_of!(libc::stat, st_ctime));
+    same_layout!(sys::timespec, libc::timespec: tv_sec tv_nsec);
+    same_layout!(sys::statvfs, libc::statvfs: f_bsize f_frsize f_blocks f_bfree f_bavail);
+}
+
+#[test]
+fn types_have_the_size_and_sign_that_libc_says() {
+    macro_rules! same {
+        ($($name:ident)*) => {
+            $(
+                let _: libc::$name = sys::$name::MAX;
+                let _: libc::$name = sys::$name::MIN;
+            )*
+        };
+    }
+    same!(mode_t uid_t gid_t pid_t dev_t ino_t nlink_t blksize_t blkcnt_t time_t);
+    assert_eq!(size_of::<sys::off_t>(), 8);
+}
+
+#[test]
+fn functions_have_one_signature_whichever_way_they_were_bound() {
+    let _: unsafe extern "C" fn(*const c_char) -> c_int = sys::shm_unlink;
+    let _: unsafe extern "C" fn(c_int, sys::mode_t) -> c_int = sys::fchmod;
+    let _: unsafe extern "C" fn(c_int) -> c_int = sys::close;
+    // SAFETY: the name is a NUL-terminated string; the object does not exist.
+    let fd: c_int =
+        unsafe { sys::shm_open(c"/pshm-test-absent".as_ptr(), sys::O_RDONLY, 0 as sys::mode_t) };
+    // SAFETY: the function answers with this thread's own errno.
+    let errno = unsafe { sys::errno_location() };
+    // SAFETY: it is valid for as long as the thread lives.
+    assert_eq!((fd, unsafe { *errno }), (-1, libc::ENOENT));
+}
+
+/// The CI says which way it asked for; then this must be it.
+#[test]
+fn the_bindings_say_how_they_were_made() {
+    assert!(["bindgen", "cc"].contains(&sys::BINDINGS_SOURCE));
+    if let Ok(asked) = std::env::var("POSIX_SHM_SYS_BINDINGS") {
+        assert_eq!(sys::BINDINGS_SOURCE, asked);
+    }
+}
+
+/// For the CI, which makes the bindings both ways and compares what this prints.
+#[test]
+fn print_all_numbers() {
+    for (name, ours, _) in constants() {
+        println!("NUMBER {name} {ours}");
+    }
+    println!("NUMBER stat {} {}", size_of::<sys::stat>(), align_of::<sys::stat>());
+    println!("NUMBER stat.st_size {}", offset_of!(sys::stat, st_size));
+    println!("NUMBER stat.st_mode {}", offset_of!(sys::stat, st_mode));
+    println!("NUMBER statvfs {} {}", size_of::<sys::statvfs>(), align_of::<sys::statvfs>());
+}

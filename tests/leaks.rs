@@ -1,0 +1,17 @@
+//! Nothing is left of anything: names, descriptors, mappings, before and after. In a process of its own, since other tests
+//! go on in this one; [`Names`] checks them one by one.
+
+use crate::common::{Names, peer, run};
+
+#[test]
+fn nothing_is_left_of_anything() {
+    let names = Names::new();
+    run(&mut peer("leave-nothing", [names.name().as_os_str()]));
+}
+
+#[test]
+#[should_panic(expected = "left behind")]
+fn a_leak_is_noticed() {
+    let names = Names::new();
+    posix_shm::Shm::create(names.name(), 1).unwrap();
+}

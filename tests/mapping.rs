@@ -1,0 +1,220 @@
+//! `Mapping`, `MapOptions`, `RawMapping`: which part of an object is shown, and what is refused.
+
+use std::io::ErrorKind;
+use std::os::unix::process::ExitStatusExt;
+
+use posix_shm::{Direction, MapOptions, OpenOptions, Operation, Protection, Shm};
+
+use crate::common::{Names, peer, run_to_death};
+
+/// An object of which byte `i` is `i % 251`.
+fn numbered(len: usize) -> Shm {
+    let object = Shm::anonymous(len as u64).unwrap();
+    let mapping = object.map_mut().unwrap();
+    for i in 0..len {
+        mapping.bytes().store(i, (i % 251) as u8);
+    }
+    object
+}
+
+fn page() -> usize {
+    // SAFETY: passes no pointer.
+    usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap()
+}
+
+#[test]
+fn any_offset_and_length_inside_the_object_will_do() {
+    let len = 3 * page() + 17;
+    let object = numbered(len);
+    let edges = |around: usize| around.saturating_sub(1)..=around + 1;
+    let offsets: Vec<usize> =
+        [0, page(), 2 * page(), 3 * page(), len].into_iter().flat_map(edges).collect();
+    for &offset in &offsets {
+        for &end in &offsets {
+            let result =
+                MapOptions::new().offset(offset as u64).len(end.wrapping_sub(offset)).map(&object);
+            if offset < end && end <= len {
+                let mapping = result.unwrap();
+                assert_eq!(mapping.len(), end - offset);
+                let bytes = mapping.bytes();
+                assert_eq!(bytes.load(0), (offset % 251) as u8);
+                assert_eq!(bytes.load(end - offset - 1), ((end - 1) % 251) as u8);
+            } else {
+                let error = result.unwrap_err();
+                let seen = (error.kind(), error.operation(), error.raw_os_error());
+                assert_eq!(seen, (ErrorKind::InvalidInput, Operation::Map, None));
+            }
+        }
+        let rest = MapOptions::new().offset(offset as u64).map(&object);
+        assert_eq!(
+            rest.ok().map(|mapping| mapping.len()),
+            len.checked_sub(offset).filter(|&rest| rest > 0)
+        );
+    }
+}
+
+#[test]
+fn what_is_past_the_end_is_refused_with_all_three_numbers() {
+    let object = Shm::anonymous(5000).unwrap();
+    let error = MapOptions::new().offset(4000).len(1001).map(&object).unwrap_err();
+    let message = error.to_string();
+    for number in ["4000", "1001", "5000"] {
+        assert!(message.contains(number), "{message}");
+    }
+    for (offset, len) in
+        [(0, 5001), (5000, 1), (u64::MAX, 1), (u64::MAX, usize::MAX), (1, usize::MAX)]
+    {
+        for result in [
+            MapOptions::new().offset(offset).len(len).map(&object).map(drop),
+            MapOptions::new().offset(offset).len(len).map_mut(&object).map(drop),
+            MapOptions::new().offset(offset).len(len).map_raw(&object, Protection::READ).map(drop),
+        ] {
+            assert_eq!(result.unwrap_err().kind(), ErrorKind::InvalidInput, "{offset} {len}");
+        }
+    }
+}
+
+#[test]
+fn an_object_of_the_largest_size_cannot_be_mapped_whole_but_in_parts() {
+    let object = Shm::anonymous(0).unwrap();
+    object.set_len_sparse(i64::MAX as u64).unwrap();
+    let error = object.map().unwrap_err();
+    assert_eq!((error.kind(), error.operation()), (ErrorKind::OutOfMemory, Operation::Map));
+    let last = MapOptions::new().offset(i64::MAX as u64 - 1).map(&object);
+    // The system does not map the last, partial page of all; ours is to not misbehave.
+    assert!(last.is_err() || last.unwrap().len() == 1);
+    let part = MapOptions::new().offset(1 << 62).len(100).map_mut(&object).unwrap();
+    part.bytes().store(99, 1);
+    assert_eq!(part.bytes().load(99), 1);
+}
+
+#[test]
+fn nothing_is_not_mapped() {
+    let empty = Shm::anonymous(0).unwrap();
+    let error = empty.map().unwrap_err();
+    assert!(error.to_string().contains("set_len"), "{error}");
+    let object = Shm::anonymous(100).unwrap();
+    for result in [
+        MapOptions::new().len(0).map(&object),
+        MapOptions::new().offset(100).map(&object),
+        MapOptions::new().offset(100).len(0).map(&object),
+    ] {
+        assert_eq!(result.unwrap_err().kind(), ErrorKind::InvalidInput);
+    }
+}
+
+#[test]
+fn two_mappings_of_one_object_agree() {
+    let object = Shm::anonymous(4096).unwrap();
+    let (first, second) = (object.map_mut().unwrap(), object.map_mut().unwrap());
+    assert_ne!(first.as_ptr(), second.as_ptr());
+    for value in [1, u32::MAX, 0, 0xdead_beef] {
+        first.slice::<u32>(64, 1).unwrap().store(0, value);
+        assert_eq!(second.slice::<u32>(64, 1).unwrap().load(0), value);
+        second.slice::<u32>(64, 1).unwrap().store(0, !value);
+        assert_eq!(first.slice::<u32>(64, 1).unwrap().load(0), !value);
+    }
+}
+
+#[test]
+fn two_handles_of_one_name_agree() {
+    let names = Names::new();
+    let name = names.name();
+    let writer = Shm::create(&name, 4096).unwrap();
+    let reader = Shm::open(&name).unwrap();
+    let (from, to) = (writer.map_mut().unwrap(), reader.map().unwrap());
+    from.bytes().store(4095, 77);
+    assert_eq!(to.bytes().load(4095), 77);
+    writer.unlink().unwrap();
+}
+
+#[test]
+fn a_mapping_is_there_until_it_is_unmapped() {
+    let names = Names::new();
+    let name = names.name();
+    let object = Shm::create(&name, 10_000).unwrap();
+    let mapping = MapOptions::new().offset(5000).map_mut(&object).unwrap();
+    let shown = || std::fs::read_to_string("/proc/self/maps").unwrap();
+    let address = format!("{:x}-", mapping.as_ptr() as usize / page() * page());
+    assert!(shown().contains(&address));
+    object.unlink().unwrap();
+    object.close().unwrap();
+    mapping.bytes().store(0, 1);
+    mapping.unmap().unwrap();
+    assert!(!shown().contains(&format!("{name} (deleted)")));
+}
+
+#[test]
+fn an_address_is_taken_exactly_or_refused() {
+    let object = numbered(3 * page());
+    // Where there is room, since it has just been made.
+    let room = object.map().unwrap();
+    let address = room.as_ptr();
+    room.unmap().unwrap();
+
+    let here = MapOptions::new().address(address).map(&object).unwrap();
+    assert_eq!(here.as_ptr(), address);
+    // Taken: nothing is replaced.
+    let error = MapOptions::new().address(address).map(&object).unwrap_err();
+    assert_eq!((error.kind(), error.operation()), (ErrorKind::AlreadyExists, Operation::Map));
+    assert_eq!(here.bytes().load(5), 5);
+    here.unmap().unwrap();
+
+    // The address is that of the first byte, which lies in its page as the offset does.
+    let inside = address.wrapping_add(page() + 100);
+    let at = |offset| MapOptions::new().offset(offset).len(10).address(inside).map(&object);
+    let part = at(page() as u64 + 100).unwrap();
+    assert_eq!((part.as_ptr(), part.len()), (inside, 10));
+    assert_eq!(part.bytes().load(0), ((page() + 100) % 251) as u8);
+    drop(part);
+    assert_eq!(at(page() as u64).unwrap_err().kind(), ErrorKind::InvalidInput);
+    assert_eq!(at(101).unwrap_err().kind(), ErrorKind::InvalidInput);
+}
+
+#[test]
+fn a_read_only_handle_gives_no_writable_mapping() {
+    let names = Names::new();
+    let name = names.name();
+    let object = Shm::create(&name, 10).unwrap();
+    let reader = Shm::open(&name).unwrap();
+    let error = reader.map_mut().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::PermissionDenied);
+    assert_eq!(error.raw_os_error(), Some(libc::EACCES));
+    assert_eq!(error.name(), Some(&name));
+    assert!(error.hint().unwrap().contains("Direction::Io"));
+    let raw = MapOptions::new().map_raw(&reader, Protection::READ | Protection::WRITE);
+    assert_eq!(raw.unwrap_err().kind(), ErrorKind::PermissionDenied);
+    object.unlink().unwrap();
+}
+
+#[test]
+fn raw_mappings_have_every_protection() {
+    let object = OpenOptions::new().direction(Direction::Io).size(4096).open_anonymous().unwrap();
+    let protections = [
+        (Protection::NONE, "---s"),
+        (Protection::READ, "r--s"),
+        (Protection::WRITE, "-w-s"),
+        (Protection::READ | Protection::WRITE, "rw-s"),
+        (Protection::READ | Protection::EXEC, "r-xs"),
+        (Protection::EXEC, "--xs"),
+        (Protection::all() & (Protection::READ | Protection::WRITE | Protection::EXEC), "rwxs"),
+    ];
+    for (protection, shown) in protections {
+        let mapping = MapOptions::new().map_raw(&object, protection).unwrap();
+        assert_eq!(mapping.len(), 4096);
+        let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+        let line = maps
+            .lines()
+            .find(|line| line.starts_with(&format!("{:x}-", mapping.as_ptr() as usize)));
+        assert_eq!(line.unwrap().split(' ').nth(1), Some(shown), "{protection:?}");
+        mapping.unmap().unwrap();
+    }
+}
+
+#[test]
+fn what_may_not_be_touched_kills_who_touches_it() {
+    for (protection, access) in [("none", "read"), ("none", "write"), ("read", "write")] {
+        let status = run_to_death(&mut peer("touch", [protection, access]));
+        assert_eq!(status.signal(), Some(libc::SIGSEGV), "{protection} {access}");
+    }
+}

@@ -1,0 +1,101 @@
+//! `ShmName`: every rule, at its edges.
+
+use std::ffi::OsStr;
+use std::io::ErrorKind;
+use std::os::unix::ffi::OsStrExt;
+
+use posix_shm::{Operation, Shm, ShmName};
+
+use crate::common::Names;
+
+#[test]
+fn one_leading_slash_is_stored_however_it_was_spelt() {
+    let with = ShmName::new("/foo").unwrap();
+    let without = ShmName::new("foo").unwrap();
+    assert_eq!(with, without);
+    assert_eq!(with.as_os_str(), "/foo");
+    assert_eq!(with.as_c_str(), c"/foo");
+    assert_eq!((with.to_string(), format!("{with:?}")), ("/foo".into(), "\"/foo\"".into()));
+    assert_eq!("foo".parse::<ShmName>().unwrap(), with);
+}
+
+#[test]
+fn a_name_that_breaks_a_rule_is_refused_with_the_rule() {
+    for (name, rule) in [
+        ("", "empty"),
+        ("/", "empty"),
+        ("//", "slash after"),
+        ("//foo", "slash after"),
+        ("/foo/", "slash after"),
+        ("foo/bar", "slash after"),
+        ("/xyz.shunter.posix-shm.test/bad/name///", "slash after"),
+        (".", "directory"),
+        ("/..", "directory"),
+        ("/fo\0o", "NUL"),
+        ("\0", "NUL"),
+    ] {
+        let error = ShmName::new(name).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{name:?}");
+        assert_eq!((error.operation(), error.raw_os_error()), (Operation::Name, None), "{name:?}");
+        assert!(error.to_string().contains(rule), "{name:?}: {error}");
+        // Every function that takes a name checks it the same way.
+        assert_eq!(Shm::open(name).unwrap_err().to_string(), error.to_string());
+        assert_eq!(posix_shm::unlink(name).unwrap_err().to_string(), error.to_string());
+    }
+}
+
+#[test]
+fn the_longest_name_can_be_used_and_one_byte_more_cannot() {
+    let names = Names::new();
+    let longest = format!("{:x<256}", names.name());
+    let longest = longest.as_str();
+    assert_eq!(longest.len(), 1 + 255);
+    let object = Shm::create(longest, 1).unwrap();
+    assert_eq!(object.name().unwrap().as_os_str(), longest);
+    object.unlink().unwrap();
+
+    let error = ShmName::new(format!("{longest}x")).unwrap_err();
+    assert!(error.to_string().contains("256 bytes after the slash"), "{error}");
+    // InvalidFilename, which our oldest compiler has no name for.
+    let too_long = std::io::Error::from_raw_os_error(libc::ENAMETOOLONG).kind();
+    assert_eq!((error.kind(), error.raw_os_error()), (too_long, None));
+}
+
+#[test]
+fn portable_names_are_what_every_system_takes() {
+    let thirty = "x".repeat(30);
+    assert!(ShmName::portable(&thirty).is_ok());
+    assert!(ShmName::portable(format!("/{thirty}")).is_ok());
+    assert!(ShmName::portable(format!("{thirty}x")).is_err());
+    assert!(ShmName::new(format!("{thirty}x")).is_ok());
+    assert!(ShmName::portable("/Az09._-").is_ok());
+    for bad in ["a b", "ä", "a\n", "a:b", "~"] {
+        let error = ShmName::portable(bad).unwrap_err();
+        assert!(error.to_string().contains("portable filename character set"), "{error}");
+        assert!(ShmName::new(bad).is_ok(), "{bad:?}");
+    }
+}
+
+#[test]
+fn random_names_differ_and_keep_their_prefix() {
+    let names: std::collections::HashSet<_> =
+        (0..1000).map(|_| ShmName::random("prefix-of-14-b").unwrap()).collect();
+    assert_eq!(names.len(), 1000);
+    for name in &names {
+        assert!(name.to_string().starts_with("/prefix-of-14-b"));
+        assert_eq!(&ShmName::portable(name).unwrap(), name);
+    }
+    assert!(ShmName::random("a/b").is_err());
+}
+
+#[test]
+fn names_are_bytes() {
+    let names = Names::new();
+    let mut bytes = names.name().as_os_str().as_bytes().to_vec();
+    bytes.extend_from_slice(b"\xff \xfe");
+    let name = OsStr::from_bytes(&bytes);
+    let object = Shm::create(name, 1).unwrap();
+    assert_eq!(object.name().unwrap().as_os_str(), name);
+    assert_eq!(Shm::open(name).unwrap().len().unwrap(), 1);
+    object.unlink().unwrap();
+}

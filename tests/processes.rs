@@ -1,0 +1,54 @@
+//! Several processes and one object.
+
+use std::os::unix::process::ExitStatusExt;
+use std::sync::atomic::{Ordering, fence};
+
+use posix_shm::{IfExists, OpenOptions, Shm, unlink};
+
+use crate::common::{Names, peer, run_to_death};
+
+#[test]
+fn two_processes_talk_through_one_object() {
+    const ROUNDS: u64 = 2000;
+    let names = Names::new();
+    let name = names.name();
+    let object = Shm::create(&name, 16).unwrap();
+    let mapping = object.map_mut().unwrap();
+    let words = mapping.slice::<u64>(0, 2).unwrap();
+    let mut other =
+        peer("answer", [name.to_string(), ROUNDS.to_string()]).spawn().expect("the peer starts");
+    for round in 0..ROUNDS {
+        words.store(0, 2 * round + 1);
+        while words.load(0) != 2 * round + 2 {
+            assert!(other.try_wait().unwrap().is_none_or(|status| status.success()));
+            std::thread::yield_now();
+        }
+        fence(Ordering::SeqCst);
+        assert_eq!(words.load(1), round * round);
+    }
+    assert!(other.wait().unwrap().success());
+    object.unlink().unwrap();
+}
+
+#[test]
+fn what_a_killed_process_left_can_be_read_superseded_and_removed() {
+    let names = Names::new();
+    let name = names.name();
+    for supersede in [false, true] {
+        let status = run_to_death(&mut peer("leave-behind", [name.as_os_str()]));
+        assert_eq!(status.signal(), Some(libc::SIGKILL));
+        let left = Shm::open(&name).unwrap();
+        assert_eq!(left.map().unwrap().slice::<u32>(0, 1).unwrap().load(0), 0xfeed);
+        if supersede {
+            let new = OpenOptions::new()
+                .direction(posix_shm::Direction::Io)
+                .if_exists(IfExists::Supersede)
+                .size(8192)
+                .open(&name)
+                .unwrap();
+            assert!(new.created());
+            assert_eq!((left.len().unwrap(), new.len().unwrap()), (4096, 8192));
+        }
+        unlink(&name).unwrap();
+    }
+}
