@@ -73,7 +73,7 @@ fn generate(target: &Target) -> Result<Found, String> {
         result.map_err(|reason| Failure(vec![(way, reason)]).to_string())
     };
     match env::var(CHOICE).as_deref() {
-        Err(env::VarError::NotPresent) => {
+        Err(env::VarError::NotPresent) | Ok("") => {
             first_that_works(target).map_err(|failure| failure.to_string())
         }
         Ok("bindgen") => alone("bindgen", bindgen(target)),

@@ -48,6 +48,32 @@ fn values_of_every_size_come_back() {
     round_trip::<u128>(&[0, 1 << 100, u128::MAX]);
 }
 
+/// Two halves that are no integer by their type, and lie as one wants to.
+#[derive(Clone, Copy, AnyBitPattern, NoUninit, PartialEq, Debug)]
+#[repr(C)]
+struct Pair {
+    first: u32,
+    second: u32,
+}
+
+#[test]
+#[cfg(target_pointer_width = "64")]
+fn a_pair_at_a_multiple_of_its_size_never_tears() {
+    let mapping = mapping(64);
+    let pairs = mapping.slice::<Pair>(8, 2).unwrap();
+    std::thread::scope(|scope| {
+        for value in [0, u32::MAX] {
+            scope.spawn(move || {
+                (0..500_000).for_each(|_| pairs.store(1, Pair { first: value, second: value }));
+            });
+        }
+        for _ in 0..500_000 {
+            let pair = pairs.load(1);
+            assert_eq!(pair.first, pair.second);
+        }
+    });
+}
+
 #[test]
 fn a_value_of_no_bytes_is_no_trouble() {
     let mapping = mapping(16);
@@ -69,14 +95,18 @@ fn bounds_and_alignment_are_checked_at_every_edge() {
         for &count in &numbers {
             let inside = (offset as u128) + (count as u128) * 8 <= LEN as u128;
             let result = mapping.slice::<u64>(offset, count);
-            assert_eq!(result.is_ok(), inside && offset % 8 == 0, "{offset} {count}");
+            assert_eq!(
+                result.is_ok(),
+                inside && offset % align_of::<u64>() == 0,
+                "{offset} {count}"
+            );
             if let Err(error) = result {
                 let seen = (error.kind(), error.operation(), error.raw_os_error());
                 assert_eq!(seen, (ErrorKind::InvalidInput, Operation::View, None));
                 let message = error.to_string();
                 assert!(message.contains(&format!("offset {offset}")), "{message}");
                 assert!(
-                    message.contains(if inside { "multiple of 8" } else { "past the end" }),
+                    message.contains(if inside { "wants a multiple of" } else { "past the end" }),
                     "{message}"
                 );
             }

@@ -102,8 +102,18 @@ fn print_all_numbers() {
     for (name, ours, _) in constants() {
         println!("NUMBER {name} {ours}");
     }
-    println!("NUMBER stat {} {}", size_of::<sys::stat>(), align_of::<sys::stat>());
-    println!("NUMBER stat.st_size {}", offset_of!(sys::stat, st_size));
-    println!("NUMBER stat.st_mode {}", offset_of!(sys::stat, st_mode));
-    println!("NUMBER statvfs {} {}", size_of::<sys::statvfs>(), align_of::<sys::statvfs>());
+    macro_rules! print_layout {
+        ($of:ident: $($field:ident)*) => {
+            println!("NUMBER {} {} {}", stringify!($of), size_of::<sys::$of>(), align_of::<sys::$of>());
+            // SAFETY: every field is an integer, or of integers.
+            let zero: sys::$of = unsafe { std::mem::zeroed() };
+            $(
+                let (offset, size) = (offset_of!(sys::$of, $field), size_of_val(&zero.$field));
+                println!("NUMBER {}.{} {offset} {size}", stringify!($of), stringify!($field));
+            )*
+        };
+    }
+    print_layout!(stat: st_dev st_ino st_mode st_nlink st_uid st_gid st_rdev st_size st_blksize st_blocks);
+    print_layout!(timespec: tv_sec tv_nsec);
+    print_layout!(statvfs: f_bsize f_frsize f_blocks f_bfree f_bavail);
 }

@@ -5,7 +5,7 @@ use std::os::unix::process::ExitStatusExt;
 
 use posix_shm::{Direction, MapOptions, OpenOptions, Operation, Protection, Shm};
 
-use crate::common::{Names, peer, run_to_death};
+use crate::common::{NOTHING, Names, peer, run, run_to_death};
 
 /// An object of which byte `i` is `i % 251`.
 fn numbered(len: usize) -> Shm {
@@ -144,31 +144,10 @@ fn a_mapping_is_there_until_it_is_unmapped() {
     assert!(!shown().contains(&format!("{name} (deleted)")));
 }
 
+/// In a process of its own, where nobody else maps what has just been unmapped.
 #[test]
 fn an_address_is_taken_exactly_or_refused() {
-    let object = numbered(3 * page());
-    // Where there is room, since it has just been made.
-    let room = object.map().unwrap();
-    let address = room.as_ptr();
-    room.unmap().unwrap();
-
-    let here = MapOptions::new().address(address).map(&object).unwrap();
-    assert_eq!(here.as_ptr(), address);
-    // Taken: nothing is replaced.
-    let error = MapOptions::new().address(address).map(&object).unwrap_err();
-    assert_eq!((error.kind(), error.operation()), (ErrorKind::AlreadyExists, Operation::Map));
-    assert_eq!(here.bytes().load(5), 5);
-    here.unmap().unwrap();
-
-    // The address is that of the first byte, which lies in its page as the offset does.
-    let inside = address.wrapping_add(page() + 100);
-    let at = |offset| MapOptions::new().offset(offset).len(10).address(inside).map(&object);
-    let part = at(page() as u64 + 100).unwrap();
-    assert_eq!((part.as_ptr(), part.len()), (inside, 10));
-    assert_eq!(part.bytes().load(0), ((page() + 100) % 251) as u8);
-    drop(part);
-    assert_eq!(at(page() as u64).unwrap_err().kind(), ErrorKind::InvalidInput);
-    assert_eq!(at(101).unwrap_err().kind(), ErrorKind::InvalidInput);
+    run(&mut peer("address", NOTHING));
 }
 
 #[test]

@@ -20,9 +20,13 @@ fn main() {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {
         ["umask", mask, mode, size, name] => umask(octal(mask), octal(mode), size, name),
+        ["create-unreadable", size, name] => create_unreadable(size.parse().unwrap(), name),
+        ["address"] => address(),
         ["touch", protection, access] => touch(protection, access),
         ["double-stdin"] => double_stdin(),
         ["answer", name, rounds] => answer(name, rounds.parse().unwrap()),
+        ["scribble", name] => scribble(name),
+        ["count", name, times] => count(name, times.parse().unwrap()),
         ["leave-behind", name] => leave_behind(name),
         ["small-file-system"] => small_file_system(),
         ["no-descriptors", name] => no_descriptors(name),
@@ -56,6 +60,56 @@ fn umask(mask: u32, mode: u32, size: &str, name: &str) {
         .open(name)
         .unwrap();
     println!("{:?}", object.metadata().unwrap().permissions());
+}
+
+fn create_unreadable(size: u64, name: &str) {
+    // SAFETY: passes no pointer.
+    if unsafe { libc::geteuid() } == 0 {
+        // SAFETY: passes no pointer; the process has one thread.
+        check(unsafe { libc::setresuid(65534, 65534, 65534) }).unwrap();
+    }
+    let object = creating(size)
+        .direction(Direction::Input)
+        .if_does_not_exist(IfDoesNotExist::Create)
+        .permissions(Permissions::GROUP_READ)
+        .open(name)
+        .unwrap();
+    let metadata = object.metadata().unwrap();
+    assert_eq!((metadata.len(), metadata.permissions()), (size, Permissions::GROUP_READ));
+    assert_eq!(Shm::open(name).unwrap_err().kind(), ErrorKind::PermissionDenied);
+    assert!(MapOptions::new().map_raw(&object, Protection::WRITE).is_err());
+}
+
+fn address() {
+    // SAFETY: passes no pointer.
+    let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap();
+    let object = Shm::anonymous(3 * page as u64).unwrap();
+    let writer = object.map_mut().unwrap();
+    for i in 0..writer.len() {
+        writer.bytes().store(i, (i % 251) as u8);
+    }
+    // Where there is room, since it has just been made.
+    let room = object.map().unwrap();
+    let address = room.as_ptr();
+    room.unmap().unwrap();
+
+    let here = MapOptions::new().address(address).map(&object).unwrap();
+    assert_eq!(here.as_ptr(), address);
+    // Taken: nothing is replaced.
+    let error = MapOptions::new().address(address).map(&object).unwrap_err();
+    assert_eq!((error.kind(), error.operation()), (ErrorKind::AlreadyExists, Operation::Map));
+    assert_eq!(here.bytes().load(5), 5);
+    here.unmap().unwrap();
+
+    // The address is that of the first byte, which lies in its page as the offset does.
+    let inside = address.wrapping_add(page + 100);
+    let at = |offset| MapOptions::new().offset(offset).len(10).address(inside).map(&object);
+    let part = at(page as u64 + 100).unwrap();
+    assert_eq!((part.as_ptr(), part.len()), (inside, 10));
+    assert_eq!(part.bytes().load(0), ((page + 100) % 251) as u8);
+    drop(part);
+    assert_eq!(at(page as u64).unwrap_err().kind(), ErrorKind::InvalidInput);
+    assert_eq!(at(101).unwrap_err().kind(), ErrorKind::InvalidInput);
 }
 
 /// Is killed for it.
@@ -99,6 +153,49 @@ fn answer(name: &str, rounds: u64) {
     }
 }
 
+/// How the scribbler's whole words tell themselves from pieces: the upper half is the lower one, turned.
+fn whole_word(half: u32) -> u64 {
+    u64::from(half) | u64::from(!half.rotate_left(7)) << 32
+}
+
+/// Writes without end and without any care, as a hostile peer would: whole words into the first page, random bytes of random
+/// lengths everywhere else.
+fn scribble(name: &str) {
+    let mapping = Shm::open_io(name).unwrap().map_mut().unwrap();
+    let words = mapping.slice::<u64>(0, 512).unwrap();
+    let rest = mapping.bytes().range(4096..);
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    let mut random = move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state
+    };
+    let mut junk = vec![0; 5000];
+    loop {
+        for i in 0..words.len() {
+            words.store(i, whole_word(random() as u32));
+        }
+        junk.chunks_mut(8)
+            .for_each(|chunk| chunk.copy_from_slice(&random().to_ne_bytes()[..chunk.len()]));
+        for _ in 0..100 {
+            let len = random() as usize % junk.len();
+            let start = random() as usize % (rest.len() - len);
+            rest.range(start..start + len).copy_from(&junk[..len]);
+            rest.store(random() as usize % rest.len(), random() as u8);
+        }
+    }
+}
+
+/// Adds to the first word, again and again.
+fn count(name: &str, times: u64) {
+    let mapping = Shm::open_io(name).unwrap().map_mut().unwrap();
+    let counter = mapping.cell::<u64>(0).unwrap();
+    for _ in 0..times {
+        counter.fetch_add(1);
+    }
+}
+
 /// Dies without a word to anybody, as a crash does.
 fn leave_behind(name: &str) {
     let (_object, mapping) = creating(4096).open_mapped(name).unwrap();
@@ -107,7 +204,12 @@ fn leave_behind(name: &str) {
     check(unsafe { libc::raise(libc::SIGKILL) }).unwrap();
 }
 
-/// What a process has, and the names that begin like a test's own.
+/// Which names count where: all, if nobody else is there, else those that begin like the test's own.
+fn alone_or(prefix: &str) -> &str {
+    if mount_own(c"size=64m").is_ok() { "" } else { prefix }
+}
+
+/// What a process has, and the names that count.
 #[derive(Debug, PartialEq)]
 struct State {
     names: BTreeSet<String>,
@@ -120,7 +222,7 @@ impl State {
         let prefix = prefix.trim_start_matches('/');
         let names = fs::read_dir("/dev/shm").unwrap();
         let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-        let names = names.filter(|name| name.starts_with(prefix) || name.starts_with("posix-shm."));
+        let names = names.filter(|name| name.starts_with(prefix));
         let maps = fs::read_to_string("/proc/self/maps").unwrap();
         State {
             names: names.collect(),
@@ -137,13 +239,15 @@ fn descriptors() -> usize {
 
 /// Everything fails that needs more than there is, and leaves nothing; what fits works afterwards.
 fn small_file_system() {
-    if let Err(why) = mount_small_file_system() {
+    if let Err(why) = mount_own(c"size=1m") {
         println!("cannot: mount a file system of its own: {why}");
         return;
     }
     let before = State::now("");
     assert!(before.names.is_empty());
     let whole = 1 << 20;
+    there_is_room_for_one(600 << 10);
+    assert_eq!(State::now(""), before);
     for size in [16 * whole, 2 * whole, whole + 1] {
         let mapped = creating(size).open_mapped("/big").map(drop);
         let read_only = creating(size)
@@ -207,13 +311,42 @@ fn small_file_system() {
     assert_eq!(State::now(""), before);
 }
 
-/// A `/dev/shm` of 1 MiB that only this process sees.
-fn mount_small_file_system() -> io::Result<()> {
+/// Where a name is taken, that there is no room for another object does not matter; and those who race for a name do not
+/// take the room from each other until nobody has it.
+fn there_is_room_for_one(size: u64) {
+    let one = Shm::create("/one", size).unwrap();
+    assert_eq!(Shm::create("/one", size).unwrap_err().kind(), ErrorKind::AlreadyExists);
+    assert!(creating(size).open_optional("/one").unwrap().is_none());
+    assert!(!Shm::open_or_create("/one", size).unwrap().created());
+    one.unlink().unwrap();
+    drop(one);
+    for _ in 0..20 {
+        let created: usize = std::thread::scope(|scope| {
+            let racers: Vec<_> = (0..4)
+                .map(|_| scope.spawn(|| Shm::open_or_create("/one", size).unwrap().created()))
+                .collect();
+            racers.into_iter().map(|racer| usize::from(racer.join().unwrap())).sum()
+        });
+        assert_eq!(created, 1);
+        unlink("/one").unwrap();
+    }
+}
+
+/// A `/dev/shm` that only this process sees, so that what others do there does not count.
+fn mount_own(options: &CStr) -> io::Result<()> {
     // SAFETY: passes no pointer.
-    let root = unsafe { libc::geteuid() } == 0;
-    let user = if root { 0 } else { libc::CLONE_NEWUSER };
+    let user = unsafe { libc::geteuid() };
+    // SAFETY: passes no pointer.
+    let group = unsafe { libc::getegid() };
+    let as_user = if user == 0 { 0 } else { libc::CLONE_NEWUSER };
     // SAFETY: passes no pointer; the process has one thread.
-    check(unsafe { libc::unshare(libc::CLONE_NEWNS | user) })?;
+    check(unsafe { libc::unshare(libc::CLONE_NEWNS | as_user) })?;
+    if user != 0 {
+        // Without them the user has no id there, and may create nothing.
+        fs::write("/proc/self/setgroups", "deny")?;
+        fs::write("/proc/self/uid_map", format!("{user} {user} 1"))?;
+        fs::write("/proc/self/gid_map", format!("{group} {group} 1"))?;
+    }
     let mount = |kind: &CStr, on: &CStr, flags, options: &CStr| {
         let none = c"none".as_ptr();
         // SAFETY: all are NUL-terminated strings that outlive the call.
@@ -222,7 +355,7 @@ fn mount_small_file_system() -> io::Result<()> {
         })
     };
     mount(c"none", c"/", libc::MS_REC | libc::MS_PRIVATE, c"")?;
-    mount(c"tmpfs", c"/dev/shm", 0, c"size=1m")
+    mount(c"tmpfs", c"/dev/shm", 0, options)
 }
 
 fn limit(resource: libc::__rlimit_resource_t, to: u64) {
@@ -237,7 +370,8 @@ fn limit(resource: libc::__rlimit_resource_t, to: u64) {
 
 /// With 0, then 1 free descriptor: whatever needs one more fails and leaves nothing.
 fn no_descriptors(name: &str) {
-    let before = State::now(name);
+    let counted = alone_or(name);
+    let before = State::now(counted);
     let existing = format!("{name}.existing");
     Shm::create(&existing, 10).unwrap();
     let attempts: &[&dyn Fn() -> posix_shm::Result<()>] = &[
@@ -265,13 +399,14 @@ fn no_descriptors(name: &str) {
         assert!(error.hint().unwrap().contains("no free descriptor"), "{error}");
     }
     unlink(&existing).unwrap();
-    assert_eq!(State::now(name), before);
+    assert_eq!(State::now(counted), before);
     Shm::create(name, 100).unwrap().unlink().unwrap();
 }
 
 /// An object that is made and then cannot be mapped is not left behind.
 fn no_address_space(name: &str) {
-    let before = State::now(name);
+    let counted = alone_or(name);
+    let before = State::now(counted);
     limit(libc::RLIMIT_AS, 512 << 20);
     let size = 1 << 30;
     let mapped = creating(size).sparse(true).open_mapped(name).map(drop);
@@ -284,12 +419,13 @@ fn no_address_space(name: &str) {
         let error = result.unwrap_err();
         assert_eq!((error.kind(), error.operation()), (ErrorKind::OutOfMemory, Operation::Map));
     }
-    assert_eq!(State::now(name), before);
+    assert_eq!(State::now(counted), before);
 }
 
 /// Everything the library does, well and badly; then the process has what it had.
 fn leave_nothing(prefix: &str) {
-    let before = State::now(prefix);
+    let counted = alone_or(prefix);
+    let before = State::now(counted);
     let name = ShmName::new(prefix).unwrap();
     for round in 0..3 {
         let object = Shm::create(&name, 10_000).unwrap();
@@ -322,7 +458,7 @@ fn leave_nothing(prefix: &str) {
         superseding.unlink().unwrap();
         drop((object, reader, mappings, again, mapped));
     }
-    assert_eq!(State::now(prefix), before);
+    assert_eq!(State::now(counted), before);
 }
 
 /// Does a task twice, the second time between two calls that a tracer recognises.

@@ -147,7 +147,8 @@ impl Error {
         self.0.operation
     }
 
-    /// The name of the object, where it has one and the operation knew it.
+    /// The name of the object, where it has one and the operation knew it. What takes any descriptor, as
+    /// [`MapOptions`](crate::MapOptions) does, does not.
     #[must_use]
     pub fn name(&self) -> Option<&ShmName> {
         self.0.name.as_ref()
@@ -258,8 +259,17 @@ fn hint(operation: Operation, errno: Errno) -> Option<&'static str> {
         (Operation::Create | Operation::Publish, Errno::EXIST) => {
             "an object of this name exists already"
         }
-        (Operation::Map, Errno::ACCES | Errno::PERM) => {
+        (Operation::Map, Errno::ACCES) => {
             "the handle does not allow this access; to write, open it with Direction::Io"
+        }
+        (Operation::Map, Errno::PERM) => {
+            "the object is sealed against it, or its file system allows nothing to be executed"
+        }
+        (Operation::SetPermissions, Errno::PERM) => {
+            "the object is another user's, or is sealed against becoming executable"
+        }
+        (Operation::Create, Errno::NOENT) => {
+            "the directory of the objects is missing; is /dev/shm mounted?"
         }
         (Operation::Map, Errno::NOMEM) => {
             "there is no address range of this length, or this process has too many mappings"

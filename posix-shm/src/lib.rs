@@ -6,7 +6,8 @@
 //!   exists. [`ShmName`] is a checked name.
 //! * [`Mapping`] is memory that shows an object, made by [`Shm::map`] and [`Shm::map_mut`], or by [`MapOptions`] for a part
 //!   of it. It outlives its handle.
-//! * [`SharedSlice`] reads and writes what a mapping shows, soundly, whatever other processes do to it meanwhile.
+//! * [`SharedSlice`] and [`SharedCell`] read and write what a mapping shows, soundly, whatever other processes do to it
+//!   meanwhile: one value, many at the speed of `memcpy`, a field, a stream, a counter.
 //! * [`Error`] names the operation, the object and the system's error number, and says what helps.
 //!
 //! The C functions are in the crate `posix-shm-sys`, with every constant as this system's headers have it.
@@ -50,20 +51,32 @@
 //! # Safety
 //!
 //! No safe function of this crate can cause undefined behaviour, whatever peers do to the bytes. A *peer* is any other
-//! thread or process that can reach the same object. The rules:
+//! thread or process that can reach the same object. These rules see to it, and the code cites them by number:
 //!
-//! 1. Safe code gets no `&[u8]`, `&mut [u8]` or `&T` into a mapping. A reference promises that nobody writes (or that
-//!    nobody else does), and no process can promise that for another.
-//! 2. Values are copied out and in. What is copied out is yours: check it, then trust the copy, and never read again what
-//!    you have checked.
-//! 3. A value of 1, 2, 4 or 8 bytes that is aligned to its size is moved in one access and never torn. Everything else may
-//!    be a mix of what several peers wrote.
-//! 4. Loads and stores order nothing around them: a peer may see two stores in either order.
-//! 5. Bounds are checked against the mapping and never against what a peer wrote. Only types for which any bytes are a
-//!    value can be read.
+//! 1. **Mapped memory stays outside every Rust allocation.** Safe code gets no `&[u8]`, `&mut [u8]` or `&T` into a mapping.
+//!    A reference promises that nobody writes, or that nobody else does, and no process can promise that for another. The
+//!    functions that do give references are `unsafe`, and their contract says what has to be promised.
+//! 2. **Every access is one that the compiler cannot touch**: a volatile one, or one by code it cannot see into. So accesses
+//!    of different sizes to the same bytes, by any threads and processes, are each what the machine makes of them.
+//! 3. **A value of 1, 2, 4 or 8 bytes at a multiple of its size is moved in one access** and never torn (8 bytes: on 64-bit
+//!    machines). All else is a copy, and may be a mix of what several peers wrote: larger values, and whatever
+//!    [`copy_to`](SharedSlice::copy_to) and its kind move. A peer that writes parts of an integer makes such a mix, too.
+//! 4. **Bounds and alignment are checked against the mapping**, once where a view is made and once for each index, and never
+//!    against what a peer wrote. A mapping keeps its length for as long as a view borrows it.
+//! 5. **Only plain data is moved**: types for which any bytes are a value ([`AnyBitPattern`]) are read, and types without
+//!    uninitialised bytes ([`NoUninit`]) are written.
 //!
-//! What Rust cannot prevent: a peer with a writable handle can shorten the object, and a process that then touches a page
-//! past its end is killed by the system with `SIGBUS`. Map objects of peers you trust that far.
+//! What that leaves to you:
+//!
+//! * Values are copied out. Check the copy and use the copy: what you read again may be something else.
+//! * Plain loads and stores order nothing around them: a peer may see two stores in either order. To publish data, write it,
+//!   then [`store_release`](SharedCell::store_release) a word that says so; the peer that sees it with
+//!   [`load_acquire`](SharedCell::load_acquire) sees the data.
+//! * A peer with a writable handle can shorten the object, and a process that then touches a page past its end is killed by
+//!   the system with `SIGBUS`. That is an end, not undefined behaviour, and Rust cannot prevent it. Map objects of peers you
+//!   trust that far.
+//!
+//! How it is done, and why that is enough, is written beside the code in `src/access/copy.rs`.
 //!
 //! # Never half-made
 //!
@@ -81,6 +94,9 @@
 //! * if all peers have opened it, remove the name at once, and go on with the handles;
 //! * else the creator removes it at the end, with [`Shm::unlink`], which leaves a successor's object alone; and at the
 //!   start, what a killed predecessor left: [`IfExists::Supersede`].
+//!
+//! A process that is killed while it supersedes may leave a name of ours behind, `posix-shm.` and 16 random characters, under
+//! which the new object was for a moment. Such a name can be removed by anybody who may.
 //!
 //! # What differs where
 //!
@@ -106,7 +122,7 @@ mod permissions;
 mod shm;
 mod unlink;
 
-pub use access::SharedSlice;
+pub use access::{Atomic, SharedCell, SharedReader, SharedSlice, SharedWriter, Word};
 pub use error::{Error, Operation, Result};
 pub use map::{MapOptions, Mapping, Protection, RawMapping, ReadOnly, ReadWrite};
 pub use metadata::Metadata;
@@ -121,5 +137,5 @@ pub use bytemuck::{AnyBitPattern, NoUninit};
 
 /// The README's examples, run as tests.
 #[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
+#[doc = include_str!("../README.md")]
 struct ReadmeDoctests;

@@ -221,10 +221,15 @@ impl MapOptions {
         let len = match len {
             Some(0) => return Err("a mapping of 0 bytes shows nothing".into()),
             Some(len) => len as u64,
-            None => object_len.saturating_sub(offset),
+            None if offset < object_len => object_len - offset,
+            None => {
+                return Err(format!(
+                    "offset {offset} is not inside the object, which has {object_len} bytes"
+                ));
+            }
         };
         match offset.checked_add(len) {
-            Some(end) if end <= object_len && len > 0 => {}
+            Some(end) if end <= object_len => {}
             _ => {
                 return Err(format!(
                     "offset {offset} and length {len} reach past the end of the object, which has {object_len} bytes"

@@ -5,6 +5,7 @@
 use std::ffi::OsStr;
 use std::io::ErrorKind;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
 use posix_shm_sys as sys;
 
@@ -117,6 +118,18 @@ pub struct OpenOptions {
 
 /// How often a name may appear and vanish between the two calls of create-or-open.
 const FLICKER_LIMIT: usize = 64;
+
+/// How often create-or-open looks again where there is no room for a new object: those who race for a name may take it from
+/// each other, though there is room for the one that they all want.
+const SHORTAGES: u32 = 8;
+
+/// Waits for a random time, of at most 1 ms at first and twice as long each time, so that not all look again together.
+fn pause(time: u32) {
+    let mut random = [0];
+    // Without a random source they wait equally long, and most likely not from the same moment on.
+    let _ = imp::random(&mut random);
+    std::thread::sleep(Duration::from_micros(4 * u64::from(random[0])) * (1 << (time - 1)));
+}
 
 /// The combinations that make sense.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -394,6 +407,7 @@ impl OpenOptions {
             Policy::Create => return self.create(name, false, make),
             Policy::Supersede => return self.create(name, true, make),
         };
+        let mut shortages = 0;
         for _ in 0..FLICKER_LIMIT {
             match imp::open(name.as_c_str(), self.direction, truncate) {
                 Ok(fd) => {
@@ -404,8 +418,15 @@ impl OpenOptions {
                 Err(Errno::NOENT) => return Ok(Err(Failure::new(Operation::Open, Errno::NOENT))),
                 Err(errno) => return Err(Error::system(Operation::Open, errno, Some(name))),
             }
-            if let Ok(opened) = self.create(name, false, make)? {
-                return Ok(Ok(opened));
+            match self.create(name, false, make) {
+                Ok(Ok(opened)) => return Ok(Ok(opened)),
+                // Somebody was quicker.
+                Ok(Err(_)) => {}
+                Err(error) if error.operation() == Operation::Reserve && shortages < SHORTAGES => {
+                    shortages += 1;
+                    pause(shortages);
+                }
+                Err(error) => return Err(error),
             }
         }
         let why = format!(
@@ -426,11 +447,12 @@ impl OpenOptions {
             direction: self.direction,
             mode: self.permissions.unwrap_or_default().to_sys(),
             replace,
-            empty: self.size == 0,
+            size: self.size,
         };
         match imp::build(new, &mut |fd| (make.new)(fd)) {
             Ok((fd, made)) => Ok(Ok(Opened { fd, created: true, made })),
-            Err(failure) if failure.errno == Errno::EXIST => Ok(Err(failure)),
+            // What replaces does not mind what exists, so there it is another's doing in the middle of ours.
+            Err(failure) if failure.errno == Errno::EXIST && !replace => Ok(Err(failure)),
             Err(failure) => Err(failure.named(Some(name))),
         }
     }
@@ -466,12 +488,12 @@ impl OpenOptions {
             IfExists::Truncate => Ok(Policy::Open { truncate: true }),
             IfExists::Supersede if create => Ok(Policy::Supersede),
             IfExists::Supersede => refuse(
-                "to supersede is to create, which IfDoesNotExist::Error forbids; \
+                "to supersede is to create, which IfDoesNotExist::Error forbids (the default with Direction::Input); \
                  set IfDoesNotExist::Create, or use IfExists::Overwrite",
             ),
             IfExists::Error if create => Ok(Policy::Create),
             IfExists::Error => refuse(
-                "IfExists::Error with IfDoesNotExist::Error can never succeed; \
+                "IfExists::Error with IfDoesNotExist::Error (the default with Direction::Input) can never succeed; \
                  set IfDoesNotExist::Create",
             ),
         }

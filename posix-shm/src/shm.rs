@@ -267,7 +267,8 @@ impl Shm {
     ///
     /// # Errors
     ///
-    /// `PermissionDenied` (`EPERM`): the object is another user's.
+    /// `PermissionDenied` (`EPERM`): the object is another user's; or it would become executable, against which anonymous
+    /// objects on Linux are sealed unless they were created so.
     ///
     /// # Platform-specific behavior
     ///

@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, ExitStatus, Output, Stdio};
+use std::sync::Once;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use posix_shm::ShmName;
@@ -17,6 +18,12 @@ pub(crate) struct Names {
 impl Names {
     /// A prefix that no other test has, nor any other run.
     pub(crate) fn new() -> Names {
+        // Tests say what permissions new objects have, so it is not left to whoever runs them.
+        static UMASK: Once = Once::new();
+        UMASK.call_once(|| {
+            // SAFETY: passes no pointer.
+            unsafe { libc::umask(0o022) };
+        });
         let unique = ShmName::random("pshm-test-").expect("the system has a random source");
         let prefix = unique.to_string().trim_start_matches('/').to_owned();
         Names { prefix, given: AtomicUsize::new(0) }
@@ -34,12 +41,18 @@ impl Names {
         for path in objects() {
             left.push(format!("the name {}", path.display()));
         }
-        for entry in fs::read_dir("/proc/self/fd").into_iter().flatten().flatten() {
+        let (Ok(descriptors), Ok(maps)) =
+            (fs::read_dir("/proc/self/fd"), fs::read_to_string("/proc/self/maps"))
+        else {
+            skip("without /proc, nothing tells which descriptors and mappings are left");
+            return left;
+        };
+        for entry in descriptors.flatten() {
             if let Ok(target) = fs::read_link(entry.path()) {
                 left.push(format!("the descriptor of {}", target.display()));
             }
         }
-        for line in fs::read_to_string("/proc/self/maps").unwrap_or_default().lines() {
+        for line in maps.lines() {
             left.push(format!("the mapping {line}"));
         }
         left.retain(|what| what.contains(&self.prefix));

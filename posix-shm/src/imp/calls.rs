@@ -1,7 +1,7 @@
 //! The calls that mean the same on every system, each made safe or with its contract.
 
 use std::ffi::{CStr, CString, c_int, c_void};
-use std::mem::MaybeUninit;
+use std::mem::{ManuallyDrop, MaybeUninit};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::ptr::{self, NonNull};
 
@@ -31,14 +31,45 @@ pub(super) fn access(direction: Direction) -> c_int {
 
 /// Creates an object under its name and fills it there; the name is removed where that fails.
 pub(super) fn build_in_place<T>(new: New<'_>, fill: Fill<'_, T>) -> Result<(OwnedFd, T), Failure> {
-    let direction = if new.empty { new.direction } else { Direction::Io };
+    let direction = if new.size == 0 { new.direction } else { Direction::Io };
     let object = claim(&new, direction).map_err(Failure::of(Operation::Create))?;
-    let guard = Unlinker::new(new.name);
-    let filled = fill(object.as_fd())?;
-    let handle =
-        if direction == new.direction { object } else { reopen(new.name, object.as_fd())? };
-    guard.keep();
+    let claimed = Claimed { name: new.name, object: ManuallyDrop::new(object) };
+    let filled = fill(claimed.object.as_fd())?;
+    if direction == new.direction {
+        return Ok((claimed.keep(), filled));
+    }
+    let handle = reopen(new.name, claimed.object.as_fd())?;
+    claimed.keep();
     Ok((handle, filled))
+}
+
+/// An object that is not complete yet, under its name. When it is dropped the name is removed, if it still means this
+/// object: somebody else may have removed it and put another in its place.
+struct Claimed<'a> {
+    name: &'a CStr,
+    object: ManuallyDrop<OwnedFd>,
+}
+
+impl Claimed<'_> {
+    fn keep(self) -> OwnedFd {
+        let mut claimed = ManuallyDrop::new(self);
+        // SAFETY: the value is not dropped any more, so this is the only time that it is taken.
+        unsafe { ManuallyDrop::take(&mut claimed.object) }
+    }
+}
+
+impl Drop for Claimed<'_> {
+    fn drop(&mut self) {
+        let found = super::find(self.name);
+        if let (Ok(found), Ok(ours)) = (found, stat(self.object.as_fd())) {
+            if found.is_same_object(&ours) {
+                // There is an error on its way already, and nothing else that could be done.
+                let _ = unlink(self.name);
+            }
+        }
+        // SAFETY: it is dropped nowhere else but in `keep`, which forgets the value.
+        unsafe { ManuallyDrop::drop(&mut self.object) };
+    }
 }
 
 /// The name, with a new object: where the new one is to take it over, nothing has it for a moment.
@@ -93,7 +124,7 @@ pub(crate) fn unlink(name: &CStr) -> Result<(), Errno> {
     cvt_retry(|| unsafe { sys::shm_unlink(name.as_ptr()) }).map(drop)
 }
 
-/// Removes a name when dropped, unless [`Unlinker::keep`] says that the object is complete.
+/// Removes a name that nobody else knows when dropped, unless [`Unlinker::keep`] says that it is not needed any more.
 pub(super) struct Unlinker<'a>(&'a CStr);
 
 impl<'a> Unlinker<'a> {
@@ -108,7 +139,7 @@ impl<'a> Unlinker<'a> {
 
 impl Drop for Unlinker<'_> {
     fn drop(&mut self) {
-        // There is an error on its way already, and nothing else that could be done.
+        // As in `Claimed`.
         let _ = unlink(self.0);
     }
 }
@@ -212,17 +243,25 @@ pub(super) fn reserve_with_fallocate(
     const SMALLEST_STEP: sys::off_t = 64 << 10;
     let mut step = to - from;
     let mut done = from;
+    let mut old_len = from;
     while done < to {
         let bytes = step.min(to - done);
         // It returns the error number itself, and leaves errno alone.
         // SAFETY: passes no pointer.
         match Errno(unsafe { sys::posix_fallocate(fd.as_raw_fd(), done, bytes) }) {
             Errno(0) => done += bytes,
-            Errno::INTR => step = (step / 4).max(SMALLEST_STEP),
+            Errno::INTR => {
+                if done == from {
+                    // From here on it may be done in part, and undone again: but what a peer has added meanwhile stays.
+                    let len = stat(fd)?.len();
+                    old_len = sys::off_t::try_from(len).unwrap_or(sys::off_t::MAX);
+                }
+                step = (step / 4).max(SMALLEST_STEP);
+            }
             errno => {
                 if done > from {
                     // The error that matters is the first one.
-                    let _ = set_len(fd, from);
+                    let _ = set_len(fd, old_len.max(from));
                 }
                 return Err(errno);
             }

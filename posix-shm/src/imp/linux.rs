@@ -1,8 +1,8 @@
 //! Linux: objects are files of the tmpfs at `/dev/shm`, which lets them be complete before they have a name.
 //!
-//! What it cannot promise: with neither `O_TMPFILE` nor a way to link what it made (`linkat` with `AT_EMPTY_PATH` wants
-//! Linux 6.10 or a capability, the way round it wants `/proc`), an object is built under a temporary name, which a killed
-//! process leaves behind.
+//! What it cannot promise: to supersede, an object has a temporary name for a moment, since linking replaces nothing. With
+//! neither `O_TMPFILE` nor a way to link what it made (`linkat` with `AT_EMPTY_PATH` wants Linux 6.10 or a capability, the
+//! way round it wants `/proc`), every object is built under one. A process that is killed then leaves that name behind.
 
 use std::ffi::{CStr, CString, c_int};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
@@ -14,6 +14,7 @@ use super::{Fill, New};
 use crate::error::{Errno, Failure, Operation, cvt, cvt_retry};
 use crate::metadata::Metadata;
 use crate::open::Direction;
+use crate::permissions::Permissions;
 
 pub(crate) const NAME_MAX: usize = sys::NAME_MAX as usize;
 
@@ -44,18 +45,34 @@ pub(crate) fn find(name: &CStr) -> Result<Metadata, Errno> {
     Ok(Metadata::new(unsafe { stat.assume_init() }))
 }
 
+/// From this size on, reserving the memory costs far more than finding out that the name is taken.
+const LOOK_FIRST: u64 = 1 << 20;
+
 /// Built without a name (`O_TMPFILE`), then linked to it. Where the system lacks either, under a temporary name.
 pub(crate) fn build<T>(new: New<'_>, fill: Fill<'_, T>) -> Result<(OwnedFd, T), Failure> {
-    if new.empty && !new.replace {
+    if new.size == 0 && !new.replace {
         // There is nothing that could be seen half-made.
         return calls::build_in_place(new, fill);
     }
+    let taken = || !new.replace && find(new.name).is_ok();
+    let exists = || Failure::new(Operation::Create, Errno::EXIST);
+    if new.size >= LOOK_FIRST && taken() {
+        return Err(exists());
+    }
+    match build_aside(new, fill) {
+        // Whether there is room for another does not matter where there was none to be made.
+        Err(failure) if failure.operation == Operation::Reserve && taken() => Err(exists()),
+        result => result,
+    }
+}
+
+fn build_aside<T>(new: New<'_>, fill: Fill<'_, T>) -> Result<(OwnedFd, T), Failure> {
     match unnamed(0, new.mode) {
         Ok(object) => {
             let filled = fill(object.as_fd())?;
             let handle = match new.direction {
                 Direction::Io => Ok(None),
-                Direction::Input => reopen(object.as_fd()).map(Some),
+                Direction::Input => reopen_to_read(object.as_fd()).map(Some),
             };
             match handle {
                 Ok(handle) => match publish(object.as_fd(), &new) {
@@ -83,7 +100,20 @@ fn unnamed(flags: c_int, mode: sys::mode_t) -> Result<OwnedFd, Errno> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-/// A read-only handle of the same object. `ENOENT` means that there is no `/proc`.
+/// A read-only handle of an object that nobody else has yet. `ENOENT` means that there is no `/proc`.
+fn reopen_to_read(object: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
+    match reopen(object) {
+        Err(Errno::ACCES) => {}
+        result => return result,
+    }
+    // Creating is not limited by the permissions of what is created, and neither is this.
+    let permissions = calls::stat(object)?.permissions();
+    calls::set_permissions(object, (permissions | Permissions::USER_READ).to_sys())?;
+    let handle = reopen(object)?;
+    calls::set_permissions(object, permissions.to_sys())?;
+    Ok(handle)
+}
+
 fn reopen(object: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
     let path = proc_path(object);
     let flags = sys::O_RDONLY | sys::O_CLOEXEC;
@@ -174,7 +204,7 @@ fn rename_to_free(from: &CStr, to: &CStr) -> Result<(), Errno> {
     Ok(())
 }
 
-/// `memfd_create`; where the kernel or a sandbox has none, an unnamed file in `/dev/shm` that can never be linked.
+/// `memfd_create`; where the kernel has none (`ENOSYS`), an unnamed file in `/dev/shm` that can never be linked.
 pub(crate) fn anonymous<T>(
     permissions: Option<sys::mode_t>,
     fill: Fill<'_, T>,
@@ -182,12 +212,13 @@ pub(crate) fn anonymous<T>(
     let executable = sys::S_IXUSR | sys::S_IXGRP | sys::S_IXOTH;
     let object = match permissions {
         // The seal would forbid the very permissions that are asked for.
-        Some(mode) if mode & executable != 0 => memfd(0),
-        _ => match memfd(sys::MFD_NOEXEC_SEAL) {
-            // Linux before 6.3 does not know the flag.
-            Err(Errno::INVAL) => memfd(0),
-            result => result,
-        },
+        Some(mode) if mode & executable != 0 => memfd(sys::MFD_EXEC),
+        _ => memfd(sys::MFD_NOEXEC_SEAL),
+    };
+    let object = match object {
+        // Linux before 6.3 knows neither flag.
+        Err(Errno::INVAL) => memfd(0),
+        result => result,
     };
     let object = match object {
         Err(NO_SUCH_CALL) => {

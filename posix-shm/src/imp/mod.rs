@@ -45,8 +45,8 @@ pub(crate) struct New<'a> {
     pub(crate) mode: sys::mode_t,
     /// Take the name over from an object that has it; otherwise that is `EEXIST`.
     pub(crate) replace: bool,
-    /// There is nothing to fill in: the object is complete as it is created.
-    pub(crate) empty: bool,
+    /// How long the caller is going to make it. Without any length, it is complete as it is created.
+    pub(crate) size: u64,
 }
 
 /// Fills a new object through its read-write descriptor. Called again on a fresh object where a first one could not be

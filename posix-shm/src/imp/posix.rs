@@ -16,11 +16,16 @@ use crate::error::{Errno, Failure, Operation};
 use crate::metadata::Metadata;
 use crate::open::Direction;
 
-#[cfg(not(target_vendor = "apple"))]
-pub(crate) const NAME_MAX: usize = sys::NAME_MAX as usize;
-/// Apple's limit counts the slash.
-#[cfg(target_vendor = "apple")]
-pub(crate) const NAME_MAX: usize = sys::PSHMNAMLEN as usize - 1;
+/// In bytes after the slash; Apple's and FreeBSD's limits count the slash, and FreeBSD's the NUL byte.
+pub(crate) const NAME_MAX: usize = {
+    #[cfg(target_vendor = "apple")]
+    const MAX: i32 = sys::PSHMNAMLEN - 1;
+    #[cfg(target_os = "freebsd")]
+    const MAX: i32 = sys::PATH_MAX - 2;
+    #[cfg(not(any(target_vendor = "apple", target_os = "freebsd")))]
+    const MAX: i32 = sys::NAME_MAX;
+    MAX as usize
+};
 
 pub(crate) fn open(name: &CStr, direction: Direction, truncate: bool) -> Result<OwnedFd, Errno> {
     let truncate = if truncate { sys::O_TRUNC } else { 0 };

@@ -1,0 +1,189 @@
+//! Copying out of a mapping and into it: ours against `memcpy` and against what others do, from 1 byte to 1 GiB.
+//!
+//! First a table of ratios, which is what decides; then criterion's absolute figures for ours and `memcpy`.
+//! `cargo bench -- --table` prints the table alone.
+
+// What the library must not do to mapped bytes is what it is measured against.
+#![allow(clippy::disallowed_methods)]
+
+use std::hint::black_box;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use criterion::{BenchmarkId, Criterion, Throughput};
+use posix_shm::{Mapping, ReadWrite, Shm};
+use posix_shm_benches::{Variant, ratios};
+use vm_memory::VolatileSlice;
+
+const SIZES: [usize; 13] =
+    [1, 8, 16, 32, 48, 64, 100, 256, 4 << 10, 64 << 10, 1 << 20, 64 << 20, 1 << 30];
+
+/// Which way the bytes go.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Way {
+    Out,
+    In,
+}
+
+fn main() {
+    let mapping = Shm::anonymous(1 << 30).unwrap().map_mut().unwrap();
+    // Not at the same place in its page as the mapping: processors take such addresses for the same one.
+    const APART: usize = 2048 + 64;
+    let mut own = vec![1; APART + (1 << 30)];
+    let own = &mut own[APART..];
+    // Every page is there before anything is measured.
+    mapping.bytes().copy_from(own);
+    table(&mapping, own);
+    if !std::env::args().any(|argument| argument == "--table") {
+        figures(&mapping, own);
+    }
+}
+
+fn table(mapping: &Mapping<ReadWrite>, own: &mut [u8]) {
+    for way in [Way::Out, Way::In] {
+        println!("\n{way:?}: time divided by copy_nonoverlapping's, median");
+        for size in SIZES {
+            let mut variants = variants(mapping, own, size, way);
+            // The loops of single bytes take seconds at a gigabyte.
+            let rounds = if size > 1 << 20 { 9 } else { 301 };
+            if size == SIZES[0] {
+                let names: Vec<_> = variants.iter().map(|variant| variant.name).collect();
+                println!("| bytes | {} |", names.join(" | "));
+                println!("|---:{}|", "|---:".repeat(names.len()));
+            }
+            let ratios = ratios(&mut variants, rounds);
+            let ratios: Vec<_> = ratios.iter().map(|ratio| format!("{ratio:.2}")).collect();
+            println!("| {size} | {} |", ratios.join(" | "));
+        }
+    }
+}
+
+/// All ways to copy `size` bytes, a number that the compiler does not know.
+fn variants<'a>(
+    mapping: &'a Mapping<ReadWrite>,
+    own: &'a mut [u8],
+    size: usize,
+    way: Way,
+) -> Vec<Variant<'a>> {
+    let (shared, private, all) = (mapping.as_mut_ptr(), own.as_mut_ptr(), own.len());
+    let raw = |name, out: Raw, into: Raw| {
+        let (copy, from, to) = match way {
+            Way::Out => (out, shared.cast_const(), private),
+            Way::In => (into, private.cast_const(), shared),
+        };
+        let run = move |times| {
+            for _ in 0..times {
+                // SAFETY: both are `size` bytes long, and apart; nobody else touches them.
+                unsafe { copy(from, to, black_box(size)) };
+            }
+        };
+        Variant { name, run: Box::new(run) }
+    };
+    let memcpy = |name| {
+        let (from, to) = match way {
+            Way::Out => (shared.cast_const(), private),
+            Way::In => (private.cast_const(), shared),
+        };
+        let run = move |times| {
+            for _ in 0..times {
+                // SAFETY: both are `size` bytes long, and apart; nobody else touches them.
+                unsafe { std::ptr::copy_nonoverlapping(from, to, black_box(size)) };
+            }
+        };
+        Variant { name, run: Box::new(run) }
+    };
+    // As a user writes it, with every check there is.
+    let ours: Box<dyn FnMut(u32)> = match way {
+        Way::Out => Box::new(move |times| {
+            // SAFETY: memory of our own that nobody else touches while this runs.
+            let own = unsafe { std::slice::from_raw_parts_mut(private, all) };
+            for _ in 0..times {
+                let size = black_box(size);
+                mapping.bytes().range(..size).copy_to(&mut own[..size]);
+            }
+        }),
+        Way::In => Box::new(move |times| {
+            // SAFETY: memory of our own that nobody else touches while this runs.
+            let own = unsafe { std::slice::from_raw_parts(private, all) };
+            for _ in 0..times {
+                let size = black_box(size);
+                mapping.bytes().range(..size).copy_from(&own[..size]);
+            }
+        }),
+    };
+    vec![
+        memcpy("memcpy"),
+        Variant { name: "posix-shm", run: ours },
+        memcpy("memcpy again (noise)"),
+        raw("vm-memory", vm_memory_out, vm_memory_in),
+        raw("AtomicU8 loop", atomics_out, atomics_in),
+        raw("volatile loop", volatile_out, volatile_in),
+    ]
+}
+
+type Raw = unsafe fn(*const u8, *mut u8, usize);
+
+#[inline(never)]
+unsafe fn vm_memory_out(from: *const u8, to: *mut u8, len: usize) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        VolatileSlice::new(from.cast_mut(), len).copy_to(std::slice::from_raw_parts_mut(to, len))
+    };
+}
+
+#[inline(never)]
+unsafe fn vm_memory_in(from: *const u8, to: *mut u8, len: usize) {
+    // SAFETY: the caller's promise.
+    unsafe { VolatileSlice::new(to, len).copy_from(std::slice::from_raw_parts(from, len)) };
+}
+
+#[inline(never)]
+unsafe fn atomics_out(from: *const u8, to: *mut u8, len: usize) {
+    for i in 0..len {
+        // SAFETY: the caller's promise.
+        unsafe { *to.add(i) = AtomicU8::from_ptr(from.add(i).cast_mut()).load(Ordering::Relaxed) };
+    }
+}
+
+#[inline(never)]
+unsafe fn atomics_in(from: *const u8, to: *mut u8, len: usize) {
+    for i in 0..len {
+        // SAFETY: the caller's promise.
+        unsafe { AtomicU8::from_ptr(to.add(i)).store(*from.add(i), Ordering::Relaxed) };
+    }
+}
+
+#[inline(never)]
+unsafe fn volatile_out(from: *const u8, to: *mut u8, len: usize) {
+    for i in 0..len {
+        // SAFETY: the caller's promise.
+        unsafe { *to.add(i) = from.add(i).read_volatile() };
+    }
+}
+
+#[inline(never)]
+unsafe fn volatile_in(from: *const u8, to: *mut u8, len: usize) {
+    for i in 0..len {
+        // SAFETY: the caller's promise.
+        unsafe { to.add(i).write_volatile(*from.add(i)) };
+    }
+}
+
+fn figures(mapping: &Mapping<ReadWrite>, own: &mut [u8]) {
+    let mut criterion = Criterion::default().sample_size(20);
+    for way in [Way::Out, Way::In] {
+        let mut group = criterion.benchmark_group(format!("{way:?}").to_lowercase());
+        for size in SIZES {
+            group.throughput(Throughput::Bytes(size as u64));
+            for variant in &mut variants(mapping, own, size, way)[..2] {
+                group.bench_function(BenchmarkId::new(variant.name, size), |bencher| {
+                    bencher.iter_custom(|times| {
+                        let start = std::time::Instant::now();
+                        (variant.run)(u32::try_from(times).unwrap());
+                        start.elapsed()
+                    });
+                });
+            }
+        }
+        group.finish();
+    }
+}

@@ -1,0 +1,46 @@
+//! What the benches share: a table of ratios in which no variant is favoured by the moment it runs in.
+
+use std::time::{Duration, Instant};
+
+/// One way to do the same thing.
+pub struct Variant<'a> {
+    /// The column's title.
+    pub name: &'static str,
+    /// Does it this many times.
+    pub run: Box<dyn FnMut(u32) + 'a>,
+}
+
+/// How long one batch of a variant should take: long against the clock's own cost.
+const BATCH: Duration = Duration::from_micros(100);
+
+/// For each variant, the median over rounds of its time divided by the first one's of the same round. The variants take turns
+/// in rotated order, so that drift and neighbours hit all alike.
+pub fn ratios(variants: &mut [Variant<'_>], rounds: usize) -> Vec<f64> {
+    let mut times = 1;
+    while time(&mut variants[0], times) < BATCH && times < 1 << 24 {
+        times *= 2;
+    }
+    let mut ratios = vec![Vec::new(); variants.len()];
+    for round in 0..rounds {
+        let mut taken = vec![Duration::ZERO; variants.len()];
+        for turn in 0..variants.len() {
+            let which = (round + turn) % variants.len();
+            taken[which] = time(&mut variants[which], times);
+        }
+        for (ratios, taken_here) in ratios.iter_mut().zip(&taken) {
+            ratios.push(taken_here.as_secs_f64() / taken[0].as_secs_f64());
+        }
+    }
+    ratios.iter_mut().map(|ratios| median(ratios)).collect()
+}
+
+fn time(variant: &mut Variant<'_>, times: u32) -> Duration {
+    let start = Instant::now();
+    (variant.run)(times);
+    start.elapsed()
+}
+
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}

@@ -1,0 +1,321 @@
+//! The access layer over memory of our own, which Miri can follow: the system's part is left out.
+
+use std::cell::UnsafeCell;
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::*;
+
+/// Memory that is aligned like a page's start and only ever touched by raw pointers, as mapped memory is.
+#[repr(align(64))]
+struct Memory<const LEN: usize>(UnsafeCell<[u8; LEN]>);
+
+// SAFETY: all access is by the functions under test, which any threads may call at once.
+unsafe impl<const LEN: usize> Sync for Memory<LEN> {}
+
+impl<const LEN: usize> Memory<LEN> {
+    fn new() -> Memory<LEN> {
+        Memory(UnsafeCell::new([0; LEN]))
+    }
+
+    fn start(&self) -> NonNull<u8> {
+        NonNull::new(self.0.get().cast()).unwrap()
+    }
+
+    fn slice<T: AnyBitPattern>(
+        &self,
+        offset: usize,
+        count: usize,
+    ) -> SharedSlice<'_, T, ReadWrite> {
+        let Ok(start) = part_of(self.start(), LEN, offset, count) else {
+            panic!("{count} from {offset}")
+        };
+        SharedSlice { start, len: count, mapping: PhantomData }
+    }
+
+    fn bytes(&self) -> SharedSlice<'_, u8, ReadWrite> {
+        self.slice(0, LEN)
+    }
+}
+
+#[test]
+fn values_of_every_size_come_back() {
+    fn check<T: AnyBitPattern + NoUninit + PartialEq + fmt::Debug>(values: [T; 3]) {
+        let memory = Memory::<256>::new();
+        let slice = memory.slice::<T>(64, 3);
+        for (i, value) in values.into_iter().enumerate() {
+            slice.store(i, value);
+            slice.cell(i).store(value);
+        }
+        assert_eq!(slice.iter().collect::<Vec<_>>(), values);
+        assert_eq!(slice.iter().next_back(), Some(values[2]));
+        assert_eq!(slice.to_vec(), values);
+        assert_eq!([0, 1, 2].map(|i| slice.cell(i).load()), values);
+        let mut out = [values[0]; 3];
+        slice.copy_to(&mut out);
+        assert_eq!(out, values);
+        slice.fill(values[1]);
+        assert_eq!(slice.to_vec(), [values[1]; 3]);
+        slice.copy_from(&values);
+        slice.copy_within(1.., 0);
+        assert_eq!(slice.to_vec(), [values[1], values[2], values[2]]);
+        // Nothing around it was touched.
+        let bytes = memory.bytes().to_vec();
+        let end = 64 + 3 * size_of::<T>();
+        assert!(bytes[..64].iter().chain(&bytes[end..]).all(|&byte| byte == 0));
+    }
+    check([1u8, 2, 255]);
+    check([-1i16, 2, i16::MIN]);
+    check([1.5f32, -0.25, f32::MAX]);
+    check([1u64, u64::MAX, 0x0123_4567_89ab_cdef]);
+    check([1u128, u128::MAX, 7]);
+    check([[1u8, 2, 3], [4, 5, 6], [7, 8, 9]]);
+    check([[1u16; 7], [2; 7], [3; 7]]);
+    check([[1u32; 9], [2; 9], [3; 9]]);
+    check([(); 3]);
+}
+
+#[test]
+fn every_length_and_misalignment_is_copied_exactly() {
+    // Miri takes its time.
+    const LEN: usize = if cfg!(miri) { 20 } else { 300 };
+    const STARTS: usize = if cfg!(miri) { 3 } else { 9 };
+    let memory = Memory::<{ LEN + 16 }>::new();
+    let source: Vec<u8> = (0..LEN + 16).map(|i| (i % 251) as u8 + 1).collect();
+    for start in 0..STARTS {
+        for len in 0..LEN {
+            memory.bytes().fill(0);
+            let part = memory.bytes().range(start..start + len);
+            part.copy_from(&source[start + 3..start + 3 + len]);
+            let all = memory.bytes().to_vec();
+            assert_eq!(all[start..start + len], source[start + 3..start + 3 + len]);
+            assert!(all[..start].iter().chain(&all[start + len..]).all(|&byte| byte == 0));
+
+            let mut out = vec![0; len + 2];
+            part.copy_to(&mut out[1..=len]);
+            assert_eq!(out[1..=len], source[start + 3..start + 3 + len]);
+            assert_eq!((out[0], out[len + 1]), (0, 0));
+        }
+    }
+}
+
+#[test]
+fn copies_within_may_overlap_either_way() {
+    let memory = Memory::<128>::new();
+    let source: Vec<u8> = (0..128).collect();
+    for (from, to) in [(0..100, 20), (20..120, 0), (5..5, 7), (0..128, 0), (0..64, 64)] {
+        memory.bytes().copy_from(&source);
+        let mut expected = source.clone();
+        expected.copy_within(from.clone(), to);
+        memory.bytes().copy_within(from, to);
+        assert_eq!(memory.bytes().to_vec(), expected);
+    }
+}
+
+#[test]
+fn everything_past_an_edge_panics_as_slices_do() {
+    let memory = Memory::<128>::new();
+    let slice = memory.slice::<u64>(0, 16);
+    fn panics<T>(what: impl Fn() -> T) -> bool {
+        catch_unwind(AssertUnwindSafe(what)).is_err()
+    }
+    for past in [16, 17, usize::MAX / 8, usize::MAX - 1, usize::MAX] {
+        assert_eq!(slice.get(past), None);
+        assert!(panics(|| slice.cell(past)));
+        assert!(panics(|| slice.load(past)));
+        assert!(panics(|| slice.store(past, 1)));
+        assert!(panics(|| slice.range(..=past)));
+        assert!(panics(|| slice.copy_within(..1, past)));
+        if past > 16 {
+            assert!(panics(|| slice.range(past..)));
+            assert!(panics(|| slice.range(..past)));
+        }
+    }
+    #[allow(clippy::reversed_empty_ranges, reason = "that it is reversed is what is tested")]
+    {
+        assert!(panics(|| slice.range(3..2)));
+    }
+    assert!(panics(|| slice.copy_to(&mut [0; 15])));
+    assert!(panics(|| slice.copy_to(&mut [0; 17])));
+    assert!(panics(|| slice.copy_from(&[0; 17])));
+    assert!(panics(|| slice.copy_within(1.., 1 + 1)));
+    assert!(slice.range(16..).is_empty());
+    assert_eq!(slice.range((Bound::Excluded(14), Bound::Included(15))).len(), 1);
+    assert_eq!(slice.get(15), Some(0));
+    assert_eq!(slice.to_vec(), [0; 16]);
+}
+
+#[test]
+fn views_are_only_made_inside_and_aligned() {
+    let memory = Memory::<128>::new();
+    let part = |offset, count| part_of::<u64>(memory.start(), 128, offset, count).is_ok();
+    for (offset, count, fits) in [
+        (0, 16, true),
+        (0, 17, false),
+        (120, 1, true),
+        (121, 1, false),
+        (128, 0, true),
+        (129, 0, false),
+        (4, 1, align_of::<u64>() <= 4),
+        (8, usize::MAX / 8, false),
+        (8, usize::MAX, false),
+        (usize::MAX, 1, false),
+        (usize::MAX - 7, 1, false),
+        (0, usize::MAX / 8 + 1, false),
+    ] {
+        assert_eq!(part(offset, count), fits, "{offset} {count}");
+    }
+}
+
+#[derive(Clone, Copy, AnyBitPattern, NoUninit, PartialEq, Debug)]
+#[repr(C)]
+struct Header {
+    sequence: u32,
+    size: [u16; 2],
+    inner: Inner,
+}
+
+#[derive(Clone, Copy, AnyBitPattern, NoUninit, PartialEq, Debug)]
+#[repr(C)]
+struct Inner {
+    bytes: [u8; 3],
+    flag: i8,
+}
+
+#[test]
+fn fields_are_seen_one_by_one() {
+    let memory = Memory::<64>::new();
+    let header = memory.slice::<Header>(16, 1).cell(0);
+    let inner = Inner { bytes: [7, 8, 9], flag: -1 };
+    header.store(Header { sequence: 1, size: [2, 3], inner });
+    let sequence = crate::field!(header, Header, sequence);
+    sequence.store(41);
+    let flag = crate::field!(crate::field!(header, Header, inner), Inner, flag);
+    assert_eq!((sequence.load(), flag.load()), (41, -1));
+    assert_eq!(crate::field!(header, Header, size).part::<u16>(2).unwrap().load(), 3);
+    assert_eq!(header.load(), Header { sequence: 41, size: [2, 3], inner });
+
+    assert!(header.part::<u32>(9).is_err(), "misaligned");
+    assert!(header.part::<u32>(12).is_err(), "past the end");
+    assert!(header.part::<u32>(usize::MAX - 3).is_err(), "overflow");
+    let wrong = || header.project::<u32>(12, |header| &header.sequence);
+    assert!(catch_unwind(AssertUnwindSafe(wrong)).is_err());
+}
+
+#[test]
+fn atomic_operations_do_what_stds_do() {
+    macro_rules! check {
+        ($($word:ident)*) => {
+            $({
+                let memory = Memory::<64>::new();
+                for cell in [memory.slice::<$word>(0, 2).cell(1), memory.slice::<$word>(32, 1).cell(0)] {
+                    assert_eq!(cell.load_relaxed(), 0);
+                    cell.store_release($word::MAX);
+                    assert_eq!(cell.load_acquire(), $word::MAX);
+                    assert_eq!(cell.fetch_add(2), $word::MAX);
+                    assert_eq!(cell.load_acquire(), $word::MAX.wrapping_add(2));
+                    assert_eq!(cell.fetch_sub(3), $word::MAX.wrapping_add(2));
+                    assert_eq!(cell.swap(0b1100), $word::MAX.wrapping_sub(1));
+                    assert_eq!(cell.fetch_and(0b0110), 0b1100);
+                    assert_eq!(cell.fetch_or(0b0001), 0b0100);
+                    assert_eq!(cell.fetch_xor(0b0111), 0b0101);
+                    assert_eq!(cell.compare_exchange(0b0010, $word::MIN), Ok(0b0010));
+                    assert_eq!(cell.compare_exchange(0b0010, 1), Err($word::MIN));
+                    assert_eq!(cell.load_acquire(), $word::MIN);
+                    assert_eq!(cell.compare_exchange($word::MIN, $word::MAX), Ok($word::MIN));
+                    assert_eq!(cell.swap(0), $word::MAX);
+                }
+                // Nothing around them was touched.
+                assert!(memory.bytes().iter().all(|byte| byte == 0));
+            })*
+        };
+    }
+    check!(u8 i8 u16 i16 u32 i32 u64 i64);
+}
+
+#[test]
+fn streams_are_short_at_the_end_and_seek() {
+    let memory = Memory::<64>::new();
+    let bytes = memory.slice::<u8>(10, 8);
+    let mut writer = bytes.writer();
+    assert_eq!(writer.write(b"abcde").unwrap(), 5);
+    assert_eq!(writer.write(b"fghij").unwrap(), 3);
+    assert_eq!(writer.write(b"k").unwrap(), 0);
+    let error = writer.write_all(b"k").unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::WriteZero);
+    assert_eq!(writer.seek(SeekFrom::End(-2)).unwrap(), 6);
+    writer.write_all(b"GH").unwrap();
+    assert_eq!(writer.seek(SeekFrom::Current(-8)).unwrap(), 0);
+    writer.write_all(b"A").unwrap();
+    assert_eq!(writer.seek(SeekFrom::Start(100)).unwrap(), 100);
+    assert_eq!(writer.write(b"x").unwrap(), 0);
+    assert!(writer.seek(SeekFrom::Current(-101)).is_err());
+    assert!(writer.seek(SeekFrom::End(i64::MIN)).is_err());
+    assert_eq!(writer.stream_position().unwrap(), 100);
+    writer.flush().unwrap();
+
+    let mut reader = bytes.reader();
+    let mut text = String::new();
+    reader.read_to_string(&mut text).unwrap();
+    assert_eq!(text, "AbcdefGH");
+    assert_eq!(reader.read(&mut [0; 4]).unwrap(), 0);
+    assert_eq!(reader.seek(SeekFrom::Start(u64::MAX)).unwrap(), u64::MAX);
+    assert_eq!(reader.read(&mut [0; 4]).unwrap(), 0);
+    assert!(reader.seek(SeekFrom::Current(1)).is_err());
+    reader.seek(SeekFrom::Start(6)).unwrap();
+    let mut out = [0; 4];
+    assert_eq!(reader.read(&mut out).unwrap(), 2);
+    assert_eq!(&out, b"GH\0\0");
+    assert!(memory.bytes().range(18..).iter().all(|byte| byte == 0));
+}
+
+/// Miri follows this: no rule of the language is broken, whoever writes what.
+#[test]
+fn threads_that_write_the_same_bytes_break_no_rule() {
+    let memory = Memory::<64>::new();
+    let rounds = if cfg!(miri) { 20 } else { 20_000 };
+    std::thread::scope(|scope| {
+        for value in 1..4u64 {
+            let memory = &memory;
+            scope.spawn(move || {
+                let words = memory.slice::<u64>(0, 8);
+                for i in 0..rounds {
+                    words.store(i % 8, value);
+                    memory.slice::<u32>(0, 16).store(i % 16, value as u32);
+                    words.copy_from(&[value; 8]);
+                    memory.bytes().fill(value as u8);
+                    words.copy_within(2..5, 1);
+                    std::hint::black_box((words.load(i % 8), words.to_vec()));
+                    write!(memory.bytes().writer(), "{value}").unwrap();
+                }
+            });
+        }
+    });
+}
+
+/// The atomics lose nothing and publish what was written before.
+#[test]
+fn threads_that_count_lose_nothing() {
+    let memory = Memory::<128>::new();
+    let rounds = if cfg!(miri) { 50 } else { 50_000 };
+    let counter = memory.slice::<u64>(0, 1).cell(0);
+    let (ready, data) = (memory.slice::<u32>(64, 1).cell(0), memory.slice::<u8>(72, 8));
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                for _ in 0..rounds {
+                    counter.fetch_add(1);
+                }
+            });
+        }
+        scope.spawn(|| {
+            data.copy_from(b"complete");
+            ready.store_release(1);
+        });
+        while ready.load_acquire() == 0 {
+            std::thread::yield_now();
+        }
+        assert_eq!(data.to_vec(), b"complete");
+    });
+    assert_eq!(counter.load_acquire(), 3 * rounds);
+}

@@ -1,0 +1,79 @@
+//! A peer that writes what it likes, while every method runs: nothing crashes, nothing tears that must not.
+
+use std::hint::black_box;
+use std::io::{Read, Write};
+use std::time::{Duration, Instant};
+
+use posix_shm::{MapOptions, Shm};
+
+use crate::common::{Names, peer};
+
+/// As the scribbler writes them.
+fn is_whole(word: u64) -> bool {
+    (word >> 32) as u32 == !(word as u32).rotate_left(7)
+}
+
+#[test]
+fn nothing_a_peer_writes_breaks_anything() {
+    const LEN: usize = 64 << 10;
+    let names = Names::new();
+    let name = names.name();
+    let object = Shm::create(&name, LEN as u64).unwrap();
+    let mapping = object.map_mut().unwrap();
+    let reader = MapOptions::new().offset(4096).map(&object).unwrap();
+    let mut scribbler = peer("scribble", [name.as_os_str()]).spawn().unwrap();
+
+    let words = mapping.slice::<u64>(0, 512).unwrap();
+    let rest = mapping.bytes().range(4096..);
+    let mut own = vec![0; LEN - 4096];
+    let (mut rounds, mut written) = (0u64, 0u64);
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_secs(10) {
+        rounds += 1;
+        for i in 0..words.len() {
+            let word = words.load(i);
+            assert!(word == 0 || is_whole(word), "{word:#018x}");
+            written += u64::from(word != 0);
+        }
+        for word in words.iter().chain([words.get(511).unwrap()]) {
+            assert!(word == 0 || is_whole(word), "{word:#018x}");
+        }
+        let shift = rounds as usize % 64;
+        rest.copy_to(&mut own);
+        rest.range(shift..).copy_from(&own[shift..]);
+        rest.copy_within(..1000 + shift, 3);
+        rest.range(..shift).fill(rounds as u8);
+        black_box(reader.slice::<[u16; 7]>(2, 100).unwrap().to_vec());
+        black_box(reader.cell::<u128>(16).unwrap().load());
+        black_box(reader.cell::<u32>(shift * 4).unwrap().load_acquire());
+        let counter = mapping.cell::<u16>(8192 + 2 * shift).unwrap();
+        black_box((counter.fetch_add(1), counter.fetch_or(2), counter.swap(3)));
+        black_box(counter.compare_exchange(4, 5)).ok();
+        counter.store_release(7);
+        black_box(rest.reader().read(&mut own).unwrap());
+        rest.range(100..300).writer().write_all(&own[..50 + shift]).unwrap();
+    }
+    assert!(scribbler.try_wait().unwrap().is_none(), "the scribbler is to write to the end");
+    scribbler.kill().unwrap();
+    scribbler.wait().unwrap();
+    assert!(rounds > 100 && written > 0);
+    println!("{rounds} rounds, {written} whole words");
+    object.unlink().unwrap();
+}
+
+#[test]
+fn processes_that_count_lose_nothing() {
+    const TIMES: u64 = 1_000_000;
+    let names = Names::new();
+    let name = names.name();
+    let object = Shm::create(&name, 8).unwrap();
+    let counter = object.map_mut().unwrap();
+    let mut others: Vec<_> = (0..2)
+        .map(|_| peer("count", [name.to_string(), TIMES.to_string()]).spawn().unwrap())
+        .collect();
+    for other in &mut others {
+        assert!(other.wait().unwrap().success());
+    }
+    assert_eq!(counter.cell::<u64>(0).unwrap().load_acquire(), 2 * TIMES);
+    object.unlink().unwrap();
+}

@@ -1,0 +1,54 @@
+//! The cost of a load and a store, exactly: the machine code is that of a raw pointer with the same check of the index.
+
+use std::process::Command;
+
+use crate::common::skip;
+
+/// The instructions of a function up to its return, without addresses, or nothing where they cannot be had.
+fn instructions(function: &str) -> Option<Vec<String>> {
+    let mut objdump = Command::new("objdump");
+    objdump.args(["--no-show-raw-insn", &format!("--disassemble={function}")]);
+    let Ok(output) = objdump.arg(env!("CARGO_BIN_EXE_codegen")).output() else {
+        skip("objdump is not installed");
+        return None;
+    };
+    let text = String::from_utf8(output.stdout).unwrap();
+    let mut instructions = Vec::new();
+    for line in text.lines().skip_while(|line| !line.ends_with(&format!("<{function}>:"))).skip(1) {
+        let Some((_, instruction)) = line.split_once('\t') else { break };
+        let words: Vec<&str> = instruction.split_whitespace().collect();
+        instructions.push(words.join(" "));
+        if words[0].starts_with("ret") {
+            break;
+        }
+    }
+    assert!(instructions.len() > 1, "{function} is not there: {text}");
+    Some(instructions)
+}
+
+/// How many operands are in memory, in AT&T's spelling of x86.
+fn memory_operands(instructions: &[String]) -> usize {
+    instructions.iter().filter(|instruction| instruction.contains('(')).count()
+}
+
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn a_load_and_a_store_are_one_instruction_as_with_a_raw_pointer() {
+    for operation in ["load", "store"] {
+        for word in ["u8", "u16", "u32", "u64"] {
+            let ours = instructions(&format!("{operation}_{word}"));
+            let raw = instructions(&format!("raw_{operation}_{word}"));
+            let (Some(ours), Some(raw)) = (ours, raw) else { return };
+            let without_targets = |code: &[String]| -> Vec<String> {
+                let cut = |line: &String| {
+                    if line.starts_with('j') { line[..2].to_owned() } else { line.clone() }
+                };
+                code.iter().map(cut).collect()
+            };
+            assert_eq!(without_targets(&ours), without_targets(&raw), "{operation} {word}");
+            assert_eq!(memory_operands(&ours), 1, "{operation} {word}: {ours:#?}");
+        }
+    }
+    let Some(count) = instructions("count") else { return };
+    assert_eq!(count.iter().filter(|line| line.starts_with("lock xadd")).count(), 1, "{count:#?}");
+}
