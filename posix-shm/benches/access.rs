@@ -64,49 +64,54 @@ fn variants<'a>(
     size: usize,
     way: Way,
 ) -> Vec<Variant<'a>> {
-    let (shared, private, all) = (mapping.as_mut_ptr(), own.as_mut_ptr(), own.len());
+    let (shared, private, size) = (mapping.as_mut_ptr(), own.as_mut_ptr(), black_box(size));
     let raw = |name, out: Raw, into: Raw| {
-        let (copy, from, to) = match way {
-            Way::Out => (out, shared.cast_const(), private),
-            Way::In => (into, private.cast_const(), shared),
-        };
         let run = move |times| {
             for _ in 0..times {
+                let private = black_box(private);
                 // SAFETY: both are `size` bytes long, and apart; nobody else touches them.
-                unsafe { copy(from, to, black_box(size)) };
+                unsafe {
+                    match way {
+                        Way::Out => out(shared, private, size),
+                        Way::In => into(private, shared, size),
+                    }
+                }
             }
         };
         Variant { name, run: Box::new(run) }
     };
-    let memcpy = |name| {
-        let (from, to) = match way {
-            Way::Out => (shared.cast_const(), private),
-            Way::In => (private.cast_const(), shared),
+    let memcpy = |name| -> Variant<'a> {
+        let run: Box<dyn FnMut(u32)> = match way {
+            Way::Out => Box::new(move |times| {
+                for _ in 0..times {
+                    // SAFETY: as above.
+                    unsafe { std::ptr::copy_nonoverlapping(shared, black_box(private), size) };
+                }
+            }),
+            Way::In => Box::new(move |times| {
+                for _ in 0..times {
+                    // SAFETY: as above.
+                    unsafe { std::ptr::copy_nonoverlapping(black_box(private), shared, size) };
+                }
+            }),
         };
-        let run = move |times| {
-            for _ in 0..times {
-                // SAFETY: both are `size` bytes long, and apart; nobody else touches them.
-                unsafe { std::ptr::copy_nonoverlapping(from, to, black_box(size)) };
-            }
-        };
-        Variant { name, run: Box::new(run) }
+        Variant { name, run }
     };
-    // As a user writes it, with every check there is.
+    // The views are made once, as the pointers are.
+    let bytes = mapping.bytes().range(..size);
     let ours: Box<dyn FnMut(u32)> = match way {
         Way::Out => Box::new(move |times| {
-            // SAFETY: memory of our own that nobody else touches while this runs.
-            let own = unsafe { std::slice::from_raw_parts_mut(private, all) };
             for _ in 0..times {
-                let size = black_box(size);
-                mapping.bytes().range(..size).copy_to(&mut own[..size]);
+                // SAFETY: memory of our own that nobody else touches while this runs.
+                let own = unsafe { std::slice::from_raw_parts_mut(black_box(private), size) };
+                bytes.copy_to(own);
             }
         }),
         Way::In => Box::new(move |times| {
-            // SAFETY: memory of our own that nobody else touches while this runs.
-            let own = unsafe { std::slice::from_raw_parts(private, all) };
             for _ in 0..times {
-                let size = black_box(size);
-                mapping.bytes().range(..size).copy_from(&own[..size]);
+                // SAFETY: memory of our own that nobody else touches while this runs.
+                let own = unsafe { std::slice::from_raw_parts(black_box(private), size) };
+                bytes.copy_from(own);
             }
         }),
     };

@@ -318,6 +318,7 @@ fn past_the_end(index: usize, len: usize) -> ! {
 }
 
 /// A range with both ends, inside `len` values.
+#[inline]
 #[track_caller]
 fn within(range: impl RangeBounds<usize>, len: usize) -> Range<usize> {
     let start = match range.start_bound() {
@@ -332,8 +333,15 @@ fn within(range: impl RangeBounds<usize>, len: usize) -> Range<usize> {
     };
     match (start, end) {
         (Some(start), Some(end)) if start <= end && end <= len => start..end,
-        _ => panic!("{:?} is not a range of {len} shared values", (start, end)),
+        _ => no_range(start, end, len),
     }
+}
+
+#[cold]
+#[inline(never)]
+#[track_caller]
+fn no_range(start: Option<usize>, end: Option<usize>, len: usize) -> ! {
+    panic!("{:?} is not a range of {len} shared values", (start, end))
 }
 
 impl<'m, T: AnyBitPattern, A> SharedSlice<'m, T, A> {

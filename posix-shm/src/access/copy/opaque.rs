@@ -17,7 +17,7 @@ macro_rules! opaque {
         #[allow(clippy::pointers_in_nomem_asm_block, reason = "it is only hidden there")]
         // SAFETY: the instruction list is empty.
         unsafe {
-            asm!("/* {0} */", inout(reg) function, options(nomem, nostack, preserves_flags))
+            asm!("/* {0} */", inout(reg) function, options(pure, nomem, nostack, preserves_flags))
         };
         function
     }};
