@@ -4,7 +4,14 @@
 use std::env;
 
 /// What `src/imp/` asks about, each as `cfg(pshm_has_…)`.
-const ASKED: [&str; 3] = ["posix_fallocate", "renameat2", "st_atim"];
+const ASKED: [&str; 6] = [
+    "f_add_seals",
+    "f_seal_exec",
+    "f_seal_future_write",
+    "posix_fallocate",
+    "renameat2",
+    "st_atim",
+];
 
 /// Machines with an `asm!` that the oldest supported compiler knows, which the copy engine needs to hide behind.
 const WITH_ASM: [&str; 9] =

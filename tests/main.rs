@@ -7,6 +7,7 @@ mod anonymous;
 mod constants;
 mod errors;
 mod faults;
+mod handles;
 mod hostile;
 mod leaks;
 mod lisp;

@@ -19,7 +19,12 @@ fn main() {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {
-        ["umask", mask, mode, size, name] => umask(octal(mask), octal(mode), size, name),
+        ["umask", mask, mode, size, name] => umask(octal(mask), octal(mode), size, name, false),
+        ["umask", mask, mode, size, name, "exactly"] => {
+            umask(octal(mask), octal(mode), size, name, true);
+        }
+        ["fork", name] => fork(name),
+        ["descriptor-zero", name] => descriptor_zero(name),
         ["create-unreadable", size, name] => create_unreadable(size.parse().unwrap(), name),
         ["address"] => address(),
         ["touch", protection, access] => touch(protection, access),
@@ -52,14 +57,52 @@ fn creating(size: u64) -> OpenOptions {
     OpenOptions::new().direction(Direction::Io).if_exists(IfExists::Error).size(size).clone()
 }
 
-fn umask(mask: u32, mode: u32, size: &str, name: &str) {
+fn umask(mask: u32, mode: u32, size: &str, name: &str, exactly: bool) {
     // SAFETY: passes no pointer.
     unsafe { libc::umask(mask) };
     let object = creating(size.parse().unwrap())
         .permissions(Permissions::from_mode(mode))
+        .ignore_umask(exactly)
         .open(name)
         .unwrap();
     println!("{:?}", object.metadata().unwrap().permissions());
+}
+
+/// A child that ends with the guard in its hands removes nothing; its parent does.
+fn fork(name: &str) {
+    let guard = Shm::create(name, 100).unwrap().unlink_on_drop();
+    // SAFETY: the process has one thread.
+    match unsafe { libc::fork() } {
+        -1 => panic!("no fork"),
+        0 => drop(guard),
+        child => {
+            let mut status = 0;
+            // SAFETY: the pointer is to an integer.
+            check(unsafe { libc::waitpid(child, &mut status, 0) }).unwrap();
+            assert_eq!(status, 0);
+            assert_eq!(Shm::open(name).unwrap().len().unwrap(), 100);
+            drop(guard);
+            assert!(Shm::open(name).is_err());
+        }
+    }
+}
+
+fn descriptor_zero(name: &str) {
+    // SAFETY: nothing in this process uses its standard input.
+    check(unsafe { libc::close(0) }).unwrap();
+    let create: [fn(&str) -> posix_shm::Result<Shm>; 3] =
+        [|name| Shm::create(name, 100), |name| Shm::create(name, 0), |_| Shm::anonymous(100)];
+    for create in create {
+        let object = create(name).unwrap();
+        assert_eq!(object.as_raw_fd(), 0);
+        if object.name().is_some() {
+            drop(object.unlink_on_drop());
+            assert!(Shm::open(name).is_err());
+        } else {
+            object.close().unwrap();
+        }
+    }
+    assert_eq!(Shm::anonymous(1).unwrap().as_raw_fd(), 0);
 }
 
 fn create_unreadable(size: u64, name: &str) {

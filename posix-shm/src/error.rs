@@ -44,6 +44,20 @@ pub enum Operation {
     Unlink,
     /// Closing a handle (`close`).
     Close,
+    /// Reading from an object (`pread`).
+    Read,
+    /// Writing to an object (`pwrite`).
+    Write,
+    /// Making another handle of an object (`dup`, or opening it again).
+    Clone,
+    /// Sealing an object, or asking how it is sealed (`fcntl`).
+    Seal,
+    /// Sending a handle over a socket (`sendmsg`).
+    Send,
+    /// Receiving a handle from a socket (`recvmsg`).
+    Receive,
+    /// Listing the objects there are.
+    List,
 }
 
 /// What went wrong: the operation, the object's name, the system's error number, and what to do about it.
@@ -199,6 +213,8 @@ impl fmt::Display for Error {
             (Operation::Name, _) => write!(f, "name an object")?,
             (Operation::View, _) => write!(f, "view a part of a mapping")?,
             (Operation::Unmap, _) => write!(f, "unmap a mapping")?,
+            (Operation::Receive, _) => write!(f, "receive an object")?,
+            (Operation::List, _) => write!(f, "list the objects")?,
             (operation, _) => write!(f, "{} {object}", operation.verb())?,
         }
         match cause {
@@ -241,6 +257,13 @@ impl Operation {
             Operation::View => "view",
             Operation::Unlink => "unlink",
             Operation::Close => "close",
+            Operation::Read => "read",
+            Operation::Write => "write",
+            Operation::Clone => "make another handle of",
+            Operation::Seal => "seal",
+            Operation::Send => "send",
+            Operation::Receive => "receive",
+            Operation::List => "list",
         }
     }
 }
@@ -267,6 +290,13 @@ fn hint(operation: Operation, errno: Errno) -> Option<&'static str> {
         }
         (Operation::SetPermissions, Errno::PERM) => {
             "the object is another user's, or is sealed against becoming executable"
+        }
+        (Operation::Seal, Errno::PERM) => {
+            "named objects cannot be sealed, nor can what is sealed against it; only anonymous ones can"
+        }
+        (Operation::Seal, Errno::BUSY) => "the object is mapped for writing somewhere",
+        (Operation::SetLen | Operation::Reserve | Operation::Write, Errno::PERM) => {
+            "the object is sealed against it"
         }
         (Operation::Create, Errno::NOENT) => {
             "the directory of the objects is missing; is /dev/shm mounted?"
@@ -319,6 +349,11 @@ impl Failure {
         Failure { operation, errno, detail: Detail::None, hint: None }
     }
 
+    /// Whether there was too little memory.
+    pub(crate) fn is_shortage(&self) -> bool {
+        matches!(self.errno, Errno::NOSPC | Errno::NOMEM)
+    }
+
     /// For `map_err`: the failure of one operation.
     pub(crate) fn of(operation: Operation) -> impl FnOnce(Errno) -> Failure {
         move |errno| Failure::new(operation, errno)
@@ -340,7 +375,9 @@ pub(crate) struct Errno(pub(crate) c_int);
 
 impl Errno {
     pub(crate) const ACCES: Errno = Errno(sys::EACCES);
+    pub(crate) const AGAIN: Errno = Errno(sys::EAGAIN);
     pub(crate) const BADF: Errno = Errno(sys::EBADF);
+    pub(crate) const BUSY: Errno = Errno(sys::EBUSY);
     pub(crate) const EXIST: Errno = Errno(sys::EEXIST);
     pub(crate) const INTR: Errno = Errno(sys::EINTR);
     pub(crate) const INVAL: Errno = Errno(sys::EINVAL);
@@ -351,6 +388,7 @@ impl Errno {
     pub(crate) const NOENT: Errno = Errno(sys::ENOENT);
     pub(crate) const NOMEM: Errno = Errno(sys::ENOMEM);
     pub(crate) const NOSPC: Errno = Errno(sys::ENOSPC);
+    pub(crate) const NOTSUP: Errno = Errno(sys::EOPNOTSUPP);
     pub(crate) const PERM: Errno = Errno(sys::EPERM);
 
     pub(crate) fn kind(self) -> io::ErrorKind {
@@ -370,6 +408,12 @@ pub(crate) trait MinusOne: Copy {
 }
 
 impl MinusOne for c_int {
+    fn is_minus_one(self) -> bool {
+        self == -1
+    }
+}
+
+impl MinusOne for isize {
     fn is_minus_one(self) -> bool {
         self == -1
     }

@@ -8,6 +8,8 @@
 //!   of it. It outlives its handle.
 //! * [`SharedSlice`] and [`SharedCell`] read and write what a mapping shows, soundly, whatever other processes do to it
 //!   meanwhile: one value, many at the speed of `memcpy`, a field, a stream, a counter.
+//! * [`Shm::send`] and [`Shm::receive`] pass handles between processes, [`Shm::seal`] and [`Shm::read_only`] keep peers from
+//!   what they should not do. [`list`] tells which objects there are.
 //! * [`Error`] names the operation, the object and the system's error number, and says what helps.
 //!
 //! The C functions are in the crate `posix-shm-sys`, with every constant as this system's headers have it.
@@ -43,9 +45,13 @@
 //! let (object, mapping) =
 //!     OpenOptions::new().direction(Direction::Io).size(1 << 20).open_anonymous_mapped()?;
 //! mapping.bytes().store(0, 1);
-//! // A child inherits the descriptor, or a socket carries it.
-//! let descriptor: std::os::fd::OwnedFd = object.into();
-//! # Ok::<(), posix_shm::Error>(())
+//!
+//! // A socket carries it to another process; a child may inherit the descriptor instead.
+//! let (here, there) = std::os::unix::net::UnixStream::pair()?;
+//! object.send(&here)?;
+//! let received = posix_shm::Shm::receive(&there)?;
+//! assert_eq!(received.map()?.bytes().load(0), 1);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
 //! # Safety
@@ -80,10 +86,14 @@
 //!
 //! # Never half-made
 //!
-//! An object that is created with a [`size`](OpenOptions::size) has its name only when it is sized and its memory is
-//! reserved, so nobody ever opens one that is too short. A call that fails leaves no name, no descriptor and no mapping
-//! behind. Memory is reserved when an object is sized: a full `/dev/shm` (64 MB in a container, unless told otherwise) is
-//! an [`Error`] and not a signal later. [`sparse`](OpenOptions::sparse) opts out.
+//! An object that is created with a [`size`](OpenOptions::size), with an initialiser ([`OpenOptions::open_with`]) or with its
+//! content ([`Shm::publish`]) has its name only when it is complete: sized, reserved, filled, with its final permissions.
+//! Nobody ever opens one that is too short. A call that fails leaves no name, no descriptor and no mapping behind.
+//!
+//! Memory is reserved when an object is sized: a full `/dev/shm` (64 MB in a container, unless told otherwise) is an
+//! [`Error`] and not a signal later. [`sparse`](OpenOptions::sparse) opts out. What a peer can still do is shorten the
+//! object; against that there are seals ([`Seals::SHRINK`]), and `read_at` and `write_at` of
+//! [`FileExt`](std::os::unix::fs::FileExt), which need no mapping.
 //!
 //! # Leaks
 //!
@@ -92,11 +102,28 @@
 //!
 //! * nobody needs a name if the descriptor can be inherited or sent: [`Shm::anonymous`] cannot leak;
 //! * if all peers have opened it, remove the name at once, and go on with the handles;
-//! * else the creator removes it at the end, with [`Shm::unlink`], which leaves a successor's object alone; and at the
-//!   start, what a killed predecessor left: [`IfExists::Supersede`].
+//! * else the creator removes it at the end, with [`Shm::unlink_on_drop`] or [`Shm::unlink`], which leave a successor's
+//!   object alone; and at the start, what a killed predecessor left: [`IfExists::Supersede`].
+//!
+//! Others remove names too: systemd removes all objects of a user who logs out (`RemoveIPC=`), unless it is a system user;
+//! and a container's `/dev/shm` goes with the container.
 //!
 //! A process that is killed while it supersedes may leave a name of ours behind, `posix-shm.` and 16 random characters, under
 //! which the new object was for a moment. Such a name can be removed by anybody who may.
+//!
+//! # Security
+//!
+//! * **Names are a space that all users share.** Anybody may take a name first (squatting). Who creates with
+//!   [`IfExists::Error`] knows that the object is new; who opens should look at [`Metadata::uid`]. [`ShmName::random`] makes
+//!   names that nobody can guess, and anonymous objects have none.
+//! * **What is no object is not followed.** Symbolic links that stand under a name are refused, and a FIFO that does holds up
+//!   nobody: it opens, and is an empty object that cannot be mapped.
+//! * **Permissions** are 0o600 unless set, and the umask takes bits away. They are final before the object has its name (on
+//!   Linux). Who may open an object for writing can change its content and its length at any time.
+//! * **Hostile peers**: see [Safety](#safety). Map what is sealed against shrinking; use `read_at` for what is not. Check a
+//!   value after it was copied out, and the copy alone.
+//! * **Handles** are closed on exec. Who is sent one has its direction and, on Linux, whatever more the object's permissions
+//!   let them open again through `/proc`: [`Shm::freeze`] is a barrier, [`Shm::read_only`] alone is one only for others.
 //!
 //! # What differs where
 //!
@@ -104,33 +131,45 @@
 //! |---|---|---|
 //! | a new object with a size | has no name until it is complete; needs `O_TMPFILE`, else it is built under a temporary name | is created under its name, then sized; the name is removed where that fails |
 //! | [`IfExists::Supersede`] | takes the name over in one step | removes the name, then creates |
+//! | seals | on anonymous objects | on FreeBSD and NetBSD 11, as their headers have them |
+//! | [`Shm::read_only`] | through `/proc` | by name, so not of anonymous objects |
+//! | [`list`] | reads `/dev/shm` | `Unsupported` |
+//! | `read_at`, `write_at` | `pread`, `pwrite` | the same; macOS has none for shared memory |
 //! | [`Shm::anonymous`] | `memfd_create` | created under a random name, which is removed at once |
 //! | reserving memory | `posix_fallocate` | the same where the system has it and takes it for shared memory; else nothing is reserved |
 //! | the longest name | 255 bytes after the slash | 30 on macOS, else the system's `NAME_MAX` |
 //!
-//! Only Linux has been run; see the README for what has been compiled. `--cfg posix_shm_portable` makes Linux take the
+//! [`capabilities`] answers the same at run time. Only Linux has been run; see the README for what has been compiled. `--cfg posix_shm_portable` makes Linux take the
 //! right-hand column, for tests.
 
 mod access;
+mod capabilities;
 mod error;
 mod imp;
+mod io;
+mod list;
 mod map;
 mod metadata;
 mod name;
 mod open;
 mod permissions;
+mod seal;
 mod shm;
+mod transfer;
 mod unlink;
 
 pub use access::{Atomic, SharedCell, SharedReader, SharedSlice, SharedWriter, Word};
+pub use capabilities::{Capabilities, capabilities};
 pub use error::{Error, Operation, Result};
+pub use list::{Entry, List, list};
 pub use map::{MapOptions, Mapping, Protection, RawMapping, ReadOnly, ReadWrite};
 pub use metadata::Metadata;
 pub use name::ShmName;
 pub use open::{Direction, IfDoesNotExist, IfExists, OpenOptions};
 pub use permissions::Permissions;
+pub use seal::Seals;
 pub use shm::Shm;
-pub use unlink::unlink;
+pub use unlink::{UnlinkOnDrop, unlink};
 
 // The traits in the bounds of `Mapping::slice` and `SharedSlice::store`, from the same version.
 pub use bytemuck::{AnyBitPattern, NoUninit};

@@ -101,6 +101,12 @@ impl Metadata {
         time(imp::times(&self.0)[2])
     }
 
+    /// The type of file in `st_mode`.
+    #[cfg_attr(not(posix_shm_portable), allow(dead_code, reason = "not every system asks"))]
+    pub(crate) fn kind(&self) -> sys::mode_t {
+        self.0.st_mode & sys::S_IFMT
+    }
+
     /// Whether both describe the same object, where the system tells objects apart.
     pub(crate) fn is_same_object(&self, other: &Metadata) -> bool {
         (self.device(), self.inode()) == (other.device(), other.inode())

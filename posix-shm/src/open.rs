@@ -1,20 +1,21 @@
 //! [`OpenOptions`]: which object to open or create, and what to do about one that exists or does not.
 //!
-//! Here is the policy; [`imp`] has the system calls.
+//! Here is what can be asked for; [`decide`] carries it out, and [`imp`](crate::imp) has the system calls.
 
+use std::cell::Cell;
 use std::ffi::OsStr;
-use std::io::ErrorKind;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
-use posix_shm_sys as sys;
-
 use crate::error::{Errno, Error, Failure, Operation, Result};
-use crate::imp;
 use crate::map::{self, Mapping, ReadWrite};
 use crate::name::ShmName;
 use crate::permissions::Permissions;
-use crate::shm::{self, Shm};
+use crate::shm::Shm;
+
+mod decide;
+
+use decide::Make;
 
 /// What a handle is for: reading, or reading and writing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -112,45 +113,10 @@ pub struct OpenOptions {
     if_exists: IfExists,
     if_does_not_exist: Option<IfDoesNotExist>,
     permissions: Option<Permissions>,
+    ignore_umask: bool,
     size: u64,
     sparse: bool,
-}
-
-/// How often a name may appear and vanish between the two calls of create-or-open.
-const FLICKER_LIMIT: usize = 64;
-
-/// How often create-or-open looks again where there is no room for a new object: those who race for a name may take it from
-/// each other, though there is room for the one that they all want.
-const SHORTAGES: u32 = 8;
-
-/// Waits for a random time, of at most 1 ms at first and twice as long each time, so that not all look again together.
-fn pause(time: u32) {
-    let mut random = [0];
-    // Without a random source they wait equally long, and most likely not from the same moment on.
-    let _ = imp::random(&mut random);
-    std::thread::sleep(Duration::from_micros(4 * u64::from(random[0])) * (1 << (time - 1)));
-}
-
-/// The combinations that make sense.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Policy {
-    Open { truncate: bool },
-    OpenOrCreate { truncate: bool },
-    Create,
-    Supersede,
-}
-
-/// A handle that was opened, and what was made of the object on the way.
-struct Opened<T> {
-    fd: OwnedFd,
-    created: bool,
-    made: T,
-}
-
-/// What to make of an object: with one that was found, and with one that is being created.
-struct Make<'a, T> {
-    found: &'a dyn Fn(BorrowedFd<'_>) -> Result<T>,
-    new: &'a dyn Fn(BorrowedFd<'_>) -> Result<T, Failure>,
+    wait: Duration,
 }
 
 impl OpenOptions {
@@ -199,6 +165,36 @@ impl OpenOptions {
         self
     }
 
+    /// Give an object that this call creates exactly its [`permissions`](OpenOptions::permissions), whatever the umask.
+    ///
+    /// The process's umask is not touched, not even for a moment.
+    ///
+    /// # Platform-specific behavior
+    ///
+    /// On Linux the permissions are final before the object has its name. Elsewhere `fchmod` follows the creation, and macOS
+    /// has no such call for shared memory: creating fails there.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use posix_shm::{Direction, IfExists, OpenOptions, Permissions, ShmName};
+    ///
+    /// let name = ShmName::random("doc.")?;
+    /// let object = OpenOptions::new()
+    ///     .direction(Direction::Io)
+    ///     .if_exists(IfExists::Error)
+    ///     .permissions(Permissions::from_mode(0o666))
+    ///     .ignore_umask(true)
+    ///     .open(&name)?;
+    /// assert_eq!(object.metadata()?.permissions().mode(), 0o666);
+    /// object.unlink()?;
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
+    pub fn ignore_umask(&mut self, yes: bool) -> &mut OpenOptions {
+        self.ignore_umask = yes;
+        self
+    }
+
     /// The length in bytes of an object that this call creates, 0 unless set. All its bytes are zero.
     ///
     /// The memory for it is reserved, so that touching it later cannot fail; see [`sparse`](OpenOptions::sparse). An
@@ -217,6 +213,33 @@ impl OpenOptions {
         self
     }
 
+    /// Wait this long for an object to exist, and to have a length. Zero, as it is unless set, does not wait.
+    ///
+    /// For peers that create an object first and size it later, and for those that start later than this process. Where
+    /// nothing is there at the end, the policy says what that means; what is there and still empty is `TimedOut`. What this
+    /// call truncates or creates, it does not wait for.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::{Duration, Instant};
+    /// use posix_shm::{OpenOptions, Shm, ShmName};
+    ///
+    /// let name = ShmName::random("doc.")?;
+    /// let late = std::thread::spawn({
+    ///     let name = name.clone();
+    ///     move || Shm::create(&name, 4096)
+    /// });
+    /// let object = OpenOptions::new().wait(Duration::from_secs(10)).open(&name)?;
+    /// assert_eq!(object.len()?, 4096);
+    /// late.join().unwrap()?.unlink()?;
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
+    pub fn wait(&mut self, limit: Duration) -> &mut OpenOptions {
+        self.wait = limit;
+        self
+    }
+
     /// Opens the object, or creates it: `shm_open`.
     ///
     /// The descriptor is closed on exec. A failed call leaves nothing behind: no name, no descriptor.
@@ -229,6 +252,7 @@ impl OpenOptions {
     /// * `PermissionDenied` (`EACCES`): an object that this user may not open so, or may not replace;
     /// * `StorageFull` (`ENOSPC`): no memory for the size, [`Operation::Reserve`];
     /// * `ELOOP`: a symbolic link has the name; `EMFILE`, `ENFILE`: no descriptor is free;
+    /// * `TimedOut`: [`wait`](OpenOptions::wait) was over, and the object had no length yet;
     /// * `ResourceBusy`: the name appeared and vanished 64 times while this call tried both ways.
     ///
     /// Sources: POSIX.1-2024 `shm_open`; Linux `shm_open(3)`, `open(2)`.
@@ -259,6 +283,63 @@ impl OpenOptions {
     #[doc(alias = ":if-does-not-exist nil")]
     pub fn open_optional(&self, name: impl AsRef<OsStr>) -> Result<Option<Shm>> {
         Ok(self.open_unless_refused(&ShmName::new(name)?)?.ok())
+    }
+
+    /// Opens the object, or creates it and lets `init` fill it before anybody sees it.
+    ///
+    /// A new object is sized, given to `init`, and then named: whoever opens it finds it initialised. An object that exists
+    /// is opened as it is, and `init` is not called; where somebody else creates it while `init` runs, what `init` filled is
+    /// thrown away. Where it fails or panics, nothing is left of the object.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](OpenOptions::open), and whatever `init` says.
+    ///
+    /// # Platform-specific behavior
+    ///
+    /// Where [`capabilities`](crate::capabilities) say that an object is not complete before it is named, it can be opened
+    /// while `init` runs.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use posix_shm::{Direction, Error, IfDoesNotExist, OpenOptions, Shm, ShmName};
+    ///
+    /// let name = ShmName::random("doc.")?;
+    /// let mut options = OpenOptions::new();
+    /// options.direction(Direction::Io).if_does_not_exist(IfDoesNotExist::Create).size(4096);
+    /// let object = options.open_with::<Error>(&name, |new| {
+    ///     new.map_mut()?.slice::<u32>(0, 1)?.store(0, 0xfeed);
+    ///     Ok(())
+    /// })?;
+    /// assert_eq!(Shm::open(&name)?.map()?.slice::<u32>(0, 1)?.load(0), 0xfeed);
+    /// object.unlink()?;
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
+    pub fn open_with<E: From<Error>>(
+        &self,
+        name: impl AsRef<OsStr>,
+        init: impl FnOnce(&Shm) -> Result<(), E>,
+    ) -> Result<Shm, E> {
+        let name = ShmName::new(name)?;
+        let bytes = self.length(Some(&name))?;
+        let (init, refused) = (Cell::new(Some(init)), Cell::new(None));
+        let new = |fd: BorrowedFd<'_>| {
+            self.fill(fd, bytes)?;
+            let Some(init) = init.take() else {
+                return Err(Failure::new(Operation::Create, Errno::AGAIN));
+            };
+            Shm::lend(fd, &name, |new| init(new)).map_err(|error| {
+                refused.set(Some(error));
+                Failure::new(Operation::Create, Errno::INVAL)
+            })
+        };
+        let make = Make { found: &|_| Ok(()), new: &new, once: true };
+        match self.attempt(&name, &make) {
+            Ok(Ok(opened)) => Ok(self.shm(opened, Some(&name)).0),
+            Ok(Err(refusal)) => Err(refusal.named(Some(&name)).into()),
+            Err(error) => Err(refused.take().unwrap_or_else(|| error.into())),
+        }
     }
 
     /// Opens the object, or creates it, and maps it whole for reading and writing.
@@ -298,6 +379,7 @@ impl OpenOptions {
                 self.fill(fd, bytes)?;
                 map::new_object(fd, len)
             },
+            once: false,
         };
         let opened = self.attempt(&name, &make)?.map_err(|refusal| refusal.named(Some(&name)))?;
         Ok(self.shm(opened, Some(&name)))
@@ -371,160 +453,25 @@ impl OpenOptions {
     /// A handle, or the policy's refusal.
     fn open_unless_refused(&self, name: &ShmName) -> Result<Result<Shm, Failure>> {
         let bytes = self.length(Some(name))?;
-        let make = Make { found: &|_| Ok(()), new: &|fd| self.fill(fd, bytes) };
-        let opened = self.attempt(name, &make)?;
-        Ok(opened.map(|opened| self.shm(opened, Some(name)).0))
+        self.open_making(name, &|fd| self.fill(fd, bytes))
     }
 
-    fn anonymous<T>(
+    /// [`open`](OpenOptions::open), with another way to give a new object its length.
+    pub(crate) fn open_filled(
         &self,
-        make: &dyn Fn(BorrowedFd<'_>) -> Result<T, Failure>,
-    ) -> Result<(Shm, T)> {
-        if self.direction == Direction::Input {
-            return Err(Error::invalid(
-                Operation::Create,
-                "an anonymous read-only object could never have content; use Direction::Io",
-                None,
-            ));
-        }
-        let permissions = self.permissions.map(Permissions::to_sys);
-        let (fd, made) = imp::anonymous(permissions, &mut |fd| make(fd))
-            .map_err(|failure| failure.named(None))?;
-        Ok(self.shm(Opened { fd, created: true, made }, None))
+        name: &OsStr,
+        fill: &dyn Fn(BorrowedFd<'_>) -> Result<(), Failure>,
+    ) -> Result<Shm> {
+        let name = ShmName::new(name)?;
+        self.open_making(&name, fill)?.map_err(|refusal| refusal.named(Some(&name)))
     }
 
-    fn shm<T>(&self, opened: Opened<T>, name: Option<&ShmName>) -> (Shm, T) {
-        let Opened { fd, created, made } = opened;
-        let still_empty = created && self.size == 0;
-        (Shm::new(fd, name.cloned(), self.direction, created, still_empty), made)
-    }
-
-    /// One go at what the policy says. The inner error is its refusal: `ENOENT` or `EEXIST`.
-    fn attempt<T>(&self, name: &ShmName, make: &Make<'_, T>) -> Result<Result<Opened<T>, Failure>> {
-        let policy = self.policy(name)?;
-        let truncate = match policy {
-            Policy::Open { truncate } | Policy::OpenOrCreate { truncate } => truncate,
-            Policy::Create => return self.create(name, false, make),
-            Policy::Supersede => return self.create(name, true, make),
-        };
-        let mut shortages = 0;
-        for _ in 0..FLICKER_LIMIT {
-            match imp::open(name.as_c_str(), self.direction, truncate) {
-                Ok(fd) => {
-                    let made = (make.found)(fd.as_fd())?;
-                    return Ok(Ok(Opened { fd, created: false, made }));
-                }
-                Err(Errno::NOENT) if policy.may_create() => {}
-                Err(Errno::NOENT) => return Ok(Err(Failure::new(Operation::Open, Errno::NOENT))),
-                Err(errno) => return Err(Error::system(Operation::Open, errno, Some(name))),
-            }
-            match self.create(name, false, make) {
-                Ok(Ok(opened)) => return Ok(Ok(opened)),
-                // Somebody was quicker.
-                Ok(Err(_)) => {}
-                Err(error) if error.operation() == Operation::Reserve && shortages < SHORTAGES => {
-                    shortages += 1;
-                    pause(shortages);
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        let why = format!(
-            "the name appeared and vanished {FLICKER_LIMIT} times between opening and creating"
-        );
-        Err(Error::refused(Operation::Open, ErrorKind::ResourceBusy, why, Some(name)))
-    }
-
-    /// A new object. The inner error is `EEXIST`.
-    fn create<T>(
+    fn open_making(
         &self,
         name: &ShmName,
-        replace: bool,
-        make: &Make<'_, T>,
-    ) -> Result<Result<Opened<T>, Failure>> {
-        let new = imp::New {
-            name: name.as_c_str(),
-            direction: self.direction,
-            mode: self.permissions.unwrap_or_default().to_sys(),
-            replace,
-            size: self.size,
-        };
-        match imp::build(new, &mut |fd| (make.new)(fd)) {
-            Ok((fd, made)) => Ok(Ok(Opened { fd, created: true, made })),
-            // What replaces does not mind what exists, so there it is another's doing in the middle of ours.
-            Err(failure) if failure.errno == Errno::EXIST && !replace => Ok(Err(failure)),
-            Err(failure) => Err(failure.named(Some(name))),
-        }
-    }
-
-    /// Gives a new object its length.
-    fn fill(&self, fd: BorrowedFd<'_>, bytes: sys::off_t) -> Result<(), Failure> {
-        match bytes {
-            0 => Ok(()),
-            bytes if self.sparse => imp::set_len(fd, bytes).map_err(Failure::of(Operation::SetLen)),
-            bytes => imp::reserve(fd, 0, bytes),
-        }
-    }
-
-    /// Which combination this is, if it is one that can work.
-    fn policy(&self, name: &ShmName) -> Result<Policy> {
-        let if_does_not_exist = self.if_does_not_exist.unwrap_or({
-            match (self.direction, self.if_exists) {
-                (Direction::Input, _) | (_, IfExists::Overwrite | IfExists::Truncate) => {
-                    IfDoesNotExist::Error
-                }
-                (Direction::Io, IfExists::Supersede | IfExists::Error) => IfDoesNotExist::Create,
-            }
-        });
-        let create = if_does_not_exist == IfDoesNotExist::Create;
-        let refuse = |why| Err(Error::invalid(Operation::Open, why, Some(name)));
-        match self.if_exists {
-            IfExists::Truncate if self.direction == Direction::Input => refuse(
-                "POSIX leaves truncating through a read-only handle undefined; use Direction::Io",
-            ),
-            IfExists::Overwrite if create => Ok(Policy::OpenOrCreate { truncate: false }),
-            IfExists::Overwrite => Ok(Policy::Open { truncate: false }),
-            IfExists::Truncate if create => Ok(Policy::OpenOrCreate { truncate: true }),
-            IfExists::Truncate => Ok(Policy::Open { truncate: true }),
-            IfExists::Supersede if create => Ok(Policy::Supersede),
-            IfExists::Supersede => refuse(
-                "to supersede is to create, which IfDoesNotExist::Error forbids (the default with Direction::Input); \
-                 set IfDoesNotExist::Create, or use IfExists::Overwrite",
-            ),
-            IfExists::Error if create => Ok(Policy::Create),
-            IfExists::Error => refuse(
-                "IfExists::Error with IfDoesNotExist::Error (the default with Direction::Input) can never succeed; \
-                 set IfDoesNotExist::Create",
-            ),
-        }
-    }
-
-    /// The size as the system's type.
-    fn length(&self, name: Option<&ShmName>) -> Result<sys::off_t> {
-        shm::to_off_t(self.size, Operation::Create, name)
-    }
-
-    /// The size as that of a mapping, where there is one and it can be written.
-    fn mappable_len(&self, may_create: bool, name: Option<&ShmName>) -> Result<usize> {
-        let refuse = |why| Err(Error::invalid(Operation::Map, why, name));
-        match usize::try_from(self.size) {
-            _ if self.direction == Direction::Input => {
-                refuse("a mapping that can be written needs a handle that can; use Direction::Io")
-            }
-            _ if self.if_exists == IfExists::Truncate => {
-                refuse("IfExists::Truncate would leave nothing to map")
-            }
-            Ok(0) if may_create => {
-                refuse("an object that is created needs a size, or there is nothing to map")
-            }
-            Ok(len) if len <= map::MAX_LEN => Ok(len),
-            _ => Err(map::too_long(self.size, name)),
-        }
-    }
-}
-
-impl Policy {
-    fn may_create(self) -> bool {
-        !matches!(self, Policy::Open { .. })
+        new: &dyn Fn(BorrowedFd<'_>) -> Result<(), Failure>,
+    ) -> Result<Result<Shm, Failure>> {
+        let make = Make { found: &|_| Ok(()), new, once: false };
+        Ok(self.attempt(name, &make)?.map(|opened| self.shm(opened, Some(name)).0))
     }
 }

@@ -2,7 +2,8 @@
 
 use std::ffi::OsStr;
 use std::fmt;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
+use std::mem::ManuallyDrop;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use posix_shm_sys as sys;
@@ -400,6 +401,31 @@ impl Shm {
     pub fn close(self) -> Result<()> {
         imp::close(self.fd)
             .map_err(|errno| Error::system(Operation::Close, errno, self.name.as_ref()))
+    }
+
+    /// Shows an object that is being created, through a handle that ends with the call.
+    pub(crate) fn lend<T>(
+        object: BorrowedFd<'_>,
+        name: &ShmName,
+        show: impl FnOnce(&Shm) -> T,
+    ) -> T {
+        // SAFETY: the descriptor is borrowed for longer than this lives, and this never closes it: it is lent by reference, so
+        // that nobody can take the descriptor out of it.
+        let fd = unsafe { OwnedFd::from_raw_fd(object.as_raw_fd()) };
+        let shm = Shm::new(fd, Some(name.clone()), Direction::Io, true, false);
+        let shm = ManuallyDrop::new(shm);
+        let shown = show(&shm);
+        // Its name is not the descriptor's, and is to be dropped.
+        let Shm { fd, name, .. } = ManuallyDrop::into_inner(shm);
+        std::mem::forget(fd);
+        drop(name);
+        shown
+    }
+
+    /// A handle of the same opening.
+    pub(crate) fn again(&self, fd: OwnedFd) -> Shm {
+        let (name, direction) = (self.name.clone(), self.direction);
+        Shm { fd, name, direction, created: false, still_empty: AtomicBool::new(false) }
     }
 
     fn failure(&self, failure: Failure) -> Error {

@@ -12,6 +12,7 @@ use crate::error::{Detail, Errno, Failure, Operation, cvt, cvt_retry};
 use crate::metadata::Metadata;
 use crate::name;
 use crate::open::Direction;
+use crate::permissions::Permissions;
 
 /// `shm_open`. The descriptor is closed on exec, as POSIX says.
 pub(super) fn shm_open(name: &CStr, flags: c_int, mode: sys::mode_t) -> Result<OwnedFd, Errno> {
@@ -31,14 +32,19 @@ pub(super) fn access(direction: Direction) -> c_int {
 
 /// Creates an object under its name and fills it there; the name is removed where that fails.
 pub(super) fn build_in_place<T>(new: New<'_>, fill: Fill<'_, T>) -> Result<(OwnedFd, T), Failure> {
-    let direction = if new.size == 0 { new.direction } else { Direction::Io };
+    let direction = if new.is_plain() { new.direction } else { Direction::Io };
     let object = claim(&new, direction).map_err(Failure::of(Operation::Create))?;
     let claimed = Claimed { name: new.name, object: ManuallyDrop::new(object) };
+    if new.exact {
+        set_permissions(claimed.object.as_fd(), new.mode)
+            .map_err(Failure::of(Operation::SetPermissions))?;
+    }
     let filled = fill(claimed.object.as_fd())?;
     if direction == new.direction {
         return Ok((claimed.keep(), filled));
     }
-    let handle = reopen(new.name, claimed.object.as_fd())?;
+    let object = claimed.object.as_fd();
+    let handle = reopen_created(object, || reopen(new.name, object))?;
     claimed.keep();
     Ok((handle, filled))
 }
@@ -60,15 +66,16 @@ impl Claimed<'_> {
 
 impl Drop for Claimed<'_> {
     fn drop(&mut self) {
-        let found = super::find(self.name);
-        if let (Ok(found), Ok(ours)) = (found, stat(self.object.as_fd())) {
+        let ours = stat(self.object.as_fd());
+        // First, since finding out what the name means may take the only descriptor there is.
+        // SAFETY: it is dropped nowhere else but in `keep`, which forgets the value.
+        unsafe { ManuallyDrop::drop(&mut self.object) };
+        if let (Ok(ours), Ok(found)) = (ours, super::find(self.name)) {
             if found.is_same_object(&ours) {
                 // There is an error on its way already, and nothing else that could be done.
                 let _ = unlink(self.name);
             }
         }
-        // SAFETY: it is dropped nowhere else but in `keep`, which forgets the value.
-        unsafe { ManuallyDrop::drop(&mut self.object) };
     }
 }
 
@@ -90,8 +97,28 @@ fn claim(new: &New<'_>, direction: Direction) -> Result<OwnedFd, Errno> {
     }
 }
 
+/// Opens an object again that this process has just created: that is not limited by its permissions, as creating was not.
+pub(super) fn reopen_created(
+    object: BorrowedFd<'_>,
+    reopen: impl Fn() -> Result<OwnedFd, Failure>,
+) -> Result<OwnedFd, Failure> {
+    match reopen() {
+        Err(failure) if failure.errno == Errno::ACCES => {}
+        result => return result,
+    }
+    let set = |permissions: Permissions| {
+        set_permissions(object, permissions.to_sys())
+            .map_err(Failure::of(Operation::SetPermissions))
+    };
+    let permissions = stat(object).map_err(Failure::of(Operation::Metadata))?.permissions();
+    set(permissions | Permissions::USER_READ)?;
+    let handle = reopen();
+    set(permissions)?;
+    handle
+}
+
 /// A read-only handle of the object that has the name, if it is still this one.
-fn reopen(name: &CStr, object: BorrowedFd<'_>) -> Result<OwnedFd, Failure> {
+pub(super) fn reopen(name: &CStr, object: BorrowedFd<'_>) -> Result<OwnedFd, Failure> {
     let stat = |fd| stat(fd).map_err(Failure::of(Operation::Metadata));
     let handle =
         super::open(name, Direction::Input, false).map_err(Failure::of(Operation::Open))?;
@@ -220,6 +247,55 @@ pub(crate) fn page_size() -> usize {
     let size = unsafe { sys::sysconf(sys::_SC_PAGESIZE) };
     // Every system answers; if one did not, the multiple of all page sizes in use would still be right.
     usize::try_from(size).unwrap_or(1 << 16)
+}
+
+/// Another descriptor of the same opening: `fcntl` with `F_DUPFD_CLOEXEC`.
+pub(crate) fn clone(fd: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
+    // SAFETY: passes no pointer.
+    let fd = cvt_retry(|| unsafe { sys::fcntl(fd.as_raw_fd(), sys::F_DUPFD_CLOEXEC, 0) })?;
+    // SAFETY: the call made this descriptor for us, and nobody else knows its number.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// `pread`: how many bytes there were, at most as many as fit.
+pub(crate) fn read_at(
+    fd: BorrowedFd<'_>,
+    buffer: &mut [u8],
+    offset: sys::off_t,
+) -> Result<usize, Errno> {
+    let (start, len) = (buffer.as_mut_ptr().cast(), buffer.len());
+    // SAFETY: the pointer is to as many bytes as the call may write.
+    cvt_retry(|| unsafe { sys::pread(fd.as_raw_fd(), start, len, offset) }).map(isize::unsigned_abs)
+}
+
+/// `pwrite`: how many bytes were written, at least one unless there is none.
+pub(crate) fn write_at(
+    fd: BorrowedFd<'_>,
+    bytes: &[u8],
+    offset: sys::off_t,
+) -> Result<usize, Errno> {
+    let (start, len) = (bytes.as_ptr().cast(), bytes.len());
+    // SAFETY: the pointer is to as many bytes as the call may read.
+    cvt_retry(|| unsafe { sys::pwrite(fd.as_raw_fd(), start, len, offset) })
+        .map(isize::unsigned_abs)
+}
+
+/// Writes all from the first byte of an object on.
+pub(crate) fn write_all(fd: BorrowedFd<'_>, bytes: &[u8]) -> Result<(), Failure> {
+    let mut done = 0;
+    while done < bytes.len() {
+        // A slice is never longer than `isize::MAX`.
+        let written = match write_at(fd, &bytes[done..], done as sys::off_t) {
+            // Nothing at all, and no reason: there is no room.
+            Ok(0) => Err(Errno::NOSPC),
+            result => result,
+        };
+        done += written.map_err(|errno| Failure {
+            operation: Operation::Write,
+            ..reserve_failure(fd, bytes.len() as sys::off_t, errno)
+        })?;
+    }
+    Ok(())
 }
 
 /// `getentropy`: fills the buffer, of at most 256 bytes, with what nobody can guess.

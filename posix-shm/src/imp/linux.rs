@@ -4,19 +4,34 @@
 //! neither `O_TMPFILE` nor a way to link what it made (`linkat` with `AT_EMPTY_PATH` wants Linux 6.10 or a capability, the
 //! way round it wants `/proc`), every object is built under one. A process that is killed then leaves that name behind.
 
-use std::ffi::{CStr, CString, c_int};
+use std::ffi::{CStr, CString, OsStr, OsString, c_int};
+use std::fs::DirEntry;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 
 use posix_shm_sys as sys;
 
 use super::calls::{self, Unlinker};
 use super::{Fill, New};
+use crate::capabilities::Capabilities;
 use crate::error::{Errno, Failure, Operation, cvt, cvt_retry};
 use crate::metadata::Metadata;
 use crate::open::Direction;
-use crate::permissions::Permissions;
 
 pub(crate) const NAME_MAX: usize = sys::NAME_MAX as usize;
+
+pub(crate) const CAPABILITIES: Capabilities = Capabilities {
+    complete_before_named: true,
+    supersede_in_one_step: true,
+    reserve: true,
+    resize: true,
+    set_permissions: true,
+    read_write_at: true,
+    list: true,
+    seal: true,
+    read_only_anonymous: true,
+    tell_objects_apart: true,
+};
 
 /// Where glibc and musl keep the objects; `shm_open(3)` promises it.
 const DIRECTORY: &CStr = c"/dev/shm";
@@ -25,7 +40,6 @@ const DIRECTORY: &CStr = c"/dev/shm";
 const NO_WAITING: c_int = sys::O_NONBLOCK;
 
 // What a kernel answers that does not have a thing, or not on this file system.
-const NOT_SUPPORTED: Errno = Errno(sys::EOPNOTSUPP);
 const NO_SUCH_CALL: Errno = Errno(sys::ENOSYS);
 const IS_DIRECTORY: Errno = Errno(sys::EISDIR);
 
@@ -50,29 +64,35 @@ const LOOK_FIRST: u64 = 1 << 20;
 
 /// Built without a name (`O_TMPFILE`), then linked to it. Where the system lacks either, under a temporary name.
 pub(crate) fn build<T>(new: New<'_>, fill: Fill<'_, T>) -> Result<(OwnedFd, T), Failure> {
-    if new.size == 0 && !new.replace {
+    if new.is_plain() {
         // There is nothing that could be seen half-made.
         return calls::build_in_place(new, fill);
     }
     let taken = || !new.replace && find(new.name).is_ok();
     let exists = || Failure::new(Operation::Create, Errno::EXIST);
-    if new.size >= LOOK_FIRST && taken() {
+    if (new.once || new.size >= LOOK_FIRST) && taken() {
         return Err(exists());
     }
     match build_aside(new, fill) {
         // Whether there is room for another does not matter where there was none to be made.
-        Err(failure) if failure.operation == Operation::Reserve && taken() => Err(exists()),
+        Err(failure) if failure.is_shortage() && taken() => Err(exists()),
         result => result,
     }
 }
 
 fn build_aside<T>(new: New<'_>, fill: Fill<'_, T>) -> Result<(OwnedFd, T), Failure> {
     match unnamed(0, new.mode) {
+        // What cannot be linked cannot be filled either, where that can be done only once.
+        Ok(object) if new.once && !can_be_linked(object.as_fd()) => {}
         Ok(object) => {
+            settle_permissions(object.as_fd(), &new)?;
             let filled = fill(object.as_fd())?;
             let handle = match new.direction {
                 Direction::Io => Ok(None),
-                Direction::Input => reopen_to_read(object.as_fd()).map(Some),
+                Direction::Input => {
+                    let reopen = || reopen(object.as_fd()).map_err(Failure::of(Operation::Open));
+                    calls::reopen_created(object.as_fd(), reopen).map(Some)
+                }
             };
             match handle {
                 Ok(handle) => match publish(object.as_fd(), &new) {
@@ -80,15 +100,28 @@ fn build_aside<T>(new: New<'_>, fill: Fill<'_, T>) -> Result<(OwnedFd, T), Failu
                     Err(Errno::NOENT) => {}
                     Err(errno) => return Err(Failure::new(Operation::Publish, errno)),
                 },
-                Err(Errno::NOENT) => {}
-                Err(errno) => return Err(Failure::new(Operation::Open, errno)),
+                Err(failure) if failure.errno == Errno::NOENT => {}
+                Err(failure) => return Err(failure),
             }
         }
         // A file system without O_TMPFILE, a kernel without it.
-        Err(NOT_SUPPORTED | IS_DIRECTORY) => {}
+        Err(Errno::NOTSUP | IS_DIRECTORY) => {}
         Err(errno) => return Err(Failure::new(Operation::Create, errno)),
     }
     build_under_temporary_name(new, fill)
+}
+
+/// Whether a link could be made, without making one: a directory's own entry for itself is never free.
+fn can_be_linked(object: BorrowedFd<'_>) -> bool {
+    link(object, c"/dev/shm/.") == Err(Errno::EXIST)
+}
+
+/// Gives an object the permissions that the umask may have taken from it.
+fn settle_permissions(object: BorrowedFd<'_>, new: &New<'_>) -> Result<(), Failure> {
+    if new.exact {
+        calls::set_permissions(object, new.mode).map_err(Failure::of(Operation::SetPermissions))?;
+    }
+    Ok(())
 }
 
 /// An object without a name, which `flags` may forbid to ever get one.
@@ -100,20 +133,7 @@ fn unnamed(flags: c_int, mode: sys::mode_t) -> Result<OwnedFd, Errno> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-/// A read-only handle of an object that nobody else has yet. `ENOENT` means that there is no `/proc`.
-fn reopen_to_read(object: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
-    match reopen(object) {
-        Err(Errno::ACCES) => {}
-        result => return result,
-    }
-    // Creating is not limited by the permissions of what is created, and neither is this.
-    let permissions = calls::stat(object)?.permissions();
-    calls::set_permissions(object, (permissions | Permissions::USER_READ).to_sys())?;
-    let handle = reopen(object)?;
-    calls::set_permissions(object, permissions.to_sys())?;
-    Ok(handle)
-}
-
+/// A read-only handle of the same object, through `/proc`. `ENOENT` means that there is none.
 fn reopen(object: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
     let path = proc_path(object);
     let flags = sys::O_RDONLY | sys::O_CLOEXEC;
@@ -158,11 +178,14 @@ fn build_under_temporary_name<T>(new: New<'_>, fill: Fill<'_, T>) -> Result<(Own
     let (temporary, object) =
         calls::create_temporary(new.mode).map_err(Failure::of(Operation::Create))?;
     let guard = Unlinker::new(&temporary);
+    settle_permissions(object.as_fd(), &new)?;
     let filled = fill(object.as_fd())?;
     let handle = match new.direction {
         Direction::Io => object,
         Direction::Input => {
-            open(&temporary, Direction::Input, false).map_err(Failure::of(Operation::Open))?
+            let reopen =
+                || open(&temporary, Direction::Input, false).map_err(Failure::of(Operation::Open));
+            calls::reopen_created(object.as_fd(), reopen)?
         }
     };
     let (from, to) = (path(&temporary), path(new.name));
@@ -255,7 +278,7 @@ pub(crate) fn reserve(
     }
     match calls::reserve_with_fallocate(object, from, to) {
         // A descriptor that came from elsewhere, on a file system that cannot: musl reports it, glibc writes zeros.
-        Err(NOT_SUPPORTED) => calls::set_len(object, to).map_err(Failure::of(Operation::SetLen)),
+        Err(Errno::NOTSUP) => calls::set_len(object, to).map_err(Failure::of(Operation::SetLen)),
         result => result.map_err(|errno| calls::reserve_failure(object, to, errno)),
     }
 }
@@ -289,6 +312,36 @@ fn available_memory() -> Option<u64> {
     };
     let available = kilobytes("MemAvailable:")?;
     available.saturating_add(kilobytes("SwapFree:")?).checked_mul(1024)
+}
+
+/// The names of `/dev/shm` that can mean an object: semaphores are there too, under names of their own.
+pub(crate) fn names() -> Result<Box<dyn Iterator<Item = std::io::Result<OsString>>>, Failure> {
+    let entries = std::fs::read_dir(OsStr::from_bytes(DIRECTORY.to_bytes())).map_err(|error| {
+        let errno = Errno(error.raw_os_error().unwrap_or(sys::EIO));
+        Failure::new(Operation::List, errno)
+    })?;
+    let is_object = |entry: &std::io::Result<DirEntry>| match entry {
+        Ok(entry) => {
+            !entry.file_name().as_bytes().starts_with(b"sem.")
+                && entry.file_type().is_ok_and(|kind| kind.is_file())
+        }
+        Err(_) => true,
+    };
+    Ok(Box::new(entries.filter(is_object).map(|entry| Ok(entry?.file_name()))))
+}
+
+/// The same object again, through `/proc` or else by its name.
+pub(crate) fn read_only(object: BorrowedFd<'_>, name: Option<&CStr>) -> Result<OwnedFd, Failure> {
+    match (reopen(object), name) {
+        (Err(Errno::NOENT), Some(name)) => calls::reopen(name, object),
+        (Err(Errno::NOENT), None) => Err(Failure::new(Operation::Clone, Errno::NOTSUP)),
+        (result, _) => result.map_err(Failure::of(Operation::Clone)),
+    }
+}
+
+/// Only shared memory has seals, or none: a file of another kind has no answer.
+pub(crate) fn check_kind(object: BorrowedFd<'_>) -> Result<(), Errno> {
+    super::seals(object).map(drop)
 }
 
 #[allow(clippy::unnecessary_cast, reason = "both are narrower on 32 bits")]

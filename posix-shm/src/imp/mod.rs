@@ -3,16 +3,22 @@
 //! | function | what every system's version does |
 //! |---|---|
 //! | `NAME_MAX` | how long a name may be, in bytes after the slash |
+//! | `CAPABILITIES` | what the system can promise |
 //! | `open` | opens what a name means, never creates |
 //! | `build` | creates an object, lets the caller fill it, and gives it its name as late as the system allows |
 //! | `anonymous` | creates an object that has no name, and lets the caller fill it |
 //! | `reserve` | gives an object a length and the memory for it |
 //! | `find` | what a name means now |
+//! | `names` | the names that there are |
+//! | `read_only` | a second, read-only handle of an object |
+//! | `check_kind` | refuses what is no shared memory |
 //! | `times` | the three times of a `stat` |
 //!
-//! [`calls`] has the calls that are the same everywhere.
+//! [`calls`] has the calls that are the same everywhere, [`seals`] and [`socket`] those of their subjects.
 
 mod calls;
+mod seals;
+mod socket;
 
 #[cfg(all(target_os = "linux", not(posix_shm_portable)))]
 #[path = "linux.rs"]
@@ -24,9 +30,15 @@ mod system;
 mod system;
 
 pub(crate) use calls::{
-    close, map, page_size, random, set_len, set_owner, set_permissions, stat, unlink, unmap,
+    clone, close, map, page_size, random, read_at, set_len, set_owner, set_permissions, stat,
+    unlink, unmap, write_all, write_at,
 };
-pub(crate) use system::{NAME_MAX, anonymous, build, find, open, reserve, times};
+pub(crate) use seals::{add_seals, seals};
+pub(crate) use socket::{receive, send};
+pub(crate) use system::{
+    CAPABILITIES, NAME_MAX, anonymous, build, check_kind, find, names, open, read_only, reserve,
+    times,
+};
 
 use std::ffi::CStr;
 use std::os::fd::BorrowedFd;
@@ -41,14 +53,24 @@ use crate::open::Direction;
 pub(crate) struct New<'a> {
     pub(crate) name: &'a CStr,
     pub(crate) direction: Direction,
-    /// Masked by umask.
     pub(crate) mode: sys::mode_t,
+    /// The umask is to take nothing from the mode.
+    pub(crate) exact: bool,
     /// Take the name over from an object that has it; otherwise that is `EEXIST`.
     pub(crate) replace: bool,
-    /// How long the caller is going to make it. Without any length, it is complete as it is created.
+    /// How long the caller is going to make it.
     pub(crate) size: u64,
+    /// The caller can fill only one object.
+    pub(crate) once: bool,
 }
 
-/// Fills a new object through its read-write descriptor. Called again on a fresh object where a first one could not be
-/// given its name.
+impl New<'_> {
+    /// Whether the object is complete as soon as it is created.
+    fn is_plain(&self) -> bool {
+        self.size == 0 && !self.once && !self.exact && !self.replace
+    }
+}
+
+/// Fills a new object through its read-write descriptor. Unless `once` forbids it, called again on a fresh object where a
+/// first one could not be given its name.
 pub(crate) type Fill<'a, T> = &'a mut dyn FnMut(BorrowedFd<'_>) -> Result<T, Failure>;

@@ -5,13 +5,14 @@
 //! good where the new object cannot be had. Memory
 //! is reserved only where the system has `posix_fallocate` and takes it for shared memory.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, OsString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use posix_shm_sys as sys;
 
 use super::calls::{self, Unlinker};
 use super::{Fill, New};
+use crate::capabilities::Capabilities;
 use crate::error::{Errno, Failure, Operation};
 use crate::metadata::Metadata;
 use crate::open::Direction;
@@ -25,6 +26,19 @@ pub(crate) const NAME_MAX: usize = {
     #[cfg(not(any(target_vendor = "apple", target_os = "freebsd")))]
     const MAX: i32 = sys::NAME_MAX;
     MAX as usize
+};
+
+pub(crate) const CAPABILITIES: Capabilities = Capabilities {
+    complete_before_named: false,
+    supersede_in_one_step: false,
+    reserve: cfg!(pshm_has_posix_fallocate) || cfg!(target_os = "freebsd"),
+    resize: !cfg!(target_vendor = "apple"),
+    set_permissions: !cfg!(target_vendor = "apple"),
+    read_write_at: !cfg!(target_vendor = "apple"),
+    list: false,
+    seal: cfg!(pshm_has_f_add_seals),
+    read_only_anonymous: false,
+    tell_objects_apart: !cfg!(target_vendor = "apple"),
 };
 
 pub(crate) fn open(name: &CStr, direction: Direction, truncate: bool) -> Result<OwnedFd, Errno> {
@@ -69,6 +83,29 @@ pub(crate) fn reserve(
     }
     // FreeBSD reserves swap here.
     calls::set_len(object, to).map_err(|errno| calls::reserve_failure(object, to, errno))
+}
+
+/// POSIX has no way to ask.
+pub(crate) fn names() -> Result<Box<dyn Iterator<Item = std::io::Result<OsString>>>, Failure> {
+    Err(Failure::new(Operation::List, Errno::NOTSUP))
+}
+
+/// Only by its name, and only as long as that means this object.
+pub(crate) fn read_only(object: BorrowedFd<'_>, name: Option<&CStr>) -> Result<OwnedFd, Failure> {
+    match name {
+        Some(name) => calls::reopen(name, object),
+        None => Err(Failure::new(Operation::Clone, Errno::NOTSUP)),
+    }
+}
+
+/// POSIX leaves open what `fstat` says of shared memory, but it is none of these.
+pub(crate) fn check_kind(object: BorrowedFd<'_>) -> Result<(), Errno> {
+    match calls::stat(object)?.kind() {
+        sys::S_IFDIR | sys::S_IFCHR | sys::S_IFBLK | sys::S_IFIFO | sys::S_IFSOCK => {
+            Err(Errno::INVAL)
+        }
+        _ => Ok(()),
+    }
 }
 
 #[allow(clippy::unnecessary_cast, reason = "both are narrower on 32 bits")]

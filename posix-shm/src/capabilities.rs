@@ -1,0 +1,46 @@
+//! [`capabilities`]: what this system can promise.
+
+use crate::imp;
+
+/// What this system can promise: the result of [`capabilities`]. Where a field is false, the item that it is about says what
+/// happens instead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+#[allow(clippy::struct_excessive_bools, reason = "each is a question of its own")]
+pub struct Capabilities {
+    /// An object that is created with a [`size`](crate::OpenOptions::size) or by
+    /// [`open_with`](crate::OpenOptions::open_with) has its name only when it is complete.
+    pub complete_before_named: bool,
+    /// [`IfExists::Supersede`](crate::IfExists::Supersede) takes a name over in one step.
+    pub supersede_in_one_step: bool,
+    /// Memory is reserved when an object is sized.
+    pub reserve: bool,
+    /// The length of an object can be set more than once.
+    pub resize: bool,
+    /// [`set_permissions`](crate::Shm::set_permissions) and [`set_owner`](crate::Shm::set_owner) work.
+    pub set_permissions: bool,
+    /// `read_at` and `write_at` go through `pread` and `pwrite`.
+    pub read_write_at: bool,
+    /// [`list`](crate::list) works.
+    pub list: bool,
+    /// Anonymous objects can be [sealed](crate::Shm::seal).
+    pub seal: bool,
+    /// [`read_only`](crate::Shm::read_only) works for anonymous objects too.
+    pub read_only_anonymous: bool,
+    /// Objects can be told apart, so that [`Shm::unlink`](crate::Shm::unlink) leaves a successor's alone.
+    pub tell_objects_apart: bool,
+}
+
+/// What this system can promise.
+///
+/// # Examples
+///
+/// ```
+/// if !posix_shm::capabilities().reserve {
+///     eprintln!("memory that runs out will be a signal here, and not an error");
+/// }
+/// ```
+#[must_use]
+pub fn capabilities() -> Capabilities {
+    imp::CAPABILITIES
+}
