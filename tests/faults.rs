@@ -1,4 +1,4 @@
-//! What happens when there is not enough: of memory, of descriptors, of addresses.
+//! What happens when there is not enough, of memory, of descriptors, of addresses, of rights; and when something is in the way.
 
 use crate::common::{NOTHING, Names, peer, run, run_if_allowed};
 
@@ -17,4 +17,27 @@ fn no_descriptor_left_is_an_error_and_leaves_nothing() {
 fn no_address_space_left_is_an_error_and_leaves_nothing() {
     let names = Names::new();
     run(&mut peer("no-address-space", [names.name().as_os_str()]));
+}
+
+#[test]
+fn signals_interrupt_nothing() {
+    let names = Names::new();
+    run(&mut peer("under-signals", [names.name().as_os_str()]));
+}
+
+#[test]
+fn what_is_another_users_stays_as_it_is() {
+    let names = Names::new();
+    run_if_allowed(&mut peer("another-user", [names.name().as_os_str()]));
+}
+
+#[test]
+fn a_read_only_file_system_is_an_error_and_leaves_nothing() {
+    run_if_allowed(&mut peer("read-only-file-system", NOTHING));
+}
+
+#[test]
+fn what_is_planted_under_a_name_is_not_followed() {
+    let names = Names::new();
+    run(&mut peer("planted", [names.name().as_os_str()]));
 }

@@ -17,6 +17,7 @@ mod names;
 mod object;
 mod open;
 mod processes;
+mod races;
 mod system_calls;
 
 /// A file that nobody declares is a test that never runs, silently.
@@ -24,17 +25,25 @@ mod system_calls;
 fn every_file_here_is_declared() {
     let declared = include_str!("main.rs");
     let manifest = include_str!("Cargo.toml");
-    for entry in std::fs::read_dir(env!("CARGO_MANIFEST_DIR")).unwrap() {
-        let path = entry.unwrap().path();
-        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
-        let known = match name.strip_suffix(".rs") {
-            Some(stem) => {
-                declared.contains(&format!("\nmod {stem};\n"))
-                    || manifest.contains(&format!("= \"{name}\""))
-            }
-            None if path.is_dir() => declared.contains(&format!("\nmod {name};\n")),
-            None => name == "Cargo.toml",
+    let peer = include_str!("peer.rs");
+    for path in files(std::path::Path::new(env!("CARGO_MANIFEST_DIR"))) {
+        let (folder, name) = (path.parent().unwrap(), path.file_name().unwrap().to_str().unwrap());
+        let known = if folder.ends_with("peer") {
+            peer.contains(&format!("#[path = \"peer/{name}\"]"))
+        } else if folder.ends_with("common") {
+            name == "mod.rs"
+        } else {
+            let module = name.strip_suffix(".rs").unwrap_or("none");
+            name == "Cargo.toml"
+                || declared.contains(&format!("\nmod {module};\n"))
+                || manifest.contains(&format!("= \"{name}\""))
         };
-        assert!(known, "{name} is neither a module of main.rs nor a target of Cargo.toml");
+        assert!(known, "{} is no part of any target", path.display());
     }
+}
+
+/// Every file in a folder and below it.
+fn files(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
 }

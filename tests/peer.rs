@@ -2,10 +2,8 @@
 //!
 //! A task that the machine does not allow says `cannot: ` and why.
 
-use std::collections::BTreeSet;
 use std::env;
-use std::ffi::{CStr, c_int};
-use std::fs;
+use std::ffi::c_int;
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::atomic::{Ordering, fence};
@@ -13,6 +11,14 @@ use std::sync::atomic::{Ordering, fence};
 use posix_shm::{
     Direction, IfDoesNotExist, IfExists, MapOptions, OpenOptions, Operation, Permissions,
     Protection, Shm, ShmName, unlink,
+};
+
+#[path = "peer/hardship.rs"]
+mod hardship;
+
+use hardship::{
+    another_user, leave_nothing, no_address_space, no_descriptors, planted, read_only_file_system,
+    small_file_system, under_signals,
 };
 
 fn main() {
@@ -23,6 +29,12 @@ fn main() {
         ["umask", mask, mode, size, name, "exactly"] => {
             umask(octal(mask), octal(mode), size, name, true);
         }
+        ["race", name, rounds] => race(name, rounds.parse().unwrap()),
+        ["supersede", name, times] => supersede(name, times.parse().unwrap()),
+        ["under-signals", name] => under_signals(name),
+        ["another-user", name] => another_user(name),
+        ["read-only-file-system"] => read_only_file_system(),
+        ["planted", name] => planted(name),
         ["fork", name] => fork(name),
         ["descriptor-zero", name] => descriptor_zero(name),
         ["create-unreadable", size, name] => create_unreadable(size.parse().unwrap(), name),
@@ -66,6 +78,57 @@ fn umask(mask: u32, mode: u32, size: &str, name: &str, exactly: bool) {
         .open(name)
         .unwrap();
     println!("{:?}", object.metadata().unwrap().permissions());
+}
+
+/// Creates, supersedes, opens and removes at random. Whoever creates an object is the first to sign it, and the only one.
+fn race(name: &str, rounds: u32) {
+    let mut state = u64::from(std::process::id()) | 1 << 40;
+    let mut signed = 0;
+    for _ in 0..rounds {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        let opened = match state % 8 {
+            0..4 => Shm::open_or_create(name, 64).map(Some),
+            4 => creating(64).if_exists(IfExists::Supersede).open(name).map(Some),
+            5 => creating(64).open_optional(name),
+            6 => unlink(name).map(|()| None),
+            _ => Shm::open_io(name).and_then(|object| object.unlink()).map(|()| None),
+        };
+        match opened {
+            Ok(Some(object)) => {
+                let whole = object.len().unwrap() == 64;
+                assert!(whole || cfg!(posix_shm_portable), "an object that is too short");
+                if object.created() {
+                    signed += 1;
+                    let first = object.map_mut().unwrap().cell::<u64>(0).unwrap().swap(state);
+                    assert_eq!(first, 0, "an object with two creators");
+                }
+            }
+            Ok(None) => {}
+            // What the documentation names for these calls.
+            Err(error) => {
+                let known = [ErrorKind::NotFound, ErrorKind::ResourceBusy];
+                let taken_over =
+                    cfg!(posix_shm_portable) && error.kind() == ErrorKind::AlreadyExists;
+                assert!(known.contains(&error.kind()) || taken_over, "{error}");
+            }
+        }
+    }
+    println!("{signed}");
+}
+
+/// Takes the name over again and again, each time with a page that is of one piece.
+fn supersede(name: &str, times: u64) {
+    for i in 1..=times {
+        creating(4096)
+            .if_exists(IfExists::Supersede)
+            .open_with::<posix_shm::Error>(name, |new| {
+                new.map_mut()?.slice::<u64>(0, 512)?.fill(i);
+                Ok(())
+            })
+            .unwrap();
+    }
 }
 
 /// A child that ends with the guard in its hands removes nothing; its parent does.
@@ -245,263 +308,6 @@ fn leave_behind(name: &str) {
     mapping.slice::<u32>(0, 1).unwrap().store(0, 0xfeed);
     // SAFETY: passes no pointer.
     check(unsafe { libc::raise(libc::SIGKILL) }).unwrap();
-}
-
-/// Which names count where: all, if nobody else is there, else those that begin like the test's own.
-fn alone_or(prefix: &str) -> &str {
-    if mount_own(c"size=64m").is_ok() { "" } else { prefix }
-}
-
-/// What a process has, and the names that count.
-#[derive(Debug, PartialEq)]
-struct State {
-    names: BTreeSet<String>,
-    descriptors: usize,
-    shared_mappings: usize,
-}
-
-impl State {
-    fn now(prefix: &str) -> State {
-        let prefix = prefix.trim_start_matches('/');
-        let names = fs::read_dir("/dev/shm").unwrap();
-        let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-        let names = names.filter(|name| name.starts_with(prefix));
-        let maps = fs::read_to_string("/proc/self/maps").unwrap();
-        State {
-            names: names.collect(),
-            descriptors: descriptors(),
-            shared_mappings: maps.lines().filter(|line| line.contains("s ")).count(),
-        }
-    }
-}
-
-/// How many descriptors are open, without the one that looks.
-fn descriptors() -> usize {
-    fs::read_dir("/proc/self/fd").unwrap().count() - 1
-}
-
-/// Everything fails that needs more than there is, and leaves nothing; what fits works afterwards.
-fn small_file_system() {
-    if let Err(why) = mount_own(c"size=1m") {
-        println!("cannot: mount a file system of its own: {why}");
-        return;
-    }
-    let before = State::now("");
-    assert!(before.names.is_empty());
-    let whole = 1 << 20;
-    there_is_room_for_one(600 << 10);
-    assert_eq!(State::now(""), before);
-    for size in [16 * whole, 2 * whole, whole + 1] {
-        let mapped = creating(size).open_mapped("/big").map(drop);
-        let read_only = creating(size)
-            .direction(Direction::Input)
-            .if_does_not_exist(IfDoesNotExist::Create)
-            .open("/big")
-            .map(drop);
-        let superseding = creating(size).if_exists(IfExists::Supersede).open("/big").map(drop);
-        for result in [Shm::create("/big", size).map(drop), mapped, read_only, superseding] {
-            let error = result.unwrap_err();
-            assert_eq!(
-                (error.kind(), error.operation()),
-                (ErrorKind::StorageFull, Operation::Reserve)
-            );
-            assert_eq!(error.raw_os_error(), Some(libc::ENOSPC));
-            let message = error.to_string();
-            assert!(
-                message.starts_with(&format!("reserve {size} bytes for \"/big\": ")),
-                "{message}"
-            );
-            let hint = "has 1048576 bytes free; in a container, raise --shm-size";
-            assert!(message.ends_with(hint), "{message}");
-            assert_eq!(State::now(""), before);
-        }
-    }
-    // What is superseded in vain keeps its name, where the system has a way to take a name over in one step.
-    let old = Shm::create("/old", 4096).unwrap();
-    let full = creating(whole).if_exists(IfExists::Supersede).open("/old").unwrap_err();
-    assert_eq!(full.kind(), ErrorKind::StorageFull);
-    let in_one_step = !cfg!(posix_shm_portable);
-    assert_eq!(old.metadata().unwrap().links(), u64::from(in_one_step));
-    assert_eq!(Shm::open("/old").is_ok(), in_one_step);
-
-    // Growing in vain keeps the length, also where some of it could be had.
-    for size in [whole + 1, 16 * whole] {
-        assert_eq!(old.set_len(size).unwrap_err().kind(), ErrorKind::StorageFull);
-        assert_eq!(old.len().unwrap(), 4096);
-        assert_eq!(old.metadata().unwrap().allocated(), 4096);
-    }
-    let fresh = creating(0).open("/fresh").unwrap();
-    assert_eq!(fresh.set_len(whole).unwrap_err().kind(), ErrorKind::StorageFull);
-    assert_eq!(fresh.len().unwrap(), 0);
-    fresh.set_len(8192).unwrap();
-    fresh.unlink().unwrap();
-    drop(fresh);
-    assert_eq!(old.unlink().is_ok(), in_one_step);
-    drop(old);
-    assert_eq!(State::now(""), before);
-
-    // What is not reserved can be had at any size, and is nobody's promise.
-    let sparse = creating(16 * whole).sparse(true).open("/sparse").unwrap();
-    sparse.unlink().unwrap();
-    drop(sparse);
-
-    let (object, mapping) = creating(whole / 2).open_mapped("/fits").unwrap();
-    for i in 0..mapping.len() {
-        mapping.bytes().store(i, 1);
-    }
-    object.unlink().unwrap();
-    drop((object, mapping));
-    assert_eq!(State::now(""), before);
-}
-
-/// Where a name is taken, that there is no room for another object does not matter; and those who race for a name do not
-/// take the room from each other until nobody has it.
-fn there_is_room_for_one(size: u64) {
-    let one = Shm::create("/one", size).unwrap();
-    assert_eq!(Shm::create("/one", size).unwrap_err().kind(), ErrorKind::AlreadyExists);
-    assert!(creating(size).open_optional("/one").unwrap().is_none());
-    assert!(!Shm::open_or_create("/one", size).unwrap().created());
-    one.unlink().unwrap();
-    drop(one);
-    for _ in 0..20 {
-        let created: usize = std::thread::scope(|scope| {
-            let racers: Vec<_> = (0..4)
-                .map(|_| scope.spawn(|| Shm::open_or_create("/one", size).unwrap().created()))
-                .collect();
-            racers.into_iter().map(|racer| usize::from(racer.join().unwrap())).sum()
-        });
-        assert_eq!(created, 1);
-        unlink("/one").unwrap();
-    }
-}
-
-/// A `/dev/shm` that only this process sees, so that what others do there does not count.
-fn mount_own(options: &CStr) -> io::Result<()> {
-    // SAFETY: passes no pointer.
-    let user = unsafe { libc::geteuid() };
-    // SAFETY: passes no pointer.
-    let group = unsafe { libc::getegid() };
-    let as_user = if user == 0 { 0 } else { libc::CLONE_NEWUSER };
-    // SAFETY: passes no pointer; the process has one thread.
-    check(unsafe { libc::unshare(libc::CLONE_NEWNS | as_user) })?;
-    if user != 0 {
-        // Without them the user has no id there, and may create nothing.
-        fs::write("/proc/self/setgroups", "deny")?;
-        fs::write("/proc/self/uid_map", format!("{user} {user} 1"))?;
-        fs::write("/proc/self/gid_map", format!("{group} {group} 1"))?;
-    }
-    let mount = |kind: &CStr, on: &CStr, flags, options: &CStr| {
-        let none = c"none".as_ptr();
-        // SAFETY: all are NUL-terminated strings that outlive the call.
-        check(unsafe {
-            libc::mount(none, on.as_ptr(), kind.as_ptr(), flags, options.as_ptr().cast())
-        })
-    };
-    mount(c"none", c"/", libc::MS_REC | libc::MS_PRIVATE, c"")?;
-    mount(c"tmpfs", c"/dev/shm", 0, options)
-}
-
-fn limit(resource: libc::__rlimit_resource_t, to: u64) {
-    let limit = libc::rlimit { rlim_cur: to, rlim_max: libc::RLIM_INFINITY };
-    let mut old = limit;
-    // SAFETY: the pointer is to an rlimit.
-    check(unsafe { libc::getrlimit(resource, &mut old) }).unwrap();
-    let limit = libc::rlimit { rlim_max: old.rlim_max, ..limit };
-    // SAFETY: the pointer is to an rlimit.
-    check(unsafe { libc::setrlimit(resource, &limit) }).unwrap();
-}
-
-/// With 0, then 1 free descriptor: whatever needs one more fails and leaves nothing.
-fn no_descriptors(name: &str) {
-    let counted = alone_or(name);
-    let before = State::now(counted);
-    let existing = format!("{name}.existing");
-    Shm::create(&existing, 10).unwrap();
-    let attempts: &[&dyn Fn() -> posix_shm::Result<()>] = &[
-        &|| Shm::create(name, 100).map(drop),
-        &|| creating(0).open(name).map(drop),
-        &|| creating(100).open_mapped(name).map(drop),
-        &|| creating(100).if_exists(IfExists::Supersede).open(name).map(drop),
-        &|| Shm::anonymous(100).map(drop),
-        &|| Shm::open(&existing).map(drop),
-    ];
-    // The limit is on the number of a descriptor, and there may be gaps: what a new one would get is the lowest that is free.
-    let in_use = fs::File::open("/dev/null").unwrap().as_raw_fd() as u64;
-    limit(libc::RLIMIT_NOFILE, in_use);
-    let errors: Vec<_> = attempts.iter().map(|attempt| attempt().unwrap_err()).collect();
-    limit(libc::RLIMIT_NOFILE, in_use + 1);
-    // Sized by one descriptor, handed out as another: the second is not to be had.
-    let both = creating(100)
-        .direction(Direction::Input)
-        .if_does_not_exist(IfDoesNotExist::Create)
-        .open(name)
-        .unwrap_err();
-    limit(libc::RLIMIT_NOFILE, in_use + 100);
-    for error in errors.iter().chain([&both]) {
-        assert_eq!(error.raw_os_error(), Some(libc::EMFILE), "{error}");
-        assert!(error.hint().unwrap().contains("no free descriptor"), "{error}");
-    }
-    unlink(&existing).unwrap();
-    assert_eq!(State::now(counted), before);
-    Shm::create(name, 100).unwrap().unlink().unwrap();
-}
-
-/// An object that is made and then cannot be mapped is not left behind.
-fn no_address_space(name: &str) {
-    let counted = alone_or(name);
-    let before = State::now(counted);
-    limit(libc::RLIMIT_AS, 512 << 20);
-    let size = 1 << 30;
-    let mapped = creating(size).sparse(true).open_mapped(name).map(drop);
-    let anonymous = creating(size).sparse(true).open_anonymous_mapped().map(drop);
-    let object = creating(size).sparse(true).open(name).unwrap();
-    let whole = object.map().map(drop);
-    object.unlink().unwrap();
-    drop(object);
-    for result in [mapped, anonymous, whole] {
-        let error = result.unwrap_err();
-        assert_eq!((error.kind(), error.operation()), (ErrorKind::OutOfMemory, Operation::Map));
-    }
-    assert_eq!(State::now(counted), before);
-}
-
-/// Everything the library does, well and badly; then the process has what it had.
-fn leave_nothing(prefix: &str) {
-    let counted = alone_or(prefix);
-    let before = State::now(counted);
-    let name = ShmName::new(prefix).unwrap();
-    for round in 0..3 {
-        let object = Shm::create(&name, 10_000).unwrap();
-        let reader = Shm::open(&name).unwrap();
-        let mappings = (
-            object.map_mut().unwrap(),
-            reader.map().unwrap(),
-            MapOptions::new().offset(5000).len(10).map_mut(&object).unwrap(),
-            MapOptions::new().offset(4096).map_raw(&object, Protection::NONE).unwrap(),
-        );
-        let (again, mapped) =
-            OpenOptions::new().direction(Direction::Io).open_mapped(&name).unwrap();
-        let superseding = creating(round * 100).if_exists(IfExists::Supersede).open(&name).unwrap();
-
-        assert!(Shm::create(&name, 10).is_err());
-        assert!(creating(10).open_optional(&name).unwrap().is_none());
-        assert!(Shm::open(format!("{prefix}.absent")).is_err());
-        assert!(creating(u64::MAX).open(format!("{prefix}.absent")).is_err());
-        assert!(creating(i64::MAX as u64).open(format!("{prefix}.absent")).is_err());
-        assert!(reader.set_len(1).is_err() && reader.map_mut().is_err());
-        assert!(MapOptions::new().offset(20_000).map(&object).is_err());
-        let taken = mapped.as_ptr();
-        assert!(MapOptions::new().address(taken).map(&object).is_err());
-        assert!(object.unlink().is_err());
-
-        let (anonymous, memory) = creating(4096).open_anonymous_mapped().unwrap();
-        assert!(creating(1 << 60).open_anonymous().is_err());
-        memory.unmap().unwrap();
-        anonymous.close().unwrap();
-        superseding.unlink().unwrap();
-        drop((object, reader, mappings, again, mapped));
-    }
-    assert_eq!(State::now(counted), before);
 }
 
 /// Does a task twice, the second time between two calls that a tracer recognises.

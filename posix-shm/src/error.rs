@@ -349,11 +349,6 @@ impl Failure {
         Failure { operation, errno, detail: Detail::None, hint: None }
     }
 
-    /// Whether there was too little memory.
-    pub(crate) fn is_shortage(&self) -> bool {
-        matches!(self.errno, Errno::NOSPC | Errno::NOMEM)
-    }
-
     /// For `map_err`: the failure of one operation.
     pub(crate) fn of(operation: Operation) -> impl FnOnce(Errno) -> Failure {
         move |errno| Failure::new(operation, errno)

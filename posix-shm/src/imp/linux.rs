@@ -75,7 +75,9 @@ pub(crate) fn build<T>(new: New<'_>, fill: Fill<'_, T>) -> Result<(OwnedFd, T), 
     }
     match build_aside(new, fill) {
         // Whether there is room for another does not matter where there was none to be made.
-        Err(failure) if failure.is_shortage() && taken() => Err(exists()),
+        Err(failure) if matches!(failure.errno, Errno::NOSPC | Errno::NOMEM) && taken() => {
+            Err(exists())
+        }
         result => result,
     }
 }

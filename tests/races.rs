@@ -1,0 +1,62 @@
+//! Many processes and one name.
+
+use std::process::Stdio;
+
+use posix_shm::{OpenOptions, Shm, capabilities, unlink};
+
+use crate::common::{Names, peer, run};
+
+/// Exactly one creator for each object, no object that is too short, no error that the documentation does not name.
+#[test]
+fn eight_processes_create_supersede_and_remove() {
+    const PROCESSES: u32 = 8;
+    const ROUNDS: u32 = 100_000;
+    let names = Names::new();
+    let name = names.name();
+    let share = (ROUNDS / PROCESSES).to_string();
+    let racers: Vec<_> = (0..PROCESSES)
+        .map(|_| {
+            let mut racer = peer("race", [name.to_string(), share.clone()]);
+            racer.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+        })
+        .collect();
+    let mut created = 0;
+    for racer in racers {
+        let output = racer.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        created += String::from_utf8(output.stdout).unwrap().trim().parse::<u32>().unwrap();
+    }
+    drop(unlink(&name));
+    assert!(created > ROUNDS / 10);
+    println!("{ROUNDS} rounds, {created} objects, each with one creator");
+}
+
+/// While a name is taken over again and again, whoever opens it finds the old object or the new one, whole.
+#[test]
+fn a_reader_never_sees_a_name_change_hands() {
+    if !capabilities().supersede_in_one_step {
+        // Then the documentation promises nothing of the kind.
+        return;
+    }
+    const TIMES: u64 = 100_000;
+    let names = Names::new();
+    let name = names.name();
+    run(&mut peer("supersede", [name.to_string(), "1".to_owned()]));
+    let mut writer = peer("supersede", [name.to_string(), TIMES.to_string()]).spawn().unwrap();
+    let (mut opened, mut last, mut changes) = (0u64, 0, 0u64);
+    while writer.try_wait().unwrap().is_none() {
+        for _ in 0..100 {
+            let mapping = OpenOptions::new().open(&name).unwrap().map().unwrap();
+            assert_eq!(mapping.len(), 4096);
+            let page = mapping.slice::<u64>(0, 512).unwrap().to_vec();
+            assert!(page.iter().all(|word| *word == page[0] && *word > 0), "mixed content");
+            opened += 1;
+            changes += u64::from(page[0] != last);
+            last = page[0];
+        }
+    }
+    assert!(writer.wait().unwrap().success());
+    assert!(opened > 1000 && changes > 100);
+    println!("{TIMES} times taken over, {opened} times opened, {changes} changes seen");
+    Shm::open(&name).unwrap().unlink().unwrap();
+}
