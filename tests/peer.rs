@@ -343,6 +343,18 @@ fn calls(task: &str, name: &str) {
             object.close().unwrap();
             unlink(&name).unwrap();
         },
+        "in-steps" => &|| {
+            let object = Shm::create(&name, 4096).unwrap();
+            let mapping = object.map_mut().unwrap();
+            mapping.bytes().store(0, 1);
+            mapping.unmap().unwrap();
+            object.close().unwrap();
+            unlink(&name).unwrap();
+        },
+        "published" => &|| {
+            Shm::publish(&name, &[1; 4096]).unwrap().close().unwrap();
+            unlink(&name).unwrap();
+        },
         _ => panic!("no such task"),
     };
     task();

@@ -86,3 +86,27 @@ fn a_named_object_sized_and_mapped_before_it_has_its_name() {
     let names = Names::new();
     assert_calls("mapped", &names.name().to_string(), expected);
 }
+
+/// In separate steps it is one `fstat` more.
+#[test]
+fn a_named_object_sized_then_mapped() {
+    let expected: &[&str] = if cfg!(posix_shm_portable) {
+        &["openat", "fallocate", "fstat", "mmap", "munmap", "close", "unlink"]
+    } else {
+        &["openat", "fallocate", "linkat", "fstat", "mmap", "munmap", "close", "unlink"]
+    };
+    let names = Names::new();
+    assert_calls("in-steps", &names.name().to_string(), expected);
+}
+
+/// Writing gives the object its length and its memory, so nothing else has to.
+#[test]
+fn an_object_that_is_published() {
+    let expected: &[&str] = if cfg!(posix_shm_portable) {
+        &["openat", "pwrite64", "close", "unlink"]
+    } else {
+        &["openat", "pwrite64", "linkat", "close", "unlink"]
+    };
+    let names = Names::new();
+    assert_calls("published", &names.name().to_string(), expected);
+}

@@ -117,7 +117,7 @@
 //!   [`IfExists::Error`] knows that the object is new; who opens should look at [`Metadata::uid`]. [`ShmName::random`] makes
 //!   names that nobody can guess, and anonymous objects have none.
 //! * **What is no object is not followed.** Symbolic links that stand under a name are refused, and a FIFO that does holds up
-//!   nobody: it opens, and is an empty object that cannot be mapped.
+//!   nobody and is refused where it is mapped.
 //! * **Permissions** are 0o600 unless set, and the umask takes bits away. They are final before the object has its name (on
 //!   Linux). Who may open an object for writing can change its content and its length at any time.
 //! * **Hostile peers**: see [Safety](#safety). Map what is sealed against shrinking; use `read_at` for what is not. Check a

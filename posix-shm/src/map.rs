@@ -123,7 +123,8 @@ impl MapOptions {
     ///
     /// # Errors
     ///
-    /// * `InvalidInput`, before the system is asked to map: a length of 0, or an empty object; offset and length past the
+    /// * `InvalidInput`, before the system is asked to map: a length of 0, or an empty object, or a pipe or device that stands
+    ///   where an object should; offset and length past the
     ///   end of the object (the message has all three numbers); more than `isize::MAX` bytes; an address that does not lie
     ///   in its page as the offset does;
     /// * `AlreadyExists`: the [`address`](MapOptions::address) cannot be had;
@@ -183,10 +184,14 @@ impl MapOptions {
         let detail = Detail::Range { offset: self.offset, len: self.len };
         let explain = |failure: Failure| failure.named(name).with_detail(detail);
         let stat = imp::stat(object).map_err(Failure::of(Operation::Metadata));
-        let object_len = stat.map_err(|failure| failure.named(name))?.len();
-        let len = self
-            .len_within(object_len)
-            .map_err(|why| Error::invalid(Operation::Map, why, name).with_detail(detail))?;
+        let stat = stat.map_err(|failure| failure.named(name))?;
+        let len = if stat.is_no_object() {
+            Err("what stands under this name is no shared memory object".to_owned())
+        } else {
+            self.len_within(stat.len())
+        };
+        let len =
+            len.map_err(|why| Error::invalid(Operation::Map, why, name).with_detail(detail))?;
 
         // How far the offset lies into its page; the system maps whole pages.
         let lead = if self.offset == 0 { 0 } else { self.offset & (imp::page_size() as u64 - 1) };

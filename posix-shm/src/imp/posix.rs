@@ -98,14 +98,9 @@ pub(crate) fn read_only(object: BorrowedFd<'_>, name: Option<&CStr>) -> Result<O
     }
 }
 
-/// POSIX leaves open what `fstat` says of shared memory, but it is none of these.
+/// What it is for certain that it is not.
 pub(crate) fn check_kind(object: BorrowedFd<'_>) -> Result<(), Errno> {
-    match calls::stat(object)?.kind() {
-        sys::S_IFDIR | sys::S_IFCHR | sys::S_IFBLK | sys::S_IFIFO | sys::S_IFSOCK => {
-            Err(Errno::INVAL)
-        }
-        _ => Ok(()),
-    }
+    if calls::stat(object)?.is_no_object() { Err(Errno::INVAL) } else { Ok(()) }
 }
 
 #[allow(clippy::unnecessary_cast, reason = "both are narrower on 32 bits")]
