@@ -156,4 +156,9 @@ _Static_assert(sizeof(off_t) == 8, "an object's size must not be cut to 32 bits"
 #endif
 #endif
 
+/* The same of Apple's kernel, whose header is not in every SDK. */
+#if defined PSHM_APPLE && !defined PSHMNAMLEN
+#define PSHMNAMLEN 31                /* bsd/sys/posix_shm.h of XNU */
+#endif
+
 #endif

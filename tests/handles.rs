@@ -61,6 +61,8 @@ fn a_new_object_is_initialised_and_an_old_one_is_left_alone() {
         assert!(new.created());
         assert_eq!(Shm::open(&name).unwrap().map().unwrap().bytes().load(99), 7);
         assert!(!open(len).unwrap().created());
+        new.set_len(10).unwrap();
+        assert_eq!(new.len().unwrap(), 10);
         unlink(&name).unwrap();
     }
     assert_eq!(calls.get(), 2);

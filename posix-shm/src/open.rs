@@ -336,7 +336,7 @@ impl OpenOptions {
         };
         let make = Make { found: &|_| Ok(()), new: &new, once: true };
         match self.attempt(&name, &make) {
-            Ok(Ok(opened)) => Ok(self.shm(opened, Some(&name)).0),
+            Ok(Ok(opened)) => Ok(self.shm(opened, Some(&name), true).0),
             Ok(Err(refusal)) => Err(refusal.named(Some(&name)).into()),
             Err(error) => Err(refused.take().unwrap_or_else(|| error.into())),
         }
@@ -382,7 +382,7 @@ impl OpenOptions {
             once: false,
         };
         let opened = self.attempt(&name, &make)?.map_err(|refusal| refusal.named(Some(&name)))?;
-        Ok(self.shm(opened, Some(&name)))
+        Ok(self.shm(opened, Some(&name), false))
     }
 
     /// Creates an object that has no name, and never had one where the system can.
@@ -472,6 +472,6 @@ impl OpenOptions {
         new: &dyn Fn(BorrowedFd<'_>) -> Result<(), Failure>,
     ) -> Result<Result<Shm, Failure>> {
         let make = Make { found: &|_| Ok(()), new, once: false };
-        Ok(self.attempt(name, &make)?.map(|opened| self.shm(opened, Some(name)).0))
+        Ok(self.attempt(name, &make)?.map(|opened| self.shm(opened, Some(name), false).0))
     }
 }

@@ -71,12 +71,13 @@ impl OpenOptions {
         let permissions = self.permissions.map(Permissions::to_sys);
         let (fd, made) = imp::anonymous(permissions, &mut |fd| make(fd))
             .map_err(|failure| failure.named(None))?;
-        Ok(self.shm(Opened { fd, created: true, made }, None))
+        Ok(self.shm(Opened { fd, created: true, made }, None, false))
     }
 
-    pub(super) fn shm<T>(&self, opened: Opened<T>, name: Option<&ShmName>) -> (Shm, T) {
+    /// The handle. What `once` was given to a user's own function may have any length.
+    pub(super) fn shm<T>(&self, opened: Opened<T>, name: Option<&ShmName>, once: bool) -> (Shm, T) {
         let Opened { fd, created, made } = opened;
-        let still_empty = created && self.size == 0;
+        let still_empty = created && self.size == 0 && !once;
         (Shm::new(fd, name.cloned(), self.direction, created, still_empty), made)
     }
 
