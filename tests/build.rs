@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::{env, fs, path::Path};
 
 /// What the sys crate reports beside constants. One that is missing here does not compile: it is no constant.
-const FUNCTIONS_AND_FIELDS: &str = "close fchmod fchown fcntl fstat fstatat fstatvfs ftruncate getentropy geteuid \
+const FUNCTIONS_AND_FIELDS: &str = "close fallocate fchmod fchown fcntl fstat fstatat fstatvfs ftruncate getentropy geteuid \
     getpid getuid link linkat madvise memfd_create mlock mmap mprotect mremap msync munlock munmap open \
     posix_fallocate pread pwrite rename renameat renameat2 shm_create_largepage shm_mkstemp shm_open shm_rename \
     shm_unlink st_atim st_atimespec st_ctim st_ctimespec st_mtim st_mtimespec strerror sysconf unlink unlinkat";

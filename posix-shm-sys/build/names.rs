@@ -166,6 +166,7 @@ pub(crate) const FUNCTIONS: &[(Presence, &[&str])] = &[
     (
         Presence::DeclaredOnLinux,
         &[
+            "int fallocate(int fd, int mode, off_t offset, off_t length)",
             "void *mremap(void *old_addr, size_t old_length, size_t new_length, int flags, void *new_addr)",
         ],
     ),

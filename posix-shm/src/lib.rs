@@ -136,7 +136,7 @@
 //! | [`list`] | reads `/dev/shm` | `Unsupported` |
 //! | `read_at`, `write_at` | `pread`, `pwrite` | the same; macOS has none for shared memory |
 //! | [`Shm::anonymous`] | `memfd_create` | created under a random name, which is removed at once |
-//! | reserving memory | `posix_fallocate` | the same where the system has it and takes it for shared memory; else nothing is reserved |
+//! | reserving memory | `fallocate` | `posix_fallocate` where the system has it and takes it for shared memory; else nothing is reserved |
 //! | the longest name | 255 bytes after the slash | 30 on macOS, else the system's `NAME_MAX` |
 //!
 //! [`capabilities`] answers the same at run time. Only Linux has been run; see the README for what has been compiled. `--cfg posix_shm_portable` makes Linux take the

@@ -164,7 +164,7 @@ impl Shm {
         Ok(self.metadata()?.len())
     }
 
-    /// Sets the length of the object in bytes: `posix_fallocate` to grow, `ftruncate` to shrink.
+    /// Sets the length of the object in bytes: `posix_fallocate` (on Linux, `fallocate`) to grow, `ftruncate` to shrink.
     ///
     /// What is added is zero, and the memory for it is reserved, so that touching it later cannot fail. What is cut off
     /// is gone, also for those who have it mapped: where they touch it, the system kills them with `SIGBUS`. Mappings
@@ -200,10 +200,11 @@ impl Shm {
     /// # Ok::<(), posix_shm::Error>(())
     /// ```
     ///
-    /// Sources: POSIX.1-2024 `ftruncate`, `posix_fallocate`; Linux `posix_fallocate(3)`, `tmpfs(5)`.
+    /// Sources: POSIX.1-2024 `ftruncate`, `posix_fallocate`; Linux `fallocate(2)`, `tmpfs(5)`.
     #[doc(alias = "ftruncate")]
     #[doc(alias = "truncate-shm")]
     #[doc(alias = "posix_fallocate")]
+    #[doc(alias = "fallocate")]
     pub fn set_len(&self, bytes: u64) -> Result<()> {
         let to = self.resizable_to(bytes)?;
         let from = if self.still_empty.swap(false, Ordering::Relaxed) {

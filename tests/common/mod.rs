@@ -1,5 +1,7 @@
 //! What every test needs: names of its own that are checked for leaks, the helper process, and a way to skip aloud.
 
+pub(crate) mod victim;
+
 use std::ffi::OsStr;
 use std::fs;
 use std::path::PathBuf;

@@ -304,16 +304,18 @@ pub(crate) fn random(buffer: &mut [u8]) -> Result<(), Errno> {
     cvt(unsafe { sys::getentropy(buffer.as_mut_ptr().cast(), buffer.len()) }).map(drop)
 }
 
-/// `posix_fallocate` from `from` to `to`, so that a full file system is an error now and not a signal later. Where it
-/// fails, the length is again what it was.
+/// Reserves memory from `from` to `to` and makes the object that long, so that a full file system is an error now and not a
+/// signal later; `allocate` is the system's call for it, for an offset and a length. Where it fails, the length is again what
+/// it was.
 ///
 /// Some systems undo all they did when a signal arrives, and would never finish under a fast timer. So after the first
 /// interruption it goes on in steps that keep their progress.
-#[cfg(pshm_has_posix_fallocate)]
-pub(super) fn reserve_with_fallocate(
+#[cfg_attr(not(pshm_has_posix_fallocate), allow(dead_code, reason = "nothing can be reserved"))]
+pub(super) fn reserve_in_steps(
     fd: BorrowedFd<'_>,
     from: sys::off_t,
     to: sys::off_t,
+    allocate: impl Fn(sys::off_t, sys::off_t) -> Result<(), Errno>,
 ) -> Result<(), Errno> {
     /// A step that is this small is retried as it is: some microseconds of work.
     const SMALLEST_STEP: sys::off_t = 64 << 10;
@@ -322,11 +324,9 @@ pub(super) fn reserve_with_fallocate(
     let mut old_len = from;
     while done < to {
         let bytes = step.min(to - done);
-        // It returns the error number itself, and leaves errno alone.
-        // SAFETY: passes no pointer.
-        match Errno(unsafe { sys::posix_fallocate(fd.as_raw_fd(), done, bytes) }) {
-            Errno(0) => done += bytes,
-            Errno::INTR => {
+        match allocate(done, bytes) {
+            Ok(()) => done += bytes,
+            Err(Errno::INTR) => {
                 if done == from {
                     // From here on it may be done in part, and undone again: but what a peer has added meanwhile stays.
                     let len = stat(fd)?.len();
@@ -334,7 +334,7 @@ pub(super) fn reserve_with_fallocate(
                 }
                 step = (step / 4).max(SMALLEST_STEP);
             }
-            errno => {
+            Err(errno) => {
                 if done > from {
                     // The error that matters is the first one.
                     let _ = set_len(fd, old_len.max(from));

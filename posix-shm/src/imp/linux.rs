@@ -278,8 +278,13 @@ pub(crate) fn reserve(
     if to - from >= ASK_FIRST {
         ask_first(object, from, to)?;
     }
-    match calls::reserve_with_fallocate(object, from, to) {
-        // A descriptor that came from elsewhere, on a file system that cannot: musl reports it, glibc writes zeros.
+    // Not posix_fallocate: where the file system cannot, glibc's reads and writes bytes, which peers may be writing too.
+    let allocate = |offset, len| {
+        // SAFETY: passes no pointer.
+        cvt(unsafe { sys::fallocate(object.as_raw_fd(), 0, offset, len) }).map(drop)
+    };
+    match calls::reserve_in_steps(object, from, to, allocate) {
+        // A descriptor that came from elsewhere, of a file on a file system that cannot.
         Err(Errno::NOTSUP) => calls::set_len(object, to).map_err(Failure::of(Operation::SetLen)),
         result => result.map_err(|errno| calls::reserve_failure(object, to, errno)),
     }

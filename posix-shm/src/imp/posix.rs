@@ -6,6 +6,8 @@
 //! is reserved only where the system has `posix_fallocate` and takes it for shared memory.
 
 use std::ffi::{CStr, OsString};
+#[cfg(pshm_has_posix_fallocate)]
+use std::os::fd::AsRawFd;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use posix_shm_sys as sys;
@@ -76,7 +78,14 @@ pub(crate) fn reserve(
     to: sys::off_t,
 ) -> Result<(), Failure> {
     #[cfg(pshm_has_posix_fallocate)]
-    match calls::reserve_with_fallocate(object, from, to) {
+    match calls::reserve_in_steps(object, from, to, |offset, len| {
+        // SAFETY: passes no pointer.
+        match Errno(unsafe { sys::posix_fallocate(object.as_raw_fd(), offset, len) }) {
+            // It answers with the error number itself, and leaves errno alone.
+            Errno(0) => Ok(()),
+            errno => Err(errno),
+        }
+    }) {
         // What the systems say that have the call, and not for shared memory: FreeBSD, QNX, musl on other file systems.
         Err(Errno(sys::EOPNOTSUPP | sys::ENODEV) | Errno::INVAL) => {}
         result => return result.map_err(|errno| calls::reserve_failure(object, to, errno)),

@@ -1,0 +1,179 @@
+//! Runs the victim under `strace`, with system calls made to fail or to kill, and reads what both say.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::skip;
+
+/// What is done to a system call: the `nth` of its name in the whole run, or as many as `last` and `step` say.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Injection {
+    pub(crate) call: String,
+    pub(crate) nth: usize,
+    /// A second one of the same name, later.
+    pub(crate) and: Option<usize>,
+    /// `error=ENOENT`, `signal=SIGKILL`.
+    pub(crate) what: String,
+}
+
+impl Injection {
+    /// The name of the error number that the call is made to fail with.
+    pub(crate) fn errno(&self) -> &str {
+        self.what.trim_start_matches("error=")
+    }
+
+    /// How many calls it is for.
+    pub(crate) fn times(&self) -> usize {
+        1 + usize::from(self.and.is_some())
+    }
+}
+
+impl fmt::Display for Injection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Injection { call, nth, and, what } = self;
+        write!(f, "-e inject={call}:{what}:when={nth}")?;
+        match and {
+            Some(and) => write!(f, "..{and}+{}", and - nth),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A system call that the victim made between its marks.
+#[derive(Clone, Debug)]
+pub(crate) struct Call {
+    pub(crate) name: String,
+    /// Which one of its name in the whole run, from 1.
+    pub(crate) nth: usize,
+    pub(crate) line: String,
+}
+
+/// One run of the victim.
+pub(crate) struct Run {
+    /// To do it again by hand.
+    pub(crate) command: String,
+    pub(crate) status: ExitStatus,
+    pub(crate) said: String,
+    pub(crate) log: String,
+    /// Without those that are nobody's business here: [`is_noise`].
+    pub(crate) calls: Vec<Call>,
+    /// The second mark.
+    pub(crate) end: Option<Call>,
+}
+
+impl Run {
+    /// The rest of the line that begins so.
+    pub(crate) fn line(&self, start: &str) -> Option<&str> {
+        self.said.lines().find_map(|line| line.strip_prefix(start))
+    }
+
+    /// The calls after the last one that was interfered with.
+    pub(crate) fn later_calls(&self) -> &[Call] {
+        let last = self.calls.iter().rposition(|call| call.line.contains("(INJECTED)"));
+        &self.calls[last.map_or(0, |last| last + 1)..]
+    }
+
+    /// The library's own names among those it touched that are still there.
+    pub(crate) fn temporaries(&self) -> BTreeSet<PathBuf> {
+        let quoted = self.log.split('"').filter(|part| part.starts_with("/dev/shm/posix-shm."));
+        quoted.map(PathBuf::from).filter(|path| fs::exists(path).unwrap()).collect()
+    }
+}
+
+impl fmt::Display for Run {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let from = self.log.find("getppid(").unwrap_or(0);
+        write!(f, "{}\n{}\n{}", self.command, self.status, self.said)?;
+        f.write_str(&self.log[from..])
+    }
+}
+
+/// Whether there is a `strace` and it may trace. Says so where not.
+pub(crate) fn can_trace() -> bool {
+    let works = Command::new("strace").args(["-q", "true"]).stderr(Stdio::null()).status();
+    let works = works.is_ok_and(|status| status.success());
+    if !works {
+        skip("strace is not installed, or may not trace");
+    }
+    works
+}
+
+/// All operations that the victim knows.
+pub(crate) fn tasks() -> Vec<String> {
+    let list = super::run(Command::new(env!("CARGO_BIN_EXE_victim")).arg("list"));
+    list.lines().map(str::to_owned).collect()
+}
+
+/// Does a task, with these calls interfered with.
+pub(crate) fn trace(task: &str, name: &str, how: &str, injections: &[Injection]) -> Run {
+    let mut strace = Command::new("strace");
+    let mut command = String::from("strace -q");
+    strace.arg("-q");
+    for injection in injections {
+        let argument = injection.to_string();
+        strace.args(argument.split(' '));
+        command += &format!(" {argument}");
+    }
+    let program = env!("CARGO_BIN_EXE_victim");
+    command += &format!(" {program} {task} {name} {how}");
+    strace.args([program, task, name, how]).stdin(Stdio::null());
+    let output = strace.output().unwrap();
+    let log = String::from_utf8_lossy(&output.stderr).into_owned();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let mut run = Run { command, status: output.status, said, log, calls: vec![], end: None };
+    (run.calls, run.end) = between_marks(&run.log);
+    run
+}
+
+fn between_marks(log: &str) -> (Vec<Call>, Option<Call>) {
+    let mut calls: Vec<Call> = Vec::new();
+    for line in log.lines() {
+        let Some((name, _)) = line.split_once('(') else { continue };
+        let nth = 1 + calls.iter().filter(|call| call.name == name).count();
+        calls.push(Call { name: name.to_owned(), nth, line: line.to_owned() });
+    }
+    let mut marked = calls.into_iter().skip_while(|call| call.name != "getppid").skip(1);
+    let between = marked.by_ref();
+    let mut found = Vec::new();
+    for call in between {
+        if call.name == "getppid" {
+            return (found, Some(call));
+        }
+        if !is_noise(&call) {
+            found.push(call);
+        }
+    }
+    (found, None)
+}
+
+/// What the allocator does, and std's own look at a descriptor that it closes in a debug build.
+fn is_noise(call: &Call) -> bool {
+    match call.name.as_str() {
+        "brk" | "mremap" => true,
+        "mmap" => call.line.contains("MAP_ANONYMOUS"),
+        "fcntl" => call.line.contains("F_GETFD"),
+        _ => false,
+    }
+}
+
+/// Does all the work on a few threads, and collects what comes of it.
+pub(crate) fn in_parallel<T: Sync, R: Send>(work: &[T], each: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let (next, done) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    let threads = 2 * std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                while let Some(item) = work.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let result = each(item);
+                    done.lock().unwrap().push(result);
+                }
+            });
+        }
+    });
+    done.into_inner().unwrap()
+}
