@@ -98,6 +98,8 @@ fn survives(task: &str, call: &Call, errno: &str) -> bool {
         // The ways round.
         ("openat", "EOPNOTSUPP" | "EISDIR") if has("O_TMPFILE") => true,
         ("openat", "ENOENT" | "EACCES") if has("/proc/self/fd/") => true,
+        // A new object is opened again, whatever its permissions.
+        ("openat", "EACCES") if portable && task.ends_with("read-only") => !has("O_CREAT"),
         ("linkat" | "rename", "ENOENT") => true,
         ("linkat", "EEXIST") => either || task.starts_with("supersede") && !has("/posix-shm."),
         ("renameat2", "EINVAL" | "ENOSYS") => true,
@@ -277,7 +279,10 @@ fn every_errno_at_every_call_is_an_error_and_leaves_nothing() {
     let (given, paths) = (AtomicUsize::new(0), Mutex::new(BTreeSet::new()));
     let mut wrong = Vec::new();
     let mut counts = BTreeMap::new();
-    for depth in 1..=2 {
+    // Where an object has its name while it is made, a clean-up that fails leaves it behind: that cannot be helped, and is not
+    // tested.
+    let deepest = if cfg!(posix_shm_portable) { 1 } else { 2 };
+    for depth in 1..=deepest {
         let done = in_parallel(&generation, |case| {
             // A name for each, since not every machine gives each a /dev/shm of its own.
             let name = format!("{prefix}.{}", given.fetch_add(1, Ordering::Relaxed));

@@ -103,7 +103,7 @@ pub(super) fn reopen_created(
     reopen: impl Fn() -> Result<OwnedFd, Failure>,
 ) -> Result<OwnedFd, Failure> {
     match reopen() {
-        Err(failure) if failure.errno == Errno::ACCES => {}
+        Err(Failure { operation: Operation::Open, errno: Errno::ACCES, .. }) => {}
         result => return result,
     }
     let set = |permissions: Permissions| {

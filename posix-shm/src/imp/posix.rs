@@ -88,7 +88,16 @@ pub(crate) fn reserve(
     }) {
         // What the systems say that have the call, and not for shared memory: FreeBSD, QNX, musl on other file systems.
         Err(Errno(sys::EOPNOTSUPP | sys::ENODEV) | Errno::INVAL) => {}
-        result => return result.map_err(|errno| calls::reserve_failure(object, to, errno)),
+        result => {
+            return result.map_err(|errno| {
+                // Some C libraries write bytes where the file system cannot reserve, and stop in the middle.
+                let len = calls::stat(object).map_or(0, |stat| stat.len());
+                if from > 0 && len > from.unsigned_abs() {
+                    let _ = calls::set_len(object, from);
+                }
+                calls::reserve_failure(object, to, errno)
+            });
+        }
     }
     // FreeBSD reserves swap here.
     calls::set_len(object, to).map_err(|errno| calls::reserve_failure(object, to, errno))
