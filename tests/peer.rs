@@ -3,7 +3,6 @@
 //! A task that the machine does not allow says `cannot: ` and why.
 
 use std::env;
-use std::ffi::c_int;
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::atomic::{Ordering, fence};
@@ -13,9 +12,12 @@ use posix_shm::{
     Protection, Shm, ShmName, unlink,
 };
 
+#[path = "peer/alone.rs"]
+mod alone;
 #[path = "peer/hardship.rs"]
 mod hardship;
 
+use alone::check;
 use hardship::{
     another_user, leave_nothing, no_address_space, no_descriptors, planted, read_only_file_system,
     small_file_system, under_signals,
@@ -56,12 +58,6 @@ fn main() {
 
 fn octal(digits: &str) -> u32 {
     u32::from_str_radix(digits, 8).unwrap()
-}
-
-/// Turns the -1 of a C function into its reason.
-#[expect(clippy::disallowed_methods, reason = "the one place here that reads errno")]
-fn check(returned: c_int) -> io::Result<()> {
-    if returned == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 /// For creating alone, with a size or none.

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::env;
-use std::ffi::{CStr, c_int};
+use std::ffi::c_int;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek};
 use std::os::unix::fs::MetadataExt;
@@ -16,6 +16,11 @@ use posix_shm::{
     Direction, IfDoesNotExist, IfExists, MapOptions, Mapping, Metadata, OpenOptions, Permissions,
     Protection, RawMapping, ReadOnly, ReadWrite, Result, Shm, ShmName, unlink,
 };
+
+#[path = "peer/alone.rs"]
+mod alone;
+
+use alone::{mount, mount_own};
 
 /// How long new objects become, and how long the old one is.
 const SIZE: u64 = 8192;
@@ -239,10 +244,10 @@ fn main() {
     // SAFETY: passes no pointer.
     unsafe { libc::umask(0o022) };
     let shared = how == "shared";
-    let alone = !shared && mount_own().is_ok();
+    let alone = !shared && mount_own(c"").is_ok();
     let mut maps = File::open("/proc/self/maps").unwrap();
     if how == "without-proc" {
-        if !alone || mount(c"tmpfs", c"/proc", 0).is_err() {
+        if !alone || mount(c"tmpfs", c"/proc", 0, c"").is_err() {
             println!("cannot: hide /proc");
             return;
         }
@@ -318,35 +323,4 @@ fn between_marks<T>(work: impl FnOnce() -> T) -> T {
     // SAFETY: passes no pointer.
     unsafe { libc::getppid() };
     result
-}
-
-/// A `/dev/shm` that only this process sees. Without rights, in a user namespace of its own.
-fn mount_own() -> io::Result<()> {
-    // SAFETY: passes no pointer.
-    let user = unsafe { libc::geteuid() };
-    // SAFETY: passes no pointer.
-    let group = unsafe { libc::getegid() };
-    let as_user = if user == 0 { 0 } else { libc::CLONE_NEWUSER };
-    // SAFETY: passes no pointer; the process has one thread.
-    check(unsafe { libc::unshare(libc::CLONE_NEWNS | as_user) })?;
-    if user != 0 {
-        fs::write("/proc/self/setgroups", "deny")?;
-        fs::write("/proc/self/uid_map", format!("{user} {user} 1"))?;
-        fs::write("/proc/self/gid_map", format!("{group} {group} 1"))?;
-    }
-    mount(c"none", c"/", libc::MS_REC | libc::MS_PRIVATE)?;
-    mount(c"tmpfs", c"/dev/shm", 0)
-}
-
-fn mount(kind: &CStr, on: &CStr, flags: libc::c_ulong) -> io::Result<()> {
-    let none = c"none".as_ptr();
-    let no_options = std::ptr::null();
-    // SAFETY: all are NUL-terminated strings that outlive the call, or null where that means nothing.
-    check(unsafe { libc::mount(none, on.as_ptr(), kind.as_ptr(), flags, no_options) })
-}
-
-/// Turns the -1 of a C function into its reason.
-#[expect(clippy::disallowed_methods, reason = "the one place here that reads errno")]
-fn check(returned: c_int) -> io::Result<()> {
-    if returned == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }

@@ -2,9 +2,9 @@
 //! what it had, and so has `/dev/shm`.
 
 use std::collections::BTreeSet;
-use std::ffi::{CStr, c_int};
+use std::ffi::c_int;
 use std::fs;
-use std::io::{self, ErrorKind};
+use std::io::ErrorKind;
 use std::os::fd::AsRawFd;
 
 use posix_shm::{
@@ -12,7 +12,8 @@ use posix_shm::{
     Protection, Shm, ShmName, unlink,
 };
 
-use crate::{check, creating};
+use crate::alone::{check, mount, mount_own};
+use crate::creating;
 
 /// Which names count where: all, if nobody else is there, else those that begin like the test's own.
 fn alone_or(prefix: &str) -> &str {
@@ -142,34 +143,14 @@ fn there_is_room_for_one(size: u64) {
     }
 }
 
-/// A `/dev/shm` that only this process sees, so that what others do there does not count.
-fn mount_own(options: &CStr) -> io::Result<()> {
-    // SAFETY: passes no pointer.
-    let user = unsafe { libc::geteuid() };
-    // SAFETY: passes no pointer.
-    let group = unsafe { libc::getegid() };
-    let as_user = if user == 0 { 0 } else { libc::CLONE_NEWUSER };
-    // SAFETY: passes no pointer; the process has one thread.
-    check(unsafe { libc::unshare(libc::CLONE_NEWNS | as_user) })?;
-    if user != 0 {
-        // Without them the user has no id there, and may create nothing.
-        fs::write("/proc/self/setgroups", "deny")?;
-        fs::write("/proc/self/uid_map", format!("{user} {user} 1"))?;
-        fs::write("/proc/self/gid_map", format!("{group} {group} 1"))?;
-    }
-    let mount = |kind: &CStr, on: &CStr, flags, options: &CStr| {
-        let none = c"none".as_ptr();
-        // SAFETY: all are NUL-terminated strings that outlive the call.
-        check(unsafe {
-            libc::mount(none, on.as_ptr(), kind.as_ptr(), flags, options.as_ptr().cast())
-        })
-    };
-    mount(c"none", c"/", libc::MS_REC | libc::MS_PRIVATE, c"")?;
-    mount(c"tmpfs", c"/dev/shm", 0, options)
-}
+#[cfg(target_env = "gnu")]
+type Resource = libc::__rlimit_resource_t;
+#[cfg(not(target_env = "gnu"))]
+type Resource = c_int;
 
-fn limit(resource: libc::__rlimit_resource_t, to: u64) {
-    let limit = libc::rlimit { rlim_cur: to, rlim_max: libc::RLIM_INFINITY };
+#[allow(clippy::unnecessary_cast, reason = "the type is narrower on 32 bits")]
+fn limit(resource: Resource, to: u64) {
+    let limit = libc::rlimit { rlim_cur: to as libc::rlim_t, rlim_max: libc::RLIM_INFINITY };
     let mut old = limit;
     // SAFETY: the pointer is to an rlimit.
     check(unsafe { libc::getrlimit(resource, &mut old) }).unwrap();
@@ -343,15 +324,9 @@ pub(crate) fn read_only_file_system() {
         return;
     }
     let old = Shm::create("/old", 100).unwrap();
-    let flags = libc::MS_REMOUNT | libc::MS_RDONLY;
-    let none = c"none".as_ptr();
     // Open for writing, it would keep the file system from being made read-only.
     drop(old);
-    // SAFETY: all are NUL-terminated strings that outlive the call.
-    check(unsafe {
-        libc::mount(none, c"/dev/shm".as_ptr(), c"tmpfs".as_ptr(), flags, std::ptr::null())
-    })
-    .unwrap();
+    mount(c"tmpfs", c"/dev/shm", libc::MS_REMOUNT | libc::MS_RDONLY, c"").unwrap();
     let before = State::now("");
     let refused = [
         Shm::create("/new", 100).map(drop),

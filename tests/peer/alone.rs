@@ -1,0 +1,43 @@
+//! A `/dev/shm` of one's own, and what C functions answer with: for every helper program.
+
+use std::ffi::{CStr, c_int};
+use std::fs;
+use std::io;
+
+/// Turns the -1 of a C function into its reason.
+#[expect(clippy::disallowed_methods, reason = "the one place here that reads errno")]
+pub(crate) fn check(returned: c_int) -> io::Result<()> {
+    if returned == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// A `/dev/shm` that only this process sees, so that what others do there does not count. Without rights, in a user namespace
+/// of its own.
+pub(crate) fn mount_own(options: &CStr) -> io::Result<()> {
+    // SAFETY: passes no pointer.
+    let user = unsafe { libc::geteuid() };
+    // SAFETY: passes no pointer.
+    let group = unsafe { libc::getegid() };
+    let as_user = if user == 0 { 0 } else { libc::CLONE_NEWUSER };
+    // SAFETY: passes no pointer; the process has one thread.
+    check(unsafe { libc::unshare(libc::CLONE_NEWNS | as_user) })?;
+    if user != 0 {
+        // Without them the user has no id there, and may create nothing.
+        fs::write("/proc/self/setgroups", "deny")?;
+        fs::write("/proc/self/uid_map", format!("{user} {user} 1"))?;
+        fs::write("/proc/self/gid_map", format!("{group} {group} 1"))?;
+    }
+    mount(c"none", c"/", libc::MS_REC | libc::MS_PRIVATE, c"")?;
+    mount(c"tmpfs", c"/dev/shm", 0, options)
+}
+
+/// `mount`, of a file system that has no device.
+pub(crate) fn mount(
+    kind: &CStr,
+    on: &CStr,
+    flags: libc::c_ulong,
+    options: &CStr,
+) -> io::Result<()> {
+    let none = c"none".as_ptr();
+    // SAFETY: all are NUL-terminated strings that outlive the call.
+    check(unsafe { libc::mount(none, on.as_ptr(), kind.as_ptr(), flags, options.as_ptr().cast()) })
+}
