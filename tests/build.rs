@@ -9,14 +9,19 @@ const FUNCTIONS_AND_FIELDS: &str = "close fallocate fchmod fchown fcntl fstat fs
     posix_fallocate pread pwrite rename renameat renameat2 shm_create_largepage shm_mkstemp shm_open shm_rename \
     shm_unlink st_atim st_atimespec st_ctim st_ctimespec st_mtim st_mtimespec strerror sysconf unlink unlinkat";
 
+/// What the `libc` crate lacks for some systems: (C library, constant).
+const NOT_IN_LIBC: &[(&str, &str)] = &[("musl", "MADV_COLLAPSE")];
+
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rustc-check-cfg=cfg(posix_shm_portable)");
     let others: Vec<String> =
         FUNCTIONS_AND_FIELDS.split_whitespace().map(str::to_uppercase).collect();
+    let library = env::var("CARGO_CFG_TARGET_ENV").unwrap_or_default();
     let mut names: Vec<String> = env::vars()
         .filter_map(|(name, _)| name.strip_prefix("DEP_POSIX_SHM_HAS_").map(str::to_owned))
         .filter(|name| !others.contains(name))
+        .filter(|name| !NOT_IN_LIBC.contains(&(library.as_str(), name.as_str())))
         .collect();
     names.sort();
     let mut list = String::from("vec![\n");

@@ -33,6 +33,7 @@ fn constants_have_the_types_of_the_functions_that_take_them() {
 }
 
 /// The same field at the same place, and of the same size.
+#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
 macro_rules! same_layout {
     ($ours:path, $theirs:path: $($field:ident)*) => {
         assert_eq!(size_of::<$ours>(), size_of::<$theirs>());
@@ -59,7 +60,10 @@ fn structures_are_laid_out_as_libc_says() {
     same_layout!(sys::statvfs, libc::statvfs: f_bsize f_frsize f_blocks f_bfree f_bavail);
 }
 
+/// On 32 bits the `libc` crate keeps the narrow ones, and ours are those that go with a 64-bit `off_t`.
 #[test]
+#[cfg(target_pointer_width = "64")]
+#[allow(deprecated, reason = "time_t, on musl, is to become what it is here")]
 fn types_have_the_size_and_sign_that_libc_says() {
     macro_rules! same {
         ($($name:ident)*) => {
@@ -70,7 +74,18 @@ fn types_have_the_size_and_sign_that_libc_says() {
         };
     }
     same!(mode_t uid_t gid_t pid_t dev_t ino_t nlink_t blksize_t blkcnt_t time_t);
+}
+
+#[test]
+fn an_object_may_have_more_than_4_gib() {
     assert_eq!(size_of::<sys::off_t>(), 8);
+    let object = posix_shm::Shm::anonymous(0).unwrap();
+    object.set_len_sparse((5 << 30) + 12_345).unwrap();
+    assert_eq!(object.len().unwrap(), (5 << 30) + 12_345);
+    let mut options = posix_shm::MapOptions::new();
+    let far = options.offset(5 << 30).len(100).map_mut(&object).unwrap();
+    far.bytes().store(99, 7);
+    assert_eq!(far.bytes().load(99), 7);
 }
 
 #[test]

@@ -75,6 +75,17 @@ fn what_is_past_the_end_is_refused_with_all_three_numbers() {
 }
 
 #[test]
+#[cfg(target_pointer_width = "32")]
+fn what_does_not_fit_the_address_space_is_refused() {
+    let object = Shm::anonymous(0).unwrap();
+    object.set_len_sparse(5 << 30).unwrap();
+    let error = object.map().unwrap_err();
+    assert_eq!((error.kind(), error.raw_os_error()), (ErrorKind::InvalidInput, None));
+    assert!(error.to_string().contains("more than one mapping can have"), "{error}");
+}
+
+#[test]
+#[cfg(target_pointer_width = "64")]
 fn an_object_of_the_largest_size_cannot_be_mapped_whole_but_in_parts() {
     let object = Shm::anonymous(0).unwrap();
     object.set_len_sparse(i64::MAX as u64).unwrap();

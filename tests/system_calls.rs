@@ -29,7 +29,8 @@ fn traced(task: &str, name: &str) -> Option<Vec<String>> {
 /// One name for each call that C libraries spell differently.
 fn same_call(call: &str) -> String {
     match call {
-        "newfstatat" | "statx" => "fstat",
+        "newfstatat" | "statx" | "fstat64" => "fstat",
+        "mmap2" => "mmap",
         "open" => "openat",
         "unlinkat" => "unlink",
         other => other,
