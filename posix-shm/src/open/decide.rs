@@ -26,7 +26,7 @@ fn pause(time: u32) {
     let mut random = [0];
     // Without a random source they wait equally long, and most likely not from the same moment on.
     let _ = imp::random(&mut random);
-    std::thread::sleep(Duration::from_micros(4 * u64::from(random[0])) * (1 << (time - 1)));
+    std::thread::sleep(Duration::from_micros(4 + 4 * u64::from(random[0])) * (1 << (time - 1)));
 }
 
 /// An object that is there and has no length yet.
