@@ -1,0 +1,181 @@
+"""The checks of one target."""
+
+import os
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import facts
+import programs
+from cargo import GENERATORS, Build, Cargo
+from facts import Interface
+from targets import Target
+from tools import Failure, output, rustc_cfg
+
+IN_LIBC = {"st_atim": "st_atime", "st_mtim": "st_mtime", "st_ctim": "st_ctime"}
+IN_LIBC |= {f"{name}espec": other for name, other in IN_LIBC.items()}
+"""What the libc crate calls what the headers call otherwise: the names of before POSIX had nanoseconds."""
+
+LARGE_FILES = {name: f"{name}64" for name in ("stat", "statvfs")}
+LARGE_FILES |= {"off_t": "off64_t", "ino_t": "ino64_t", "blkcnt_t": "blkcnt64_t"}
+"""The same for 32 bits, where it has both."""
+
+
+@dataclass
+class Report:
+    """What came out for one target."""
+
+    target: Target
+    notes: list[str] = field(default_factory=list)
+    """What was compared, with how much of it."""
+    problems: list[str] = field(default_factory=list)
+
+
+class Checks:
+    """The checks of what cargo built from one checkout, for one target."""
+
+    def __init__(self, cargo: Cargo, target: Target):
+        self.cargo, self.target = cargo, target
+        self.directory = cargo.directory / "checks" / target.rust
+        self.report = Report(target)
+        self.builds: dict[str, Build] = {}
+
+    def build(self, crates: list[str], suite: list[str] | None = None, suites: tuple[str, ...] = ()) -> bool:
+        """Builds crates both ways, with some generators a test suite too. False if there is nothing to compare."""
+        for generator in GENERATORS:
+            what = crates + suite if suite and generator in suites else crates
+            self.builds[generator] = self.cargo.crates(self.target, generator, what)
+        messages = [message for build in self.builds.values() for message in build.messages]
+        self.problem(*dict.fromkeys(messages))
+        return all("posix_shm_sys" in build.libraries for build in self.builds.values())
+
+    def compare(self, with_libc: bool) -> None:
+        """Compares everything that can be compared without running it."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        interfaces = [Interface.read(build.bindings) for build in self.builds.values()]
+        self.interface = interfaces[1]
+        self._compare_names(*interfaces)
+        self.facts = {generator: self._facts(generator) for generator in GENERATORS}
+        count = len(self.interface.constants)
+        self._compare_facts("bindgen", self.facts["bindgen"], "cc", self.facts["cc"], f"{count} constants, bindgen = cc")
+        self._compare_with_c()
+        self._compare_symbols()
+        if with_libc:
+            self._compare_with_libc()
+
+    def run(self, running: bool, suites: tuple[str, ...]) -> None:
+        """Runs what was built, or says that it could be linked."""
+        linked = [build.programs.get("walkthrough") for build in self.builds.values()]
+        if not all(linked):
+            return self.problem("no program could be linked")
+        if not running:
+            return self.note("linked, not run")
+        for program in linked:
+            programs.walkthrough(self.target, program)
+        self.note("ran")
+        for generator in suites:
+            self._run_suite(generator)
+
+    def _run_suite(self, generator: str) -> None:
+        build = self.builds[generator]
+        if not build.complete:
+            return self.problem("the test suite could not be built")
+        self.note(f"{programs.suite(self.target, build.programs['test tests'], generator)} with {generator}")
+
+    def problem(self, *problems: str) -> None:
+        self.report.problems += problems
+
+    def note(self, note: str) -> None:
+        self.report.notes.append(note)
+
+    def _compare_names(self, bindgen: Interface, cc: Interface) -> None:
+        for kind in ("constants", "functions", "types", "structures"):
+            for name in getattr(bindgen, kind) ^ getattr(cc, kind):
+                generator = "bindgen" if name in getattr(bindgen, kind) else "cc"
+                self.problem(f"{name} is in the bindings of {generator} alone")
+
+    def _facts(self, generator: str) -> dict[str, int]:
+        """The numbers that rustc sees, and in the same object file references to the functions."""
+        source = facts.in_rust(self.interface, "posix_shm_sys", {})
+        source += facts.addresses_in_rust(self.interface.functions, "posix_shm_sys")
+        return facts.read(self._rust_object(generator, source, "posix_shm_sys", self.builds[generator]))
+
+    def _compare_facts(self, one: str, ones: dict, other: str, others: dict, note: str) -> None:
+        differ = [name for name in ones if ones[name] != others.get(name)]
+        self.problem(*(f"{name}: {one} {ones[name]}, {other} {others.get(name)}" for name in differ))
+        if not differ:
+            self.note(note)
+
+    def _compare_with_c(self) -> None:
+        numbers = self.facts["cc"]
+        try:
+            self._c_object("numbers", facts.in_c(self.interface, numbers))
+            self.note(f"{len(numbers)} numbers in C")
+        except Failure as failure:
+            wrong = re.findall(r'static assertion failed.*: "?(.*?)"?$', str(failure), re.MULTILINE)
+            self.problem(*(f"C: {each}" for each in wrong or [str(failure)]))
+
+    def _compare_symbols(self) -> None:
+        expected = symbols(self._c_object("symbols", facts.addresses_in_c(self.interface.functions)))
+        (shim,) = self.builds["cc"].bindings.glob("libposix_shm_sys*.a")
+        for generator, calls in ("bindgen", self.directory / "bindgen.o"), ("cc", shim):
+            found = symbols(calls)
+            if found != expected:
+                self.problem(f"symbols: {generator} {sorted(found - expected)}, C {sorted(expected - found)}")
+        self.note(f"{len(expected)} symbols")
+
+    def _compare_with_libc(self) -> None:
+        renamed = IN_LIBC | (LARGE_FILES if self.target.large_files else {})
+        source = facts.in_rust(self.interface, "libc", renamed)
+        theirs = facts.read(self._rust_object("libc", source, "libc", self.cargo.libc(self.target)))
+        constants = self.interface.constants
+        # A shape of 0 is that of what is not there. The types of its constants are its own affair.
+        absent = {name for name in constants if theirs[f"type of {name}"] == 0}
+        absent |= {name for name in self.interface.types if theirs[name] == 0}
+        ignored = absent | {f"type of {name}" for name in constants}
+        ignored |= self.target.libc_differs
+        theirs, ours = ({name: it[name] for name in it if name not in ignored} for it in (theirs, self.facts["cc"]))
+        self._compare_facts("bindings", ours, "libc", theirs, f"{len(ours)} against libc ({len(absent)} not there)")
+
+    def _rust_object(self, name: str, source: str, crate: str, build: Build) -> Path:
+        """Compiles a file that uses one crate of a build."""
+        if crate not in build.libraries:
+            raise Failure("\n".join(build.messages) or f"cargo made no {crate}")
+        file, result = self.directory / f"{name}.rs", self.directory / f"{name}.o"
+        file.write_text(source)
+        command = ["rustc", "--edition=2024", "--crate-type=lib", "--emit=obj", "-O", "--target", self.target.rust]
+        command += ["--extern", f"{crate}={build.libraries[crate]}", "-o", result, file]
+        environment = None
+        if self.target.build_std:
+            command += ["-Zunstable-options", "-L", f"dependency={build.libraries['core'].parent}"]
+            for needed in ("core", "compiler_builtins"):
+                command += ["--extern", f"noprelude:{needed}={build.libraries[needed]}"]
+            environment = {**os.environ, "RUSTC_BOOTSTRAP": "1"}
+        output(command, env=environment)
+        return result
+
+    def _c_object(self, name: str, source: str) -> Path:
+        """Compiles a file that includes the sys crate's wrapper.h, with the definitions that its build script gives."""
+        file, result = self.directory / f"{name}.c", self.directory / f"{name}-c.o"
+        file.write_text(source)
+        include = self.cargo.checkout / "posix-shm-sys"
+        command = [self.cargo.zig.compiler(self.target), "-std=gnu11", "-O1", "-fno-stack-protector"]
+        output([*command, f"-I{include}", *definitions(self.target), "-c", file, "-o", result])
+        return result
+
+
+def definitions(target: Target) -> list[str]:
+    """What wrapper.h is told about a target."""
+    cfg = rustc_cfg(target)
+    names = {"OS_" + cfg["target_os"]: 1, "BITS": cfg["target_pointer_width"]}
+    if cfg["target_env"]:
+        names["ENV_" + cfg["target_env"]] = 1
+    if cfg["target_vendor"] == "apple":
+        names["APPLE"] = 1
+    return [f"-DPSHM_{name.upper()}={value}" for name, value in names.items()]
+
+
+def symbols(file: Path) -> set[str]:
+    """What an object file or an archive refers to, but for what the compiler needs for itself."""
+    undefined = set(output(["llvm-nm", "--undefined-only", "--just-symbol-name", "--quiet", file]).split())
+    return {name for name in undefined if not re.search(r":$|_GLOBAL_OFFSET_TABLE_$|^__aeabi_", name)}
