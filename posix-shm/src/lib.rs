@@ -131,7 +131,7 @@
 //! |---|---|---|
 //! | a new object with a size | has no name until it is complete; needs `O_TMPFILE`, else it is built under a temporary name | is created under its name, then sized; the name is removed where that fails |
 //! | [`IfExists::Supersede`] | takes the name over in one step | removes the name, then creates |
-//! | seals | on anonymous objects | on FreeBSD and NetBSD 11, as their headers have them |
+//! | seals | on anonymous objects | none: what had a name can never be sealed |
 //! | [`Shm::read_only`] | through `/proc` | by name, so not of anonymous objects |
 //! | [`list`] | reads `/dev/shm` | `Unsupported` |
 //! | `read_at`, `write_at` | `pread`, `pwrite` | the same; macOS has none for shared memory |

@@ -12,7 +12,7 @@ bitflags::bitflags! {
     ///
     /// # Platform-specific behavior
     ///
-    /// Linux and FreeBSD have seals. Only anonymous objects can be sealed.
+    /// Linux seals anonymous objects. Elsewhere the calls fail; [`capabilities`](crate::capabilities) say so.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
     pub struct Seals: u32 {
         /// Against further seals: `F_SEAL_SEAL`.

@@ -38,7 +38,8 @@ pub(crate) const CAPABILITIES: Capabilities = Capabilities {
     set_permissions: !cfg!(target_vendor = "apple"),
     read_write_at: !cfg!(target_vendor = "apple"),
     list: false,
-    seal: cfg!(pshm_has_f_add_seals),
+    // What was created under a name can never be sealed, where there are seals.
+    seal: false,
     read_only_anonymous: false,
     tell_objects_apart: !cfg!(target_vendor = "apple"),
 };
