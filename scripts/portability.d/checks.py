@@ -63,7 +63,7 @@ class Checks:
         if with_libc:
             self._compare_with_libc()
 
-    def run(self, running: bool, suites: tuple[str, ...]) -> None:
+    def run(self, running: bool, suites: tuple[str, ...], thorough: bool) -> None:
         """Runs what was built, or says that it could be linked."""
         linked = [build.programs.get("walkthrough") for build in self.builds.values()]
         if not all(linked):
@@ -74,13 +74,14 @@ class Checks:
             programs.walkthrough(self.target, program)
         self.note("ran")
         for generator in suites:
-            self._run_suite(generator)
+            self._run_suite(generator, thorough)
 
-    def _run_suite(self, generator: str) -> None:
+    def _run_suite(self, generator: str, thorough: bool) -> None:
         build = self.builds[generator]
         if not build.complete:
             return self.problem("the test suite could not be built")
-        self.note(f"{programs.suite(self.target, build.programs['test tests'], generator)} with {generator}")
+        ran = programs.suite(self.target, build.programs["test tests"], generator, thorough)
+        self.note(f"{ran} with {generator}")
 
     def problem(self, *problems: str) -> None:
         self.report.problems += problems

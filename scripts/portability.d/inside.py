@@ -71,7 +71,8 @@ def enter_pid_namespace() -> None:
 
 def run(seconds: int, command: list[str]) -> int:
     try:
-        return subprocess.run(command, timeout=seconds).returncode
+        # In a session of its own too: a signal to a process group knows no namespaces.
+        return subprocess.run(command, timeout=seconds, start_new_session=True).returncode
     except subprocess.TimeoutExpired:
         print(f"not done in {seconds} seconds", file=sys.stderr)
         return 1

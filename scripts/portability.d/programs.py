@@ -17,6 +17,9 @@ SECONDS = 300
 TRACED = ("system_calls::", "injected::", "killed::")
 """Tests that watch another process with strace, or tamper with it: .ci/run has them, and in qemu its calls are not ours."""
 
+LONG = ("races::", "hostile::nothing_a_peer_writes")
+"""Tests that look for accidents for 10 seconds or more: only where time is no matter."""
+
 NOT_IN_QEMU = {
     "no_address_space_left": "qemu gives a program all the addresses that there are",
     "surplus_descriptors": "qemu takes descriptors that the program has no room for, and leaves them open",
@@ -31,9 +34,9 @@ def walkthrough(target: Target, program: Path) -> None:
         raise Failure(f"the walkthrough did not read what it wrote: {said}")
 
 
-def suite(target: Target, program: Path, generator: str) -> str:
+def suite(target: Target, program: Path, generator: str, thorough: bool) -> str:
     """Runs the tests in a program. How many those were."""
-    leave_out = (*TRACED, *(NOT_IN_QEMU if target.qemu else ()))
+    leave_out = (*TRACED, *(() if thorough else LONG), *(NOT_IN_QEMU if target.qemu else ()))
     arguments = ["--show-output", *(word for name in leave_out for word in ("--skip", name))]
     said = _run(target, program, *arguments, POSIX_SHM_SYS_BINDINGS=generator)
     passed, left_out = re.search(r"^test result: ok\. (\d+) passed;.* (\d+) filtered out", said, re.MULTILINE).groups()

@@ -26,7 +26,7 @@ for argument; do
     case $argument in
         -arch) drop_next=1 ;;
         --target=*|-Wl,-melf_i386|-m32|-m64|-march=*|-mabi=*|-mfpu=*|-mfloat-abi=*) ;;
-        -lkvm|-lmemstat|-lprocstat|-ldevstat|-lutil|-lexecinfo) ;;
+        -lkvm|-lmemstat|-lprocstat|-ldevstat|-lutil|-lexecinfo|-liconv) ;;
         *) set -- "$@" "$argument" ;;
     esac
 done
