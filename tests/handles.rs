@@ -308,12 +308,12 @@ fn send_many(socket: &UnixStream, descriptors: &[i32]) {
     message.msg_controllen = unsafe { libc::CMSG_SPACE(bytes) } as _;
     // SAFETY: the control buffer is long enough.
     let header = unsafe { libc::CMSG_FIRSTHDR(&message) };
+    // SAFETY: there is a header in a buffer of zeroes, aligned for one; its fields are integers.
+    let filled = unsafe { &mut *header };
     // SAFETY: only computes.
-    let len = unsafe { libc::CMSG_LEN(bytes) } as _;
-    let rights =
-        libc::cmsghdr { cmsg_len: len, cmsg_level: libc::SOL_SOCKET, cmsg_type: libc::SCM_RIGHTS };
-    // SAFETY: there is room for a header.
-    unsafe { header.write(rights) };
+    filled.cmsg_len = unsafe { libc::CMSG_LEN(bytes) } as _;
+    filled.cmsg_level = libc::SOL_SOCKET;
+    filled.cmsg_type = libc::SCM_RIGHTS;
     // SAFETY: the header is inside the buffer.
     let data = unsafe { libc::CMSG_DATA(header) };
     for (i, descriptor) in descriptors.iter().enumerate() {

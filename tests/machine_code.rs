@@ -1,5 +1,7 @@
 //! The cost of a load and a store, exactly: the machine code is that of a raw pointer with the same check of the index.
 
+#![cfg(target_arch = "x86_64")]
+
 use std::process::Command;
 
 use crate::common::skip;
@@ -32,7 +34,6 @@ fn memory_operands(instructions: &[String]) -> usize {
 }
 
 #[test]
-#[cfg(target_arch = "x86_64")]
 fn a_load_and_a_store_are_one_instruction_as_with_a_raw_pointer() {
     for operation in ["load", "store"] {
         for word in ["u8", "u16", "u32", "u64"] {
