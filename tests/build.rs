@@ -9,8 +9,8 @@ const FUNCTIONS_AND_FIELDS: &str = "close fallocate fchmod fchown fcntl fstat fs
     posix_fallocate pread pwrite rename renameat renameat2 shm_create_largepage shm_mkstemp shm_open shm_rename \
     shm_unlink st_atim st_atimespec st_ctim st_ctimespec st_mtim st_mtimespec strerror sysconf unlink unlinkat";
 
-/// What the `libc` crate lacks for some systems: (C library, constant).
-const NOT_IN_LIBC: &[(&str, &str)] = &[("musl", "MADV_COLLAPSE")];
+/// What the `libc` crate lacks: constants, and the C library for which it does, or all.
+const NOT_IN_LIBC: &[(&str, &str)] = &[("MADV_COLLAPSE", "musl"), ("PSHMNAMLEN", "")];
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
@@ -21,7 +21,11 @@ fn main() {
     let mut names: Vec<String> = env::vars()
         .filter_map(|(name, _)| name.strip_prefix("DEP_POSIX_SHM_HAS_").map(str::to_owned))
         .filter(|name| !others.contains(name))
-        .filter(|name| !NOT_IN_LIBC.contains(&(library.as_str(), name.as_str())))
+        .filter(|name| {
+            !NOT_IN_LIBC
+                .iter()
+                .any(|(lacks, of)| lacks == name && (of.is_empty() || *of == library))
+        })
         .collect();
     names.sort();
     let mut list = String::from("vec![\n");

@@ -156,7 +156,7 @@ fn permissions_can_be_had_whatever_the_umask() {
 }
 
 #[test]
-fn it_is_read_and_written_without_a_mapping() {
+fn it_is_read_and_written_by_its_handle() {
     let names = Names::new();
     let name = names.name();
     let object = Shm::create(&name, 10).unwrap();
@@ -176,7 +176,14 @@ fn it_is_read_and_written_without_a_mapping() {
         assert_eq!(result.unwrap_err().kind(), ErrorKind::InvalidInput);
     }
     let reader = Shm::open(&name).unwrap();
-    assert_eq!(reader.write_at(b"x", 0).unwrap_err().raw_os_error(), Some(libc::EBADF));
+    let refused = reader.write_at(b"x", 0).unwrap_err().raw_os_error();
+    assert_eq!(
+        refused,
+        Some(if capabilities().read_write_at { libc::EBADF } else { libc::EACCES })
+    );
+    assert_eq!(object.write_at(b"", 1000).unwrap(), 0);
+    assert_eq!(object.read_at(&mut [], 0).unwrap(), 0);
+    assert_eq!(object.len().unwrap(), 100);
     object.unlink().unwrap();
 }
 

@@ -307,7 +307,7 @@ const SHM: &[&str] = &[
     "SHM_LARGEPAGE_ALLOC_HARD",
 ];
 
-/// Every error that POSIX names.
+/// Every error that POSIX names, and those of FreeBSD's sandbox.
 const ERRNO: &[&str] = &[
     "E2BIG",
     "EACCES",
@@ -320,6 +320,7 @@ const ERRNO: &[&str] = &[
     "EBADMSG",
     "EBUSY",
     "ECANCELED",
+    "ECAPMODE",
     "ECHILD",
     "ECONNABORTED",
     "ECONNREFUSED",
@@ -364,6 +365,7 @@ const ERRNO: &[&str] = &[
     "ENOSR",
     "ENOSTR",
     "ENOSYS",
+    "ENOTCAPABLE",
     "ENOTCONN",
     "ENOTDIR",
     "ENOTEMPTY",

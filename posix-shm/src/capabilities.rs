@@ -8,6 +8,14 @@ use crate::imp;
 #[non_exhaustive]
 #[allow(clippy::struct_excessive_bools, reason = "each is a question of its own")]
 pub struct Capabilities {
+    /// Objects can have names.
+    pub named: bool,
+    /// Users other than the owner can open an object, where its permissions let them.
+    pub other_users: bool,
+    /// The umask takes bits from the [`permissions`](crate::OpenOptions::permissions) of a new object.
+    pub umask: bool,
+    /// An object has exactly the length that it was given, and is not rounded up to whole pages.
+    pub exact_len: bool,
     /// An object that is created with a [`size`](crate::OpenOptions::size) or by
     /// [`open_with`](crate::OpenOptions::open_with) has its name only when it is complete.
     pub complete_before_named: bool,
@@ -25,6 +33,8 @@ pub struct Capabilities {
     pub list: bool,
     /// Anonymous objects can be [sealed](crate::Shm::seal).
     pub seal: bool,
+    /// [`freeze`](crate::Shm::freeze) works while the object is mapped for writing, and what is mapped stays so.
+    pub freeze_while_mapped: bool,
     /// [`read_only`](crate::Shm::read_only) works for anonymous objects too.
     pub read_only_anonymous: bool,
     /// Objects can be told apart, so that [`Shm::unlink`](crate::Shm::unlink) leaves a successor's alone.

@@ -7,6 +7,7 @@ use std::io;
 
 use posix_shm_sys as sys;
 
+use crate::imp;
 use crate::name::ShmName;
 
 /// The result of everything here that can fail.
@@ -270,6 +271,9 @@ impl Operation {
 
 /// What helps against an error number, where that does not depend on the object.
 fn hint(operation: Operation, errno: Errno) -> Option<&'static str> {
+    if let Some(hint) = imp::hint(operation, errno) {
+        return Some(hint);
+    }
     Some(match (operation, errno) {
         (_, Errno::MFILE) => "this process has no free descriptor; close some or raise its limit",
         (_, Errno::NFILE) => "the system has no free descriptor",
@@ -297,9 +301,6 @@ fn hint(operation: Operation, errno: Errno) -> Option<&'static str> {
         (Operation::Seal, Errno::BUSY) => "the object is mapped for writing somewhere",
         (Operation::SetLen | Operation::Reserve | Operation::Write, Errno::PERM) => {
             "the object is sealed against it"
-        }
-        (Operation::Create, Errno::NOENT) => {
-            "the directory of the objects is missing; is /dev/shm mounted?"
         }
         (Operation::Map, Errno::NOMEM) => {
             "there is no address range of this length, or this process has too many mappings"
@@ -387,7 +388,16 @@ impl Errno {
     pub(crate) const PERM: Errno = Errno(sys::EPERM);
 
     pub(crate) fn kind(self) -> io::ErrorKind {
-        io::Error::from(self).kind()
+        match self {
+            // On some systems two numbers, of which std knows one.
+            Errno(sys::ENOTSUP) => io::ErrorKind::Unsupported,
+            // What a descriptor that was made to do less says on FreeBSD, and whatever takes a name in its sandbox.
+            #[cfg(pshm_has_enotcapable)]
+            Errno(sys::ENOTCAPABLE) => io::ErrorKind::PermissionDenied,
+            #[cfg(pshm_has_ecapmode)]
+            Errno(sys::ECAPMODE) => io::ErrorKind::PermissionDenied,
+            _ => io::Error::from(self).kind(),
+        }
     }
 }
 

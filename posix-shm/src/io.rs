@@ -1,14 +1,16 @@
-//! Reading and writing an object without mapping it: no page is faulted, and nothing can be a signal.
+//! Reading and writing an object by its handle: where the system can, without mapping it, so that no page is faulted and nothing
+//! can be a signal.
 
 use std::ffi::OsStr;
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::FileExt;
 
 use posix_shm_sys as sys;
 
-use crate::error::{Failure, Operation, Result};
+use crate::error::{Errno, Failure, Operation, Result};
 use crate::imp;
+use crate::map::{self, MapOptions, Mapping, ReadOnly, ReadWrite};
 use crate::open::{Direction, IfDoesNotExist, IfExists, OpenOptions};
 use crate::shm::Shm;
 
@@ -20,7 +22,12 @@ use crate::shm::Shm;
 ///
 /// # Platform-specific behavior
 ///
-/// macOS has no such calls for shared memory, and reports `ENXIO`.
+/// macOS has no such calls for shared memory; OpenBSD has, and they do not see what is mapped; elsewhere POSIX promises nothing.
+/// So on systems other than Linux, Android, FreeBSD and NetBSD ([`capabilities`](crate::capabilities) say which) the bytes are
+/// copied through a mapping that is made for it. A peer that shortens the object in that moment can still end the process; on
+/// macOS no object becomes shorter. What makes an object longer there is [`set_len`](Shm::set_len), with its errors.
+///
+/// FreeBSD makes a named object longer first, where the end is written past, and then writes.
 ///
 /// # Examples
 ///
@@ -35,12 +42,71 @@ use crate::shm::Shm;
 /// ```
 impl FileExt for Shm {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        Ok(imp::read_at(self.as_fd(), buffer, offset_of(offset)?)?)
+        let at = offset_of(offset)?;
+        if imp::CAPABILITIES.read_write_at {
+            Ok(imp::read_at(self.as_fd(), buffer, at)?)
+        } else {
+            Ok(self.read_mapped(buffer, offset)?)
+        }
     }
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
-        Ok(imp::write_at(self.as_fd(), bytes, offset_of(offset)?)?)
+        let at = offset_of(offset)?;
+        if imp::CAPABILITIES.read_write_at {
+            Ok(imp::write_at(self.as_fd(), bytes, at)?)
+        } else {
+            Ok(self.write_mapped(bytes, offset)?)
+        }
     }
+}
+
+/// The same through a mapping, where the system has nothing else.
+impl Shm {
+    fn read_mapped(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {
+        let there = usize::try_from(self.len()?.saturating_sub(offset)).unwrap_or(usize::MAX);
+        let buffer = match buffer.len().min(there) {
+            0 => return Ok(0),
+            len => &mut buffer[..len],
+        };
+        let mut part = MapOptions::new();
+        part.offset(offset).len(buffer.len());
+        let mapping: Mapping<ReadOnly> = part.map_named(self.as_fd(), self.name())?;
+        mapping.bytes().copy_to(buffer);
+        Ok(buffer.len())
+    }
+
+    fn write_mapped(&self, bytes: &[u8], offset: u64) -> Result<usize> {
+        if bytes.is_empty() {
+            return Ok(0);
+        }
+        let failed = |failure: Failure| failure.named(self.name());
+        let (from, end) = (self.len()?, offset.saturating_add(bytes.len() as u64));
+        if from < end {
+            let too_large = |_| failed(Failure::new(Operation::Write, Errno(sys::EFBIG)));
+            let end = sys::off_t::try_from(end).map_err(too_large)?;
+            // What the system says of a length always fits its own type.
+            imp::reserve(self.as_fd(), from as sys::off_t, end).map_err(failed)?;
+        }
+        let mut part = MapOptions::new();
+        part.offset(offset).len(bytes.len());
+        let mapping: Mapping<ReadWrite> = part.map_named(self.as_fd(), self.name())?;
+        mapping.bytes().copy_from(bytes);
+        Ok(bytes.len())
+    }
+}
+
+/// Gives a new object its content.
+fn write_new(object: BorrowedFd<'_>, contents: &[u8]) -> Result<(), Failure> {
+    if imp::CAPABILITIES.read_write_at {
+        return imp::write_new(object, contents);
+    }
+    if !contents.is_empty() {
+        // A slice is never longer than `isize::MAX`.
+        imp::reserve(object, 0, contents.len() as sys::off_t)?;
+        let mapping = map::new_object(object, contents.len())?;
+        mapping.bytes().copy_from(contents);
+    }
+    Ok(())
 }
 
 fn offset_of(offset: u64) -> io::Result<sys::off_t> {
@@ -57,12 +123,13 @@ impl Shm {
     /// # Errors
     ///
     /// As [`OpenOptions::open`]: `AlreadyExists` where an object has the name, `StorageFull` (`ENOSPC`) where there is no
-    /// memory, [`Operation::Write`].
+    /// memory, [`Operation::Write`] or [`Operation::Reserve`].
     ///
     /// # Platform-specific behavior
     ///
     /// Where [`capabilities`](crate::capabilities) say that an object is not complete before it is named, it can be opened
-    /// while it is being written.
+    /// while it is being written. Where they say that `read_at` and `write_at` go another way, so does this: through a mapping.
+    /// On macOS what follows the content in its last page is zero.
     ///
     /// # Examples
     ///
@@ -83,7 +150,7 @@ impl Shm {
             .if_exists(IfExists::Error)
             .if_does_not_exist(IfDoesNotExist::Create)
             .size(contents.len() as u64)
-            .open_filled(name.as_ref(), &|fd| imp::write_all(fd, contents))
+            .open_filled(name.as_ref(), &|fd| write_new(fd, contents))
     }
 
     /// Another handle of the same opening, with the same direction: `fcntl` with `F_DUPFD_CLOEXEC`.

@@ -78,9 +78,7 @@ impl Metadata {
     /// How many bytes of memory it takes now: `st_blocks`, in bytes. Less than [`len`](Metadata::len) where it is sparse.
     #[must_use]
     pub fn allocated(&self) -> u64 {
-        /// POSIX leaves the unit open; every supported system counts blocks of 512 bytes, whatever `st_blksize` says.
-        const BLOCK: u64 = 512;
-        u64::try_from(self.0.st_blocks).unwrap_or_default() * BLOCK
+        imp::allocated(&self.0)
     }
 
     /// When it was last read: `st_atime`. Accesses through a mapping need not count.
@@ -101,11 +99,16 @@ impl Metadata {
         time(imp::times(&self.0)[2])
     }
 
+    /// The type of the file, as `st_mode` has it.
+    pub(crate) fn kind(&self) -> sys::mode_t {
+        self.0.st_mode & sys::S_IFMT
+    }
+
     /// Whether it is something else than an object: a directory, a device, a pipe or a socket. What `fstat` says of an object
     /// POSIX leaves open, but it is none of these.
     pub(crate) fn is_no_object(&self) -> bool {
-        let kind = self.0.st_mode & sys::S_IFMT;
-        [sys::S_IFDIR, sys::S_IFCHR, sys::S_IFBLK, sys::S_IFIFO, sys::S_IFSOCK].contains(&kind)
+        let others = [sys::S_IFDIR, sys::S_IFCHR, sys::S_IFBLK, sys::S_IFIFO, sys::S_IFSOCK];
+        others.contains(&self.kind())
     }
 
     /// Whether both describe the same object, where the system tells objects apart.

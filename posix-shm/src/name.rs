@@ -143,15 +143,8 @@ impl ShmName {
     }
 }
 
-/// A name for the time in which an object must have one that nobody else knows.
-pub(crate) fn temporary() -> Result<CString, Errno> {
-    let mut bytes = b"/posix-shm.".to_vec();
-    bytes.extend_from_slice(&random_suffix()?);
-    // The alphabet has no NUL byte, so this cannot fail.
-    CString::new(bytes).map_err(|_| Errno::INVAL)
-}
-
-fn random_suffix() -> Result<[u8; RANDOM_LEN], Errno> {
+/// Characters that nobody can guess, for the end of a name.
+pub(crate) fn random_suffix() -> Result<[u8; RANDOM_LEN], Errno> {
     let mut bytes = [0; RANDOM_LEN];
     imp::random(&mut bytes)?;
     // 256 is a multiple of 32, so every character is as likely as the next; lower case only, for systems that fold it.

@@ -12,7 +12,8 @@ bitflags::bitflags! {
     ///
     /// # Platform-specific behavior
     ///
-    /// Linux seals anonymous objects. Elsewhere the calls fail; [`capabilities`](crate::capabilities) say so.
+    /// Linux, Android and FreeBSD seal anonymous objects; FreeBSD knows neither [`FUTURE_WRITE`](Seals::FUTURE_WRITE) nor
+    /// [`EXEC`](Seals::EXEC). Elsewhere the calls fail; [`capabilities`](crate::capabilities) say so.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
     pub struct Seals: u32 {
         /// Against further seals: `F_SEAL_SEAL`.
@@ -81,12 +82,17 @@ impl Shm {
     ///
     /// As [`seal`](Shm::seal).
     ///
+    /// # Platform-specific behavior
+    ///
+    /// FreeBSD has no seal that leaves one writer: there it is [`Seals::WRITE`], and refused (`ResourceBusy`) while a handle that
+    /// can write has the object mapped, even for reading. [`capabilities`](crate::capabilities) say so (`freeze_while_mapped`).
+    ///
     /// # Examples
     ///
     /// ```
     /// use posix_shm::{Direction, OpenOptions, capabilities};
     ///
-    /// if capabilities().seal {
+    /// if capabilities().freeze_while_mapped {
     ///     let (object, writer) =
     ///         OpenOptions::new().direction(Direction::Io).size(4096).open_anonymous_mapped()?;
     ///     let frozen = object.freeze()?;
@@ -97,7 +103,9 @@ impl Shm {
     /// # Ok::<(), posix_shm::Error>(())
     /// ```
     pub fn freeze(self) -> Result<Shm> {
-        self.seal(Seals::FUTURE_WRITE | Seals::GROW | Seals::SHRINK | Seals::SEAL)?;
+        let written =
+            if imp::CAPABILITIES.freeze_while_mapped { Seals::FUTURE_WRITE } else { Seals::WRITE };
+        self.seal(written | Seals::GROW | Seals::SHRINK | Seals::SEAL)?;
         Ok(self)
     }
 
@@ -114,8 +122,10 @@ impl Shm {
     ///
     /// # Platform-specific behavior
     ///
-    /// Linux opens it again through `/proc`, and by its name where there is no `/proc`. Elsewhere it is by name, so not for
-    /// anonymous objects.
+    /// Linux opens it again through `/proc`, and by its name where there is no `/proc`. FreeBSD takes the rights from a second
+    /// descriptor for good (`cap_rights_limit`), which then can read, be mapped for reading and be asked about, and nothing else.
+    /// Elsewhere it is by name, so not for anonymous objects; macOS cannot tell whether the name still means this one. Android's
+    /// `SELinux` closes `/proc` to apps: `PermissionDenied`.
     ///
     /// # Examples
     ///

@@ -1,46 +1,62 @@
 //! The systems: one file each, with the same functions. This one picks.
 //!
-//! | function | what every system's version does |
+//! | item | what every system's version is |
 //! |---|---|
 //! | `NAME_MAX` | how long a name may be, in bytes after the slash |
 //! | `CAPABILITIES` | what the system can promise |
 //! | `open` | opens what a name means, never creates |
 //! | `build` | creates an object, lets the caller fill it, and gives it its name as late as the system allows |
-//! | `anonymous` | creates an object that has no name, and lets the caller fill it |
-//! | `reserve` | gives an object a length and the memory for it |
+//! | `unlink` | removes a name |
 //! | `find` | what a name means now |
 //! | `names` | the names that there are |
+//! | `anonymous` | creates an object that has no name, and lets the caller fill it |
+//! | `set_len` | gives an object a length |
+//! | `reserve` | gives an object a length and the memory for it |
+//! | `write_at`, `write_new` | write to an object by its descriptor: anywhere, or what makes a new one |
 //! | `read_only` | a second, read-only handle of an object |
 //! | `check_kind` | refuses what is no shared memory |
-//! | `times` | the three times of a `stat` |
+//! | `allocated` | how many bytes of memory an object takes, by its `stat` |
+//! | `hint` | what helps against an error that means something else here than elsewhere |
 //!
-//! [`calls`] has the calls that are the same everywhere, [`seals`] and [`socket`] those of their subjects.
+//! What several of them share is here too, by its subject: [`calls`] that mean the same on every system, [`memory`] that is
+//! reserved, objects under a name (`named`) and all else that POSIX gives (`plain`), objects that are files of a directory
+//! (`directory`), what Linux and Android have of the same kernel (`linux_kernel`), [`seals`], and [`socket`].
 
 mod calls;
+#[cfg(any(pshm_system = "linux", pshm_system = "netbsd"))]
+mod directory;
+#[cfg(any(pshm_system = "linux", pshm_system = "android"))]
+mod linux_kernel;
+mod memory;
+#[cfg(not(pshm_system = "android"))]
+mod named;
+#[cfg(not(pshm_system = "android"))]
+mod plain;
 mod seals;
 mod socket;
 
-#[cfg(all(target_os = "linux", not(posix_shm_portable)))]
-#[path = "linux.rs"]
-mod system;
-
-// What a system without a file of its own gets. The private cfg forces it, so that Linux tests it too.
-#[cfg(not(all(target_os = "linux", not(posix_shm_portable))))]
-#[path = "posix.rs"]
+// What has no file of its own gets posix.rs. Which one it is, build.rs says.
+#[cfg_attr(pshm_system = "android", path = "android.rs")]
+#[cfg_attr(pshm_system = "apple", path = "apple.rs")]
+#[cfg_attr(pshm_system = "freebsd", path = "freebsd.rs")]
+#[cfg_attr(pshm_system = "linux", path = "linux.rs")]
+#[cfg_attr(pshm_system = "netbsd", path = "netbsd.rs")]
+#[cfg_attr(pshm_system = "openbsd", path = "openbsd.rs")]
+#[cfg_attr(pshm_system = "posix", path = "posix.rs")]
 mod system;
 
 pub(crate) use calls::{
-    clone, close, map, page_size, random, read_at, set_len, set_owner, set_permissions, stat,
-    unlink, unmap, write_all, write_at,
+    clone, close, map, page_size, random, read_at, set_owner, set_permissions, stat, times, unmap,
 };
 pub(crate) use seals::{add_seals, seals};
 pub(crate) use socket::{receive, send};
 pub(crate) use system::{
-    CAPABILITIES, NAME_MAX, anonymous, build, check_kind, find, names, open, read_only, reserve,
-    times,
+    CAPABILITIES, NAME_MAX, allocated, anonymous, build, check_kind, find, hint, names, open,
+    read_only, reserve, set_len, unlink, write_at, write_new,
 };
 
-use std::ffi::CStr;
+use std::ffi::{CStr, OsString};
+use std::io;
 use std::os::fd::BorrowedFd;
 
 use posix_shm_sys as sys;
@@ -50,6 +66,7 @@ use crate::open::Direction;
 
 /// A named object to be built.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(pshm_system = "android", expect(dead_code, reason = "nothing has a name there"))]
 pub(crate) struct New<'a> {
     pub(crate) name: &'a CStr,
     pub(crate) direction: Direction,
@@ -64,6 +81,7 @@ pub(crate) struct New<'a> {
     pub(crate) once: bool,
 }
 
+#[cfg(not(pshm_system = "android"))]
 impl New<'_> {
     /// Whether the object is complete as soon as it is created.
     fn is_plain(&self) -> bool {
@@ -74,3 +92,6 @@ impl New<'_> {
 /// Fills a new object through its read-write descriptor. Unless `once` forbids it, called again on a fresh object where a
 /// first one could not be given its name.
 pub(crate) type Fill<'a, T> = &'a mut dyn FnMut(BorrowedFd<'_>) -> Result<T, Failure>;
+
+/// Names as the system has them, without the slash or with it.
+pub(crate) type Names = Box<dyn Iterator<Item = io::Result<OsString>>>;

@@ -53,6 +53,14 @@ const SEND_FLAGS: c_int = 0;
 #[cfg(target_vendor = "apple")]
 const RECEIVE_FLAGS: c_int = 0;
 
+/// Where receiving has not done it already. A child that is started in between inherits the descriptor.
+#[cfg(target_vendor = "apple")]
+fn close_on_exec(descriptor: &OwnedFd) {
+    // SAFETY: passes no pointer.
+    // It cannot fail for a descriptor that is open.
+    let _ = unsafe { libc::fcntl(descriptor.as_raw_fd(), libc::F_SETFD, libc::FD_CLOEXEC) };
+}
+
 pub(crate) fn send(socket: BorrowedFd<'_>, object: BorrowedFd<'_>) -> Result<(), Errno> {
     let mut byte = [0_u8];
     let mut parts = libc::iovec { iov_base: byte.as_mut_ptr().cast(), iov_len: 1 };
@@ -113,7 +121,10 @@ pub(crate) fn receive(socket: BorrowedFd<'_>) -> Result<Received, Errno> {
                 // SAFETY: as above, aligned or not.
                 let descriptor = unsafe { at.cast::<c_int>().read_unaligned() };
                 // SAFETY: the call made this descriptor for us, and nobody else knows its number.
-                descriptors.push(unsafe { OwnedFd::from_raw_fd(descriptor) });
+                let descriptor = unsafe { OwnedFd::from_raw_fd(descriptor) };
+                #[cfg(target_vendor = "apple")]
+                close_on_exec(&descriptor);
+                descriptors.push(descriptor);
             }
         }
         // SAFETY: a header of this message.

@@ -1,0 +1,130 @@
+/*
+ * A model of macOS' shared memory for Linux, to be preloaded: what bsd/kern/posix_shm.c and bsd/sys/posix_shm.h of XNU say,
+ * and that macOS 26.4 refuses flags that POSIX does not name. It shows that src/imp/apple.rs lives by that, not that macOS does.
+ *
+ * An object is a file of Linux' /dev/shm. Its sticky bit says that it has been given its length.
+ */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define PSHMNAMLEN 31
+#define ALLPERMS_ 07777
+#define SIZED S_ISVTX
+
+#define REAL(name) ((__typeof__(&name)) dlsym(RTLD_NEXT, #name))
+
+static int fail(int number)
+{
+    errno = number;
+    return -1;
+}
+
+/* Whether a descriptor is of an object, and what Linux knows of it. */
+static int is_object(int fd, struct stat *found)
+{
+    struct stat directory;
+    return REAL(fstat)(fd, found) == 0 && S_ISREG(found->st_mode) && stat("/dev/shm", &directory) == 0
+        && found->st_dev == directory.st_dev;
+}
+
+int shm_open(const char *name, int flags, mode_t mode)
+{
+    int truncate = flags & O_TRUNC;
+    int allowed = O_RDWR | O_CREAT | O_EXCL | O_TRUNC;
+    if (strlen(name) > PSHMNAMLEN)
+        return fail(ENAMETOOLONG);
+    if (name[0] == 0 || (flags & ~allowed) != 0)
+        return fail(EINVAL);
+    int fd = REAL(shm_open)(name, flags & ~O_TRUNC, 0600);
+    if (fd < 0)
+        return fd;
+    struct stat found;
+    if ((flags & O_CREAT) != 0 && (flags & O_EXCL) != 0)
+        /* The umask is not asked. */
+        REAL(fchmod)(fd, mode & ALLPERMS_ & ~SIZED);
+    else if (truncate && is_object(fd, &found) && (found.st_mode & SIZED) != 0) {
+        close(fd);
+        return fail(EINVAL);
+    }
+    return fd;
+}
+
+int shm_unlink(const char *name)
+{
+    return strlen(name) > PSHMNAMLEN ? fail(EINVAL) : REAL(shm_unlink)(name);
+}
+
+int ftruncate(int fd, off_t length)
+{
+    struct stat found;
+    if (!is_object(fd, &found))
+        return REAL(ftruncate)(fd, length);
+    if ((found.st_mode & SIZED) != 0 || length < 0)
+        return fail(EINVAL);
+    long page = sysconf(_SC_PAGESIZE);
+    if (REAL(ftruncate)(fd, (length + page - 1) / page * page) != 0)
+        return fail(EINVAL);
+    return REAL(fchmod)(fd, (found.st_mode & ALLPERMS_) | SIZED);
+}
+
+int fstat(int fd, struct stat *stat)
+{
+    struct stat found;
+    if (!is_object(fd, &found))
+        return REAL(fstat)(fd, stat);
+    memset(stat, 0, sizeof *stat);
+    stat->st_mode = found.st_mode & ALLPERMS_ & ~SIZED;
+    stat->st_uid = found.st_uid;
+    stat->st_gid = found.st_gid;
+    stat->st_size = found.st_size;
+    return 0;
+}
+
+int fchmod(int fd, mode_t mode)
+{
+    struct stat found;
+    return is_object(fd, &found) ? fail(EINVAL) : REAL(fchmod)(fd, mode);
+}
+
+int fchown(int fd, uid_t owner, gid_t group)
+{
+    struct stat found;
+    return is_object(fd, &found) ? fail(EINVAL) : REAL(fchown)(fd, owner, group);
+}
+
+ssize_t pread(int fd, void *buffer, size_t count, off_t offset)
+{
+    struct stat found;
+    return is_object(fd, &found) ? fail(ENXIO) : REAL(pread)(fd, buffer, count, offset);
+}
+
+ssize_t pwrite(int fd, const void *buffer, size_t count, off_t offset)
+{
+    struct stat found;
+    return is_object(fd, &found) ? fail(ENXIO) : REAL(pwrite)(fd, buffer, count, offset);
+}
+
+void *mmap(void *at, size_t length, int protection, int flags, int fd, off_t offset)
+{
+    struct stat found;
+    if (fd >= 0 && (flags & MAP_ANONYMOUS) == 0 && is_object(fd, &found)) {
+        errno = 0;
+        if ((flags & MAP_SHARED) == 0 || (found.st_mode & SIZED) == 0 || offset < 0
+            || length > (size_t) found.st_size || (size_t) offset > (size_t) found.st_size - length)
+            errno = EINVAL;
+        else if ((protection & PROT_WRITE) != 0 && (fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDONLY)
+            errno = EPERM;
+        else if ((protection & PROT_EXEC) != 0)
+            errno = EACCES;
+        if (errno != 0)
+            return MAP_FAILED;
+    }
+    return REAL(mmap)(at, length, protection, flags, fd, offset);
+}
