@@ -9,23 +9,34 @@ const FUNCTIONS_AND_FIELDS: &str = "close fallocate fchmod fchown fcntl fstat fs
     posix_fallocate pread pwrite rename renameat renameat2 shm_create_largepage shm_mkstemp shm_open shm_rename \
     shm_unlink st_atim st_atimespec st_ctim st_ctimespec st_mtim st_mtimespec strerror sysconf unlink unlinkat";
 
-/// What the `libc` crate lacks: constants, and the C library for which it does, or all.
-const NOT_IN_LIBC: &[(&str, &str)] = &[("MADV_COLLAPSE", "musl"), ("PSHMNAMLEN", "")];
+/// Constants that the `libc` crate lacks for a system or for a C library of Linux'.
+const NOT_IN_LIBC: &[(&str, &str)] = &[
+    ("musl", "MADV_COLLAPSE"),
+    // Asked for where Linux takes the file of macOS.
+    ("linux", "PSHMNAMLEN"),
+    ("macos", "MADV_PAGEOUT NAME_MAX PSHMNAMLEN"),
+    ("freebsd", "MFD_HUGE_SHIFT"),
+    (
+        "netbsd",
+        "F_ADD_SEALS F_GET_SEALS F_SEAL_FUTURE_WRITE F_SEAL_GROW F_SEAL_SEAL F_SEAL_SHRINK F_SEAL_WRITE MFD_ALLOW_SEALING \
+         MFD_CLOEXEC NAME_MAX",
+    ),
+    ("openbsd", "NAME_MAX"),
+];
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rustc-check-cfg=cfg(posix_shm_portable)");
     let others: Vec<String> =
         FUNCTIONS_AND_FIELDS.split_whitespace().map(str::to_uppercase).collect();
-    let library = env::var("CARGO_CFG_TARGET_ENV").unwrap_or_default();
+    let here = ["TARGET_OS", "TARGET_ENV"].map(|name| env::var(format!("CARGO_CFG_{name}")));
+    let lacking =
+        NOT_IN_LIBC.iter().filter(|(of, _)| here.iter().any(|is| is.as_deref() == Ok(of)));
+    let lacking: Vec<&str> = lacking.flat_map(|(_, names)| names.split_whitespace()).collect();
     let mut names: Vec<String> = env::vars()
         .filter_map(|(name, _)| name.strip_prefix("DEP_POSIX_SHM_HAS_").map(str::to_owned))
         .filter(|name| !others.contains(name))
-        .filter(|name| {
-            !NOT_IN_LIBC
-                .iter()
-                .any(|(lacks, of)| lacks == name && (of.is_empty() || *of == library))
-        })
+        .filter(|name| !lacking.contains(&name.as_str()))
         .collect();
     names.sort();
     let mut list = String::from("vec![\n");

@@ -7,13 +7,7 @@ use posix_shm::{
     unlink,
 };
 
-use crate::common::Names;
-
-/// The length that one byte takes where lengths are whole pages.
-fn page() -> u64 {
-    // SAFETY: passes no pointer.
-    u64::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap()
-}
+use crate::common::{Names, len, page};
 
 #[test]
 fn names() {
@@ -41,12 +35,12 @@ fn names() {
 #[test]
 fn lengths() {
     let object = Shm::anonymous(1).unwrap();
-    assert_eq!(object.len().unwrap(), if capabilities().exact_len { 1 } else { page() });
+    assert_eq!(object.len().unwrap(), len(1));
     // What it is already it can always be made.
     object.set_len(1).unwrap();
     object.set_len_sparse(1).unwrap();
-    let len = 3 * page();
-    for result in [object.set_len(len), object.set_len_sparse(2 * len), object.set_len(0)] {
+    let longer = 3 * page();
+    for result in [object.set_len(longer), object.set_len_sparse(2 * longer), object.set_len(0)] {
         match result {
             Ok(()) => assert!(capabilities().resize),
             Err(error) => {
@@ -60,8 +54,8 @@ fn lengths() {
     let empty = Shm::anonymous(0).unwrap();
     empty.set_len(0).unwrap();
     empty.set_len_sparse(0).unwrap();
-    empty.set_len(len).unwrap();
-    assert_eq!(empty.map_mut().unwrap().len() as u64, len);
+    empty.set_len(longer).unwrap();
+    assert_eq!(empty.map_mut().unwrap().len() as u64, longer);
 }
 
 #[test]

@@ -1,9 +1,11 @@
 //! The bindings against the `libc` crate, the outside check: every constant, size, offset and signature.
 
-use std::ffi::{c_char, c_int, c_uint, c_void};
+use std::ffi::{c_char, c_int, c_void};
 use std::mem::offset_of;
 
 use posix_shm_sys as sys;
+
+use crate::common::len;
 
 /// Every constant there is: its name, and its value here and in the `libc` crate.
 #[allow(clippy::cast_lossless, clippy::unnecessary_cast, reason = "of every integer type")]
@@ -29,7 +31,7 @@ fn constants_have_the_types_of_the_functions_that_take_them() {
     let _: sys::mode_t = sys::S_IRUSR;
     let _: *mut c_void = sys::MAP_FAILED;
     #[cfg(target_os = "linux")]
-    let _: c_uint = sys::MFD_CLOEXEC;
+    let _: std::ffi::c_uint = sys::MFD_CLOEXEC;
 }
 
 /// The same field at the same place, and of the same size.
@@ -81,7 +83,7 @@ fn an_object_may_have_more_than_4_gib() {
     assert_eq!(size_of::<sys::off_t>(), 8);
     let object = posix_shm::Shm::anonymous(0).unwrap();
     object.set_len_sparse((5 << 30) + 12_345).unwrap();
-    assert_eq!(object.len().unwrap(), (5 << 30) + 12_345);
+    assert_eq!(object.len().unwrap(), len((5 << 30) + 12_345));
     let mut options = posix_shm::MapOptions::new();
     let far = options.offset(5 << 30).len(100).map_mut(&object).unwrap();
     far.bytes().store(99, 7);

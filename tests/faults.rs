@@ -1,5 +1,7 @@
 //! What happens when there is not enough, of memory, of descriptors, of addresses, of rights; and when something is in the way.
 
+#![cfg(target_os = "linux")]
+
 use crate::common::{NOTHING, Names, peer, run, run_if_allowed};
 
 #[test]

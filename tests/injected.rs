@@ -4,6 +4,8 @@
 //!
 //! The victim itself looks at the objects, its descriptors and its mappings, before and after.
 
+#![cfg(target_os = "linux")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,6 +1,8 @@
 //! Killed at every system call of creating and of superseding: another process, which is this one, sees the old state or the
 //! new one, and whoever comes next succeeds. The signal comes as a call begins, which is as the one before has ended.
 
+#![cfg(target_os = "linux")]
+
 use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::process::ExitStatusExt;

@@ -1,6 +1,6 @@
 //! The cost of a load and a store, exactly: the machine code is that of a raw pointer with the same check of the index.
 
-#![cfg(target_arch = "x86_64")]
+#![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
 use std::process::Command;
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{Ordering, fence};
 
 use posix_shm::{IfExists, OpenOptions, Shm, unlink};
 
-use crate::common::{Names, peer, run_to_death};
+use crate::common::{Names, len, peer, run_to_death};
 
 #[test]
 fn two_processes_talk_through_one_object() {
@@ -47,7 +47,7 @@ fn what_a_killed_process_left_can_be_read_superseded_and_removed() {
                 .open(&name)
                 .unwrap();
             assert!(new.created());
-            assert_eq!((left.len().unwrap(), new.len().unwrap()), (4096, 8192));
+            assert_eq!((left.len().unwrap(), new.len().unwrap()), (len(4096), len(8192)));
         }
         unlink(&name).unwrap();
     }

@@ -1,5 +1,7 @@
 //! The cost, counted: which system calls each way of using an object takes, in order, and no other.
 
+#![cfg(target_os = "linux")]
+
 use std::process::Command;
 
 use posix_shm::Shm;

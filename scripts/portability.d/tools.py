@@ -30,7 +30,10 @@ for argument; do
         *) set -- "$@" "$argument" ;;
     esac
 done
+mkdir -p {cache}
 export ZIG_GLOBAL_CACHE_DIR={cache} ZIG_LOCAL_CACHE_DIR={cache}
+# Asked for its version, zig leaves an a.o where it is.
+[ "$*" != --version ] || cd {cache}
 # Without its sanitizer, whose calls would be among the symbols.
 exec {zig} cc -target {target} -fno-sanitize=undefined "$@"
 """

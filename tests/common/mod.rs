@@ -1,5 +1,6 @@
 //! What every test needs: names of its own that are checked for leaks, the helper process, and a way to skip aloud.
 
+#[cfg(target_os = "linux")]
 pub(crate) mod victim;
 
 use std::ffi::OsStr;
@@ -9,7 +10,21 @@ use std::process::{Command, ExitStatus, Output, Stdio};
 use std::sync::Once;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use posix_shm::ShmName;
+use posix_shm::{Shm, ShmName, capabilities};
+
+/// Whether objects are files of Linux' `/dev/shm`, of which a test can see more than of other objects. Under the model of another
+/// system they are not to be taken for that.
+pub(crate) const FILES: bool = cfg!(all(target_os = "linux", not(posix_shm_apple)));
+
+pub(crate) fn page() -> u64 {
+    // SAFETY: passes no pointer.
+    u64::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap()
+}
+
+/// How long an object is that was given this length.
+pub(crate) fn len(bytes: u64) -> u64 {
+    if capabilities().exact_len { bytes } else { bytes.next_multiple_of(page()) }
+}
 
 /// Names for one test. When it goes, nothing of theirs may be left: no name, no descriptor, no mapping.
 pub(crate) struct Names {
@@ -26,27 +41,37 @@ impl Names {
             // SAFETY: passes no pointer.
             unsafe { libc::umask(0o022) };
         });
-        let unique = ShmName::random("pshm-test-").expect("the system has a random source");
+        let unique = ShmName::random("pshm-").expect("the system has a random source");
         let prefix = unique.to_string().trim_start_matches('/').to_owned();
         Names { prefix, given: AtomicUsize::new(0) }
     }
 
     /// A name that nothing has.
     pub(crate) fn name(&self) -> ShmName {
-        let n = self.given.fetch_add(1, Ordering::Relaxed);
+        self.nth(self.given.fetch_add(1, Ordering::Relaxed))
+    }
+
+    fn nth(&self, n: usize) -> ShmName {
         ShmName::portable(format!("/{}.{n}", self.prefix)).expect("the name is short and portable")
     }
 
     /// What is left of this test's objects in the system.
     fn left(&self) -> Vec<String> {
         let mut left = Vec::new();
+        if !FILES {
+            // Nothing tells the names, but those that were given.
+            let given = (0..self.given.load(Ordering::Relaxed)).map(|n| self.nth(n));
+            left.extend(given.filter(|name| Shm::open(name).is_ok()).map(|name| name.to_string()));
+        }
         for path in objects() {
             left.push(format!("the name {}", path.display()));
         }
         let (Ok(descriptors), Ok(maps)) =
             (fs::read_dir("/proc/self/fd"), fs::read_to_string("/proc/self/maps"))
         else {
-            skip("without /proc, nothing tells which descriptors and mappings are left");
+            if FILES {
+                skip("without /proc, nothing tells which descriptors and mappings are left");
+            }
             return left;
         };
         for entry in descriptors.flatten() {
@@ -71,6 +96,9 @@ impl Drop for Names {
     fn drop(&mut self) {
         let left = self.left();
         // Whatever went wrong, the next run finds nothing.
+        for name in (0..self.given.load(Ordering::Relaxed)).map(|n| self.nth(n)) {
+            drop(posix_shm::unlink(name));
+        }
         for path in objects().filter(|path| path.to_string_lossy().contains(&self.prefix)) {
             drop(fs::remove_file(path));
         }
@@ -116,9 +144,11 @@ fn told(command: &Command, output: &Output) -> String {
 }
 
 /// What a peer says where the machine does not let it do its task.
+#[cfg(target_os = "linux")]
 const CANNOT: &str = "cannot: ";
 
 /// Runs a task that not every machine allows. Where it says so, this says it too; the project's own CI allows all.
+#[cfg(target_os = "linux")]
 #[track_caller]
 pub(crate) fn run_if_allowed(command: &mut Command) -> Option<String> {
     let said = run(command);

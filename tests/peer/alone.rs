@@ -1,10 +1,12 @@
 //! A `/dev/shm` of one's own, and what C functions answer with: for every helper program.
 
 use std::ffi::{CStr, c_int};
+#[cfg(target_os = "linux")]
 use std::fs;
 use std::io;
 
 /// Turns the -1 of a C function into its reason.
+#[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "not every helper asks"))]
 #[expect(clippy::disallowed_methods, reason = "the one place here that reads errno")]
 pub(crate) fn check(returned: c_int) -> io::Result<()> {
     if returned == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
@@ -12,6 +14,7 @@ pub(crate) fn check(returned: c_int) -> io::Result<()> {
 
 /// A `/dev/shm` that only this process sees, so that what others do there does not count. Without rights, in a user namespace
 /// of its own.
+#[cfg(target_os = "linux")]
 pub(crate) fn mount_own(options: &CStr) -> io::Result<()> {
     // SAFETY: passes no pointer.
     let user = unsafe { libc::geteuid() };
@@ -31,6 +34,7 @@ pub(crate) fn mount_own(options: &CStr) -> io::Result<()> {
 }
 
 /// `mount`, of a file system that has no device.
+#[cfg(target_os = "linux")]
 pub(crate) fn mount(
     kind: &CStr,
     on: &CStr,
@@ -40,4 +44,17 @@ pub(crate) fn mount(
     let none = c"none".as_ptr();
     // SAFETY: all are NUL-terminated strings that outlive the call.
     check(unsafe { libc::mount(none, on.as_ptr(), kind.as_ptr(), flags, options.as_ptr().cast()) })
+}
+
+/// Only Linux has file systems that one process alone sees.
+#[cfg(not(target_os = "linux"))]
+#[allow(dead_code, reason = "not every helper asks")]
+pub(crate) fn mount_own(_: &CStr) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+#[cfg(not(target_os = "linux"))]
+#[allow(dead_code, reason = "not every helper asks")]
+pub(crate) fn mount(_: &CStr, on: &CStr, _: libc::c_ulong, _: &CStr) -> io::Result<()> {
+    mount_own(on)
 }

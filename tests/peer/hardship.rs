@@ -9,11 +9,27 @@ use std::os::fd::AsRawFd;
 
 use posix_shm::{
     Direction, IfDoesNotExist, IfExists, MapOptions, OpenOptions, Operation, Permissions,
-    Protection, Shm, ShmName, unlink,
+    Protection, Shm, ShmName, capabilities, unlink,
 };
 
 use crate::alone::{check, mount, mount_own};
 use crate::creating;
+
+/// Does one of these tasks. False if the arguments name none.
+pub(crate) fn task(arguments: &[&str]) -> bool {
+    match *arguments {
+        ["small-file-system"] => small_file_system(),
+        ["no-descriptors", name] => no_descriptors(name),
+        ["no-address-space", name] => no_address_space(name),
+        ["leave-nothing", name] => leave_nothing(name),
+        ["under-signals", name] => under_signals(name),
+        ["another-user", name] => another_user(name),
+        ["read-only-file-system"] => read_only_file_system(),
+        ["planted", name] => planted(name),
+        _ => return false,
+    }
+    true
+}
 
 /// Which names count where: all, if nobody else is there, else those that begin like the test's own.
 fn alone_or(prefix: &str) -> &str {
@@ -49,7 +65,7 @@ fn descriptors() -> usize {
 }
 
 /// Everything fails that needs more than there is, and leaves nothing; what fits works afterwards.
-pub(crate) fn small_file_system() {
+fn small_file_system() {
     if let Err(why) = mount_own(c"size=1m") {
         println!("cannot: mount a file system of its own: {why}");
         return;
@@ -88,7 +104,7 @@ pub(crate) fn small_file_system() {
     let old = Shm::create("/old", 4096).unwrap();
     let full = creating(whole).if_exists(IfExists::Supersede).open("/old").unwrap_err();
     assert_eq!(full.kind(), ErrorKind::StorageFull);
-    let in_one_step = !cfg!(posix_shm_portable);
+    let in_one_step = capabilities().supersede_in_one_step;
     assert_eq!(old.metadata().unwrap().links(), u64::from(in_one_step));
     assert_eq!(Shm::open("/old").is_ok(), in_one_step);
 
@@ -160,10 +176,10 @@ fn limit(resource: Resource, to: u64) {
 }
 
 /// With 0, then 1 free descriptor: whatever needs one more fails and leaves nothing.
-pub(crate) fn no_descriptors(name: &str) {
+fn no_descriptors(name: &str) {
     let counted = alone_or(name);
     let before = State::now(counted);
-    let existing = format!("{name}.existing");
+    let existing = format!("{name}.old");
     Shm::create(&existing, 10).unwrap();
     let attempts: &[&dyn Fn() -> posix_shm::Result<()>] = &[
         &|| Shm::create(name, 100).map(drop),
@@ -195,7 +211,7 @@ pub(crate) fn no_descriptors(name: &str) {
 }
 
 /// An object that is made and then cannot be mapped is not left behind.
-pub(crate) fn no_address_space(name: &str) {
+fn no_address_space(name: &str) {
     let counted = alone_or(name);
     let before = State::now(counted);
     limit(libc::RLIMIT_AS, 512 << 20);
@@ -214,7 +230,7 @@ pub(crate) fn no_address_space(name: &str) {
 }
 
 /// Everything the library does, well and badly; then the process has what it had.
-pub(crate) fn leave_nothing(prefix: &str) {
+fn leave_nothing(prefix: &str) {
     let counted = alone_or(prefix);
     let before = State::now(counted);
     let name = ShmName::new(prefix).unwrap();
@@ -253,7 +269,7 @@ pub(crate) fn leave_nothing(prefix: &str) {
 }
 
 /// Everything works under a thousand signals a second, without `SA_RESTART`.
-pub(crate) fn under_signals(name: &str) {
+fn under_signals(name: &str) {
     // Longer than the time between two signals to reserve, where there is room for it: a container's own has 64 MB.
     let size: u64 = if mount_own(c"size=300m").is_ok() { 64 << 20 } else { 8 << 20 };
     extern "C" fn ignore(_: c_int) {}
@@ -284,7 +300,7 @@ pub(crate) fn under_signals(name: &str) {
 }
 
 /// As a user whom permissions bind: what is another's stays as it is, and nothing is left beside it.
-pub(crate) fn another_user(name: &str) {
+fn another_user(name: &str) {
     let counted = alone_or(name);
     // SAFETY: passes no pointer.
     if unsafe { libc::geteuid() } != 0 || !counted.is_empty() {
@@ -317,9 +333,15 @@ pub(crate) fn another_user(name: &str) {
     // One's own is one's own.
     let other = format!("{name}.own");
     Shm::create(&other, 100).unwrap().unlink().unwrap();
+    // What fails is not left behind, even where its maker could not open it.
+    for permissions in [Permissions::empty(), Permissions::USER_WRITE, Permissions::GROUP_READ] {
+        let error = creating(1 << 60).permissions(permissions).open(&other).unwrap_err();
+        assert_eq!(error.operation(), Operation::Reserve);
+        assert_eq!(State::now(counted), before);
+    }
 }
 
-pub(crate) fn read_only_file_system() {
+fn read_only_file_system() {
     if let Err(why) = mount_own(c"size=1m") {
         println!("cannot: mount a file system of its own: {why}");
         return;
@@ -353,7 +375,7 @@ pub(crate) fn read_only_file_system() {
 }
 
 /// What stands under a name and is no object is not followed, and holds up nobody.
-pub(crate) fn planted(name: &str) {
+fn planted(name: &str) {
     let path = format!("/dev/shm{name}");
     let elsewhere = format!("{path}.elsewhere");
     fs::write(&elsewhere, b"precious").unwrap();

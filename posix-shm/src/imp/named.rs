@@ -99,14 +99,21 @@ impl Claimed<'_> {
 impl Drop for Claimed<'_> {
     fn drop(&mut self) {
         let ours = stat(self.object.as_fd());
+        match ours {
+            // Or nobody could find out what the name means. It is to vanish, so that does not matter any more.
+            Ok(ours) if !ours.permissions().contains(Permissions::USER_READ) => {
+                let readable = ours.permissions() | Permissions::USER_READ;
+                let _ = set_permissions(self.object.as_fd(), readable.to_sys());
+            }
+            _ => {}
+        }
         // First, since finding out what the name means may take the only descriptor there is.
         // SAFETY: it is dropped nowhere else but in `keep`, which forgets the value.
         unsafe { ManuallyDrop::drop(&mut self.object) };
-        if let (Ok(ours), Ok(found)) = (ours, super::find(self.name)) {
-            if found.is_same_object(&ours) {
-                // There is an error on its way already, and nothing else that could be done.
-                let _ = unlink(self.name);
-            }
+        let is_ours = |ours| super::find(self.name).is_ok_and(|found| found.is_same_object(&ours));
+        if !super::CAPABILITIES.tell_objects_apart || ours.is_ok_and(is_ours) {
+            // There is an error on its way already, and nothing else that could be done.
+            let _ = unlink(self.name);
         }
     }
 }
@@ -135,7 +142,8 @@ pub(super) fn reopen_created(
     reopen: impl Fn() -> Result<OwnedFd, Failure>,
 ) -> Result<OwnedFd, Failure> {
     match reopen() {
-        Err(Failure { operation: Operation::Open, errno: Errno::ACCES, .. }) => {}
+        Err(Failure { operation: Operation::Open, errno: Errno::ACCES, .. })
+            if super::CAPABILITIES.set_permissions => {}
         result => return result,
     }
     let set = |permissions: Permissions| {
