@@ -8,9 +8,19 @@ use posix_shm::{MapOptions, Shm};
 
 use crate::common::{Names, peer};
 
-/// As the scribbler writes them.
-fn is_whole(word: u64) -> bool {
-    (word >> 32) as u32 == !(word as u32).rotate_left(7)
+/// The longest word that never tears, as long as a pointer.
+type Word = usize;
+
+/// As the scribbler writes them: the upper half is the lower one, turned.
+fn is_whole(word: Word) -> bool {
+    let bits = Word::BITS / 2;
+    word >> bits == !turned(word) & (Word::MAX >> bits)
+}
+
+/// The lower half, its bits moved up by 7 and those that leave it put in below.
+fn turned(word: Word) -> Word {
+    let (bits, half) = (Word::BITS / 2, word & (Word::MAX >> (Word::BITS / 2)));
+    half << 7 | half >> (bits - 7)
 }
 
 #[test]
@@ -23,7 +33,7 @@ fn nothing_a_peer_writes_breaks_anything() {
     let reader = MapOptions::new().offset(4096).map(&object).unwrap();
     let mut scribbler = peer("scribble", [name.as_os_str()]).spawn().unwrap();
 
-    let words = mapping.slice::<u64>(0, 512).unwrap();
+    let words = mapping.slice::<Word>(0, 4096 / size_of::<Word>()).unwrap();
     let rest = mapping.bytes().range(4096..);
     let mut own = vec![0; LEN - 4096];
     let (mut rounds, mut written) = (0u64, 0u64);
@@ -35,7 +45,7 @@ fn nothing_a_peer_writes_breaks_anything() {
             assert!(word == 0 || is_whole(word), "{word:#018x}");
             written += u64::from(word != 0);
         }
-        for word in words.iter().chain([words.get(511).unwrap()]) {
+        for word in words.iter().chain([words.get(words.len() - 1).unwrap()]) {
             assert!(word == 0 || is_whole(word), "{word:#018x}");
         }
         let shift = rounds as usize % 64;

@@ -258,15 +258,17 @@ fn answer(name: &str, rounds: u64) {
 }
 
 /// How the scribbler's whole words tell themselves from pieces: the upper half is the lower one, turned.
-fn whole_word(half: u32) -> u64 {
-    u64::from(half) | u64::from(!half.rotate_left(7)) << 32
+fn whole_word(word: usize) -> usize {
+    let bits = usize::BITS / 2;
+    let half = word & (usize::MAX >> bits);
+    half | !(half << 7 | half >> (bits - 7)) << bits
 }
 
 /// Writes without end and without any care, as a hostile peer would: whole words into the first page, random bytes of random
 /// lengths everywhere else.
 fn scribble(name: &str) {
     let mapping = Shm::open_io(name).unwrap().map_mut().unwrap();
-    let words = mapping.slice::<u64>(0, 512).unwrap();
+    let words = mapping.slice::<usize>(0, 4096 / size_of::<usize>()).unwrap();
     let rest = mapping.bytes().range(4096..);
     let mut state = 0x2545_f491_4f6c_dd1d_u64;
     let mut random = move || {
@@ -278,7 +280,7 @@ fn scribble(name: &str) {
     let mut junk = vec![0; 5000];
     loop {
         for i in 0..words.len() {
-            words.store(i, whole_word(random() as u32));
+            words.store(i, whole_word(random() as usize));
         }
         junk.chunks_mut(8)
             .for_each(|chunk| chunk.copy_from_slice(&random().to_ne_bytes()[..chunk.len()]));

@@ -40,11 +40,10 @@ class Checks:
         self.report = Report(target)
         self.builds: dict[str, Build] = {}
 
-    def build(self, crates: list[str], suite: list[str] | None = None, suites: tuple[str, ...] = ()) -> bool:
-        """Builds crates both ways, with some generators a test suite too. False if there is nothing to compare."""
+    def build(self, crates: list[str]) -> bool:
+        """Builds crates both ways. False if there is nothing to compare."""
         for generator in GENERATORS:
-            what = crates + suite if suite and generator in suites else crates
-            self.builds[generator] = self.cargo.crates(self.target, generator, what)
+            self.builds[generator] = self.cargo.crates(self.target, generator, crates)
         messages = [message for build in self.builds.values() for message in build.messages]
         self.problem(*dict.fromkeys(messages))
         return all("posix_shm_sys" in build.libraries for build in self.builds.values())
@@ -63,25 +62,24 @@ class Checks:
         if with_libc:
             self._compare_with_libc()
 
-    def run(self, running: bool, suites: tuple[str, ...], thorough: bool) -> None:
+    def run(self, running: bool, suite: bool, thorough: bool) -> None:
         """Runs what was built, or says that it could be linked."""
-        linked = [build.programs.get("walkthrough") for build in self.builds.values()]
-        if not all(linked):
+        if not all("walkthrough" in build.programs for build in self.builds.values()):
             return self.problem("no program could be linked")
+        if not all(build.complete for build in self.builds.values()):
+            return self.problem("the test suite could not be built")
         if not running:
             return self.note("linked, not run")
-        for program in linked:
-            programs.walkthrough(self.target, program)
+        for build in self.builds.values():
+            programs.walkthrough(self.target, build.programs["walkthrough"])
         self.note("ran")
-        for generator in suites:
-            self._run_suite(generator, thorough)
+        if suite:
+            self._run_suites(thorough)
 
-    def _run_suite(self, generator: str, thorough: bool) -> None:
-        build = self.builds[generator]
-        if not build.complete:
-            return self.problem("the test suite could not be built")
-        ran = programs.suite(self.target, build.programs["test tests"], generator, thorough)
-        self.note(f"{ran} with {generator}")
+    def _run_suites(self, thorough: bool) -> None:
+        for generator, build in self.builds.items():
+            ran = programs.suite(self.target, build.programs["test tests"], generator, thorough)
+            self.note(f"{ran} with {generator}")
 
     def problem(self, *problems: str) -> None:
         self.report.problems += problems
