@@ -2,6 +2,7 @@
 
 use std::ffi::{c_char, c_int, c_void};
 use std::mem::offset_of;
+use std::os::unix::fs::FileExt;
 
 use posix_shm_sys as sys;
 
@@ -88,6 +89,19 @@ fn an_object_may_have_more_than_4_gib() {
     let far = options.offset(5 << 30).len(100).map_mut(&object).unwrap();
     far.bytes().store(99, 7);
     assert_eq!(far.bytes().load(99), 7);
+}
+
+#[test]
+fn a_far_place_is_the_same_by_mapping_and_by_handle() {
+    let object = posix_shm::Shm::anonymous(0).unwrap();
+    object.set_len_sparse(6 << 30).unwrap();
+    object.write_all_at(b"far", 5 << 30).unwrap();
+    let mut options = posix_shm::MapOptions::new();
+    let far = options.offset(5 << 30).len(3).map(&object).unwrap();
+    assert_eq!(far.bytes().to_vec(), b"far");
+    let mut near = [1; 3];
+    object.read_exact_at(&mut near, 1 << 30).unwrap();
+    assert_eq!(near, [0; 3]);
 }
 
 #[test]

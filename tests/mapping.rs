@@ -3,6 +3,8 @@
 use std::io::ErrorKind;
 use std::os::unix::process::ExitStatusExt;
 
+#[cfg(target_pointer_width = "32")]
+use posix_shm::IfExists;
 use posix_shm::{Direction, MapOptions, OpenOptions, Operation, Protection, Shm};
 
 use crate::common::{self, FILES, NOTHING, Names, peer, run, run_to_death};
@@ -83,6 +85,24 @@ fn what_does_not_fit_the_address_space_is_refused() {
     let error = object.map().unwrap_err();
     assert_eq!((error.kind(), error.raw_os_error()), (ErrorKind::InvalidInput, None));
     assert!(error.to_string().contains("more than one mapping can have"), "{error}");
+    let error = MapOptions::new().offset(1).map(&object).unwrap_err();
+    assert_eq!((error.kind(), error.raw_os_error()), (ErrorKind::InvalidInput, None));
+    // What is left behind a far offset does fit.
+    let rest = MapOptions::new().offset((5 << 30) - 100).map_mut(&object).unwrap();
+    rest.bytes().store(99, 1);
+    assert_eq!((rest.len(), rest.bytes().load(99)), (100, 1));
+
+    // What could never be mapped is refused before anything is made.
+    let names = Names::new();
+    for size in [1 << 31, 1 << 32, (1 << 32) + 1, 5 << 30] {
+        let mut options = OpenOptions::new();
+        options.direction(Direction::Io).if_exists(IfExists::Error).size(size);
+        let named = options.open_mapped(names.name()).unwrap_err();
+        for error in [named, options.open_anonymous_mapped().unwrap_err()] {
+            assert_eq!((error.kind(), error.raw_os_error()), (ErrorKind::InvalidInput, None));
+            assert!(error.to_string().contains(&size.to_string()), "{error}");
+        }
+    }
 }
 
 #[test]
