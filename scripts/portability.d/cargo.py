@@ -39,6 +39,9 @@ class Cargo:
 
     def __init__(self, checkout: Path, directory: Path, zig: Zig, jobs: int):
         self.checkout, self.directory, self.zig, self.jobs = checkout, directory, zig, jobs
+        for target in TARGETS:
+            # Now: a file that one thread has open for writing, another cannot execute.
+            zig.compiler(target)
 
     def crates(self, target: Target, generator: str, arguments: list[str]) -> Build:
         """Builds what the arguments name, with bindings from one generator."""

@@ -28,6 +28,8 @@ class Target:
     """Facts of which the libc crate has another number, and it is known why."""
     large_files: bool = False
     """Whether the libc crate keeps the 64-bit file offsets under names of their own."""
+    stands_in: tuple[str, ...] = ()
+    """What makes headers of another system pass for the target's, which are not to be had. Then only rustc has its say."""
     build_std: bool = False
     """Whether the standard library is to be built, because there is none to install."""
 
@@ -61,4 +63,5 @@ TARGETS = [
     # zig has the headers of 11, but takes 10 unless told. libc has the structure of 9, and the functions for that.
     Target("x86_64-unknown-netbsd", "x86_64-netbsd.11.0", libc_differs=frozenset({"struct statvfs"})),
     Target("x86_64-unknown-openbsd", "x86_64-openbsd", build_std=True),
+    Target("aarch64-linux-android", "aarch64-linux-musl", stands_in=("-D__ANDROID__", "-D__BIONIC__")),
 ]

@@ -35,7 +35,7 @@ export ZIG_GLOBAL_CACHE_DIR={cache} ZIG_LOCAL_CACHE_DIR={cache}
 # Asked for its version, zig leaves an a.o where it is.
 [ "$*" != --version ] || cd {cache}
 # Without its sanitizer, whose calls would be among the symbols.
-exec {zig} cc -target {target} -fno-sanitize=undefined "$@"
+exec {zig} cc -target {target} -fno-sanitize=undefined {stands_in} "$@"
 """
 
 
@@ -80,7 +80,7 @@ class Zig:
         """A script that is the C compiler for the target, as far as cargo and the cc crate can tell."""
         script = self.scripts / target.rust
         paths = {"cache": shlex.quote(str(self.cache)), "zig": shlex.quote(str(self.path))}
-        text = COMPILER.format(rust=target.rust, target=target.zig, **paths)
+        text = COMPILER.format(rust=target.rust, target=target.zig, stands_in=" ".join(target.stands_in), **paths)
         # A newer file would be another compiler for cargo.
         if not script.exists() or script.read_text() != text:
             script.parent.mkdir(parents=True, exist_ok=True)
