@@ -5,10 +5,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytemuck::{AnyBitPattern, NoUninit};
-use posix_shm::{Mapping, Operation, Shm};
+use posix_shm::{MapOptions, Mapping, Operation, Shm};
 
 fn mapping(len: u64) -> Mapping {
-    Shm::anonymous(len).unwrap().map_mut().unwrap()
+    MapOptions::new().len(len as usize).map_mut(Shm::anonymous(len).unwrap()).unwrap()
 }
 
 /// Stores values at every place there is and loads them again, by the view and by the bytes.

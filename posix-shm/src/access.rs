@@ -171,7 +171,7 @@ impl<A> Mapping<A> {
     /// assert_eq!(mapping.slice::<u32>(8, 1)?.load(0), u32::MAX);
     ///
     /// assert!(mapping.slice::<u32>(2, 1).is_err(), "misaligned");
-    /// assert!(mapping.slice::<u32>(4092, 2).is_err(), "past the end");
+    /// assert!(mapping.slice::<u32>(mapping.len() - 4, 2).is_err(), "past the end");
     /// # Ok::<(), posix_shm::Error>(())
     /// ```
     #[doc(alias = "mem-aref")]

@@ -157,9 +157,9 @@ impl MapOptions {
     /// ```
     /// use posix_shm::{MapOptions, Protection, Shm};
     ///
-    /// let object = Shm::anonymous(4096)?;
+    /// let object = Shm::anonymous(65536)?;
     /// let out_of_bounds = MapOptions::new().map_raw(&object, Protection::NONE)?;
-    /// assert_eq!(out_of_bounds.len(), 4096);
+    /// assert_eq!(out_of_bounds.len(), 65536);
     /// # Ok::<(), posix_shm::Error>(())
     /// ```
     pub fn map_raw(&self, object: impl AsFd, protection: Protection) -> Result<RawMapping> {

@@ -16,9 +16,9 @@ use crate::permissions::Permissions;
 /// # Examples
 ///
 /// ```
-/// let object = posix_shm::Shm::anonymous(4096)?;
+/// let object = posix_shm::Shm::anonymous(65536)?;
 /// let metadata = object.metadata()?;
-/// assert_eq!(metadata.len(), 4096);
+/// assert_eq!(metadata.len(), 65536);
 /// # Ok::<(), posix_shm::Error>(())
 /// ```
 #[derive(Clone, Copy)]

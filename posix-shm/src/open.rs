@@ -96,10 +96,10 @@ pub enum IfDoesNotExist {
 /// let object = OpenOptions::new()
 ///     .direction(Direction::Io)
 ///     .if_does_not_exist(IfDoesNotExist::Create)
-///     .size(4096)
+///     .size(65536)
 ///     .open(&name)?;
 /// assert!(object.created());
-/// assert_eq!(object.len()?, 4096);
+/// assert_eq!(object.len()?, 65536);
 ///
 /// posix_shm::unlink(&name)?;
 /// # Ok::<(), posix_shm::Error>(())
@@ -228,10 +228,10 @@ impl OpenOptions {
     /// let name = ShmName::random("doc.")?;
     /// let late = std::thread::spawn({
     ///     let name = name.clone();
-    ///     move || Shm::create(&name, 4096)
+    ///     move || Shm::create(&name, 65536)
     /// });
     /// let object = OpenOptions::new().wait(Duration::from_secs(10)).open(&name)?;
-    /// assert_eq!(object.len()?, 4096);
+    /// assert_eq!(object.len()?, 65536);
     /// late.join().unwrap()?.unlink()?;
     /// # Ok::<(), posix_shm::Error>(())
     /// ```

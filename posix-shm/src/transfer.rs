@@ -29,11 +29,11 @@ impl Shm {
     /// use posix_shm::Shm;
     ///
     /// let (here, there) = UnixStream::pair()?;
-    /// let object = Shm::anonymous(4096)?;
+    /// let object = Shm::anonymous(65536)?;
     /// object.send(&here)?;
     ///
     /// let received = Shm::receive(&there)?;
-    /// assert_eq!(received.len()?, 4096);
+    /// assert_eq!(received.len()?, 65536);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///

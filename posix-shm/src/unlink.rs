@@ -25,11 +25,11 @@ use crate::shm::Shm;
 /// use posix_shm::{Shm, ShmName};
 ///
 /// let name = ShmName::random("doc.")?;
-/// let object = Shm::create(&name, 4096)?;
+/// let object = Shm::create(&name, 65536)?;
 /// posix_shm::unlink(&name)?;
 ///
 /// assert!(Shm::open(&name).is_err());
-/// assert_eq!(object.len()?, 4096);
+/// assert_eq!(object.len()?, 65536);
 /// # Ok::<(), posix_shm::Error>(())
 /// ```
 ///
@@ -66,8 +66,8 @@ impl Shm {
     ///
     /// let name = ShmName::random("doc.")?;
     /// {
-    ///     let object = Shm::create(&name, 4096)?.unlink_on_drop();
-    ///     assert_eq!(object.len()?, 4096);
+    ///     let object = Shm::create(&name, 65536)?.unlink_on_drop();
+    ///     assert_eq!(object.len()?, 65536);
     /// }
     /// assert!(Shm::open(&name).is_err());
     /// # Ok::<(), posix_shm::Error>(())

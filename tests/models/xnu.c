@@ -8,13 +8,14 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define PSHMNAMLEN 31
+#define PAGE 16384 /* that of AArch64 */
 #define ALLPERMS_ 07777
 #define SIZED S_ISVTX
 
@@ -56,6 +57,11 @@ int shm_open(const char *name, int flags, mode_t mode)
     return fd;
 }
 
+long sysconf(int name)
+{
+    return name == _SC_PAGESIZE ? PAGE : REAL(sysconf)(name);
+}
+
 int shm_unlink(const char *name)
 {
     return strlen(name) > PSHMNAMLEN ? fail(EINVAL) : REAL(shm_unlink)(name);
@@ -68,8 +74,7 @@ int ftruncate(int fd, off_t length)
         return REAL(ftruncate)(fd, length);
     if ((found.st_mode & SIZED) != 0 || length < 0)
         return fail(EINVAL);
-    long page = sysconf(_SC_PAGESIZE);
-    if (REAL(ftruncate)(fd, (length + page - 1) / page * page) != 0)
+    if (REAL(ftruncate)(fd, (length + PAGE - 1) / PAGE * PAGE) != 0)
         return fail(EINVAL);
     return REAL(fchmod)(fd, (found.st_mode & ALLPERMS_) | SIZED);
 }
@@ -116,7 +121,7 @@ void *mmap(void *at, size_t length, int protection, int flags, int fd, off_t off
     struct stat found;
     if (fd >= 0 && (flags & MAP_ANONYMOUS) == 0 && is_object(fd, &found)) {
         errno = 0;
-        if ((flags & MAP_SHARED) == 0 || (found.st_mode & SIZED) == 0 || offset < 0
+        if ((flags & MAP_SHARED) == 0 || (found.st_mode & SIZED) == 0 || offset < 0 || offset % PAGE != 0
             || length > (size_t) found.st_size || (size_t) offset > (size_t) found.st_size - length)
             errno = EINVAL;
         else if ((protection & PROT_WRITE) != 0 && (fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDONLY)
@@ -125,6 +130,14 @@ void *mmap(void *at, size_t length, int protection, int flags, int fd, off_t off
             errno = EACCES;
         if (errno != 0)
             return MAP_FAILED;
+        if (at == NULL) {
+            /* At the start of one of these pages. */
+            char *room = REAL(mmap)(NULL, length + PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+            if (room == MAP_FAILED)
+                return MAP_FAILED;
+            REAL(munmap)(room, length + PAGE);
+            at = room + (PAGE - (uintptr_t) room % PAGE) % PAGE;
+        }
     }
     return REAL(mmap)(at, length, protection, flags, fd, offset);
 }

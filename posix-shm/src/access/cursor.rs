@@ -38,7 +38,7 @@ pub struct SharedReader<'m, A> {
 /// use std::io::Write;
 ///
 /// let mapping = posix_shm::Shm::anonymous(10)?.map_mut()?;
-/// let mut writer = mapping.bytes().writer();
+/// let mut writer = mapping.bytes().range(..10).writer();
 /// write!(writer, "{}", 12345)?;
 /// assert_eq!(mapping.bytes().range(..5).to_vec(), b"12345");
 /// assert!(write!(writer, "{}", 678901).is_err(), "one byte too many");
