@@ -25,7 +25,7 @@ pub enum Operation {
     Create,
     /// Giving a complete object its name.
     Publish,
-    /// Reserving memory for an object (`posix_fallocate`).
+    /// Reserving memory for an object: `posix_fallocate`, or what a system has for it.
     Reserve,
     /// Changing an object's length (`ftruncate`).
     SetLen,

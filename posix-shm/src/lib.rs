@@ -109,7 +109,8 @@
 //! and a container's `/dev/shm` goes with the container.
 //!
 //! A process that is killed while it supersedes may leave a name of ours behind, `posix-shm.` and 16 random characters, under
-//! which the new object was for a moment. Such a name can be removed by anybody who may.
+//! which the new object was for a moment; on FreeBSD and NetBSD also one that is killed while it creates. Such a name can be
+//! removed by anybody who may.
 //!
 //! # Security
 //!
@@ -117,9 +118,10 @@
 //!   [`IfExists::Error`] knows that the object is new; who opens should look at [`Metadata::uid`]. [`ShmName::random`] makes
 //!   names that nobody can guess, and anonymous objects have none.
 //! * **What is no object is not followed.** Symbolic links that stand under a name are refused, and a FIFO that does holds up
-//!   nobody and is refused where it is mapped.
-//! * **Permissions** are 0o600 unless set, and the umask takes bits away. They are final before the object has its name (on
-//!   Linux). Who may open an object for writing can change its content and its length at any time.
+//!   nobody and is refused where it is mapped. (On OpenBSD, where objects are files in `/tmp`, it does hold up who opens it for
+//!   reading: the flag against that is refused there.)
+//! * **Permissions** are 0o600 unless set, and the umask takes bits away (not on macOS). They are final before the object has its
+//!   name on Linux, FreeBSD and NetBSD. Who may open an object for writing can change its content and its length at any time.
 //! * **Hostile peers**: see [Safety](#safety). Map what is sealed against shrinking; use `read_at` for what is not. Check a
 //!   value after it was copied out, and the copy alone.
 //! * **Handles** are closed on exec. Who is sent one has its direction and, on Linux, whatever more the object's permissions
@@ -127,20 +129,28 @@
 //!
 //! # What differs where
 //!
-//! | | Linux | other systems |
-//! |---|---|---|
-//! | a new object with a size | has no name until it is complete; needs `O_TMPFILE`, else it is built under a temporary name | is created under its name, then sized; the name is removed where that fails |
-//! | [`IfExists::Supersede`] | takes the name over in one step | removes the name, then creates |
-//! | seals | on anonymous objects | none: what had a name can never be sealed |
-//! | [`Shm::read_only`] | through `/proc` | by name, so not of anonymous objects |
-//! | [`list`] | reads `/dev/shm` | `Unsupported` |
-//! | `read_at`, `write_at` | `pread`, `pwrite` | the same; macOS has none for shared memory |
-//! | [`Shm::anonymous`] | `memfd_create` | created under a random name, which is removed at once |
-//! | reserving memory | `fallocate` | `posix_fallocate` where the system has it and takes it for shared memory; else nothing is reserved |
-//! | the longest name | 255 bytes after the slash | 30 on macOS, else the system's `NAME_MAX` |
+//! | | Linux | Android | FreeBSD | NetBSD | OpenBSD | macOS |
+//! |---|---|---|---|---|---|---|
+//! | objects are | files of the tmpfs at `/dev/shm` | without a name | the kernel's own | files of the tmpfs at `/var/shm` | files of `/tmp`, called by a hash | the kernel's own |
+//! | a new object with a size | has no name until it is complete | | is built under another name | is built under another name | is created under its name, then sized | is created under its name, then sized |
+//! | [`IfExists::Supersede`] | in one step | | in one step | in one step | removes the name, then creates | removes the name, then creates |
+//! | reserving memory | `fallocate` | `fallocate` | nothing is reserved | counted by the file system | zeroes are written | nothing is reserved |
+//! | the length | any, at any time | any, at any time | any, at any time | any, at any time | any, at any time | whole pages, once |
+//! | [`Shm::anonymous`] | `memfd_create` | `memfd_create` | `memfd_create` | a name that is removed | a name that is removed | a name that is removed |
+//! | seals | on anonymous objects | on anonymous objects | on anonymous objects, no [`FUTURE_WRITE`](Seals::FUTURE_WRITE) | none | none | none |
+//! | [`Shm::read_only`] | through `/proc` | not for apps | `cap_rights_limit` | by name | by name | by name |
+//! | `read_at`, `write_at` | `pread`, `pwrite` | `pread`, `pwrite` | `pread`, `pwrite` | `pread`, `pwrite` | through a mapping | through a mapping |
+//! | [`list`] | reads `/dev/shm` | | `sysctl` | reads `/var/shm` | `Unsupported` | `Unsupported` |
+//! | permissions | as set, less the umask | as set | as set, less the umask | as set, less the umask | the owner's alone | as set; final |
+//! | the longest name | 255 bytes | | 1022 | 247 | any | 30 |
 //!
-//! [`capabilities`] answers the same at run time. Only Linux has been run; see the README for what has been compiled. `--cfg posix_shm_portable` makes Linux take the
-//! right-hand column, for tests.
+//! [`capabilities`] answer the same at run time; each item says more under its own heading. On a system that is not in the table
+//! everything is done by what POSIX promises everywhere: as on OpenBSD, with `posix_fallocate` where the system has it, and with
+//! other users.
+//!
+//! Only Linux has been run. The code for macOS was run on Linux, on a model of its kernel made from Apple's source; that for
+//! Android was run on Linux, whose kernel it has. That for FreeBSD, NetBSD and OpenBSD is compiled and linked, and never was run.
+//! The README has the table of what was done with which machine and C library.
 
 mod access;
 mod capabilities;

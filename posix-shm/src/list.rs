@@ -44,7 +44,9 @@ pub struct List(Box<dyn Iterator<Item = std::io::Result<OsString>>>);
 ///
 /// # Platform-specific behavior
 ///
-/// Linux reads `/dev/shm`. Other systems are not supported yet; macOS and OpenBSD cannot tell.
+/// Linux reads `/dev/shm`, NetBSD `/var/shm`, FreeBSD `sysctl kern.ipc.posix_shm_list`. FreeBSD tells more than the name only to
+/// those who may read the object; for others it is an error of the iterator (`PermissionDenied`). macOS and OpenBSD do not tell,
+/// and on Android there is nothing to tell.
 ///
 /// # Examples
 ///

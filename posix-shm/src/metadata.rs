@@ -11,7 +11,8 @@ use crate::permissions::Permissions;
 ///
 /// # Platform-specific behavior
 ///
-/// macOS fills in the length (rounded up to whole pages), the permissions and the owner; the rest is zero there.
+/// macOS fills in the length (rounded up to whole pages), the permissions and the owner; the rest is zero there. FreeBSD counts an
+/// object's mappings among its [`links`](Metadata::links), and takes all of its length for [`allocated`](Metadata::allocated).
 ///
 /// # Examples
 ///

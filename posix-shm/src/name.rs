@@ -17,7 +17,8 @@ use crate::imp;
 ///
 /// # Platform-specific behavior
 ///
-/// The longest name, counted after the slash: 255 bytes on Linux and NetBSD, 30 on macOS, 1022 on FreeBSD.
+/// The longest name, counted after the slash: 255 bytes on Linux, 247 on NetBSD, which puts 8 before it, 30 on macOS, 1022 on
+/// FreeBSD (less the path of the jail); OpenBSD takes any length.
 /// [`ShmName::portable`] holds every name to what all of them take.
 ///
 /// # Examples

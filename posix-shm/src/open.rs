@@ -38,15 +38,20 @@ pub enum IfExists {
     #[default]
     Overwrite,
     /// Open it and set its length to 0: `O_TRUNC`. Those who have it mapped lose the memory under their feet.
+    ///
+    /// # Platform-specific behavior
+    ///
+    /// On macOS an object that has a length keeps it, so this is refused (`Unsupported`); [`Supersede`](IfExists::Supersede) is
+    /// not.
     #[doc(alias = "O_TRUNC")]
     Truncate,
     /// Put a new object in its place. Those who hold the old one keep it.
     ///
     /// # Platform-specific behavior
     ///
-    /// On Linux the name goes from the old object to the new one in one step, when the new one is complete. Elsewhere the
-    /// name is removed first: for a moment nothing has it, and should there be no memory for the new object, nothing has it
-    /// afterwards either.
+    /// On Linux, FreeBSD and NetBSD the name goes from the old object to the new one in one step, when the new one is complete.
+    /// Elsewhere the name is removed first: for a moment nothing has it, and should there be no memory for the new object,
+    /// nothing has it afterwards either. [`capabilities`](crate::capabilities) say which.
     Supersede,
     /// Refuse: `O_EXCL`.
     #[doc(alias = "O_EXCL")]
@@ -84,8 +89,10 @@ pub enum IfDoesNotExist {
 /// # Platform-specific behavior
 ///
 /// On Linux an object with a [`size`](OpenOptions::size) is built without a name and given it when it is complete, in
-/// one step. On other systems it is created under its name, then sized, with the name removed where that fails.
-/// [`IfExists::Supersede`] differs likewise.
+/// one step; on FreeBSD and NetBSD it is built under a temporary name and renamed. On macOS and OpenBSD it is created under its
+/// name, then sized, with the name removed where that fails. [`IfExists::Supersede`] differs likewise.
+///
+/// Android has no named objects: what takes a name is refused (`Unsupported`).
 ///
 /// # Examples
 ///
@@ -157,8 +164,11 @@ impl OpenOptions {
     ///
     /// # Platform-specific behavior
     ///
-    /// An anonymous object on Linux has exactly the permissions that were set, and the kernel's own if none were: nobody
-    /// can open it by name, so they only matter to those who are sent a handle.
+    /// An anonymous object on Linux, Android and FreeBSD has exactly the permissions that were set, and the kernel's own if none
+    /// were: nobody can open it by name, so they only matter to those who are sent a handle.
+    ///
+    /// macOS does not ask the umask: these are the permissions. On OpenBSD only 0o600 of them counts, since an object is its
+    /// owner's alone.
     #[doc(alias = ":permissions")]
     pub fn permissions(&mut self, permissions: Permissions) -> &mut OpenOptions {
         self.permissions = Some(permissions);
@@ -171,8 +181,8 @@ impl OpenOptions {
     ///
     /// # Platform-specific behavior
     ///
-    /// On Linux the permissions are final before the object has its name. Elsewhere `fchmod` follows the creation, and macOS
-    /// has no such call for shared memory: creating fails there.
+    /// On Linux, FreeBSD and NetBSD the permissions are final before the object has its name; but on FreeBSD its owner may read
+    /// and write it until then, whatever they are. On OpenBSD `fchmod` follows the creation. On macOS they are exact already.
     ///
     /// # Examples
     ///
@@ -252,6 +262,7 @@ impl OpenOptions {
     /// * `PermissionDenied` (`EACCES`): an object that this user may not open so, or may not replace;
     /// * `StorageFull` (`ENOSPC`): no memory for the size, [`Operation::Reserve`];
     /// * `ELOOP`: a symbolic link has the name; `EMFILE`, `ENFILE`: no descriptor is free;
+    /// * `Unsupported`: to truncate on macOS, anything with a name on Android, NetBSD without a tmpfs at `/var/shm`;
     /// * `TimedOut`: [`wait`](OpenOptions::wait) was over, and the object had no length yet;
     /// * `ResourceBusy`: the name appeared and vanished 64 times while this call tried both ways.
     ///
@@ -398,9 +409,10 @@ impl OpenOptions {
     ///
     /// # Platform-specific behavior
     ///
-    /// Linux: `memfd_create`, close-on-exec and sealable. Unless its [`permissions`](OpenOptions::permissions) say
-    /// otherwise it can never be made executable, where the kernel knows of that (6.3).
-    /// Elsewhere: an exclusively created object under a random name, which is removed again at once.
+    /// Linux and Android: `memfd_create`, close-on-exec and sealable. Unless its [`permissions`](OpenOptions::permissions) say
+    /// otherwise it can never be made executable, where the kernel knows of that (6.3). FreeBSD: `memfd_create`, which is
+    /// `shm_open` with `SHM_ANON`. Elsewhere: an exclusively created object under a random name, which is removed again once it
+    /// is sized and mapped.
     ///
     /// # Examples
     ///
@@ -416,6 +428,7 @@ impl OpenOptions {
     #[doc(alias = "open-shm*")]
     #[doc(alias = "with-open-shm*")]
     #[doc(alias = "memfd_create")]
+    #[doc(alias = "SHM_ANON")]
     pub fn open_anonymous(&self) -> Result<Shm> {
         let bytes = self.length(None)?;
         Ok(self.anonymous(&|fd| self.fill(fd, bytes))?.0)

@@ -58,8 +58,9 @@ impl Shm {
     ///
     /// # Platform-specific behavior
     ///
-    /// On macOS, close-on-exec is set after the descriptor has arrived. What is shared memory and what is another file is only
-    /// told apart on Linux; elsewhere pipes, sockets, directories and devices are refused.
+    /// On macOS, close-on-exec is set after the descriptor has arrived. Linux, Android, FreeBSD and macOS tell for certain what is
+    /// shared memory, and NetBSD by the file system it is on. On OpenBSD it is a file like any other: what is refused there is
+    /// pipes, sockets, directories and devices.
     #[doc(alias = "SCM_RIGHTS")]
     pub fn receive(socket: impl AsFd) -> Result<Shm> {
         let refuse =
