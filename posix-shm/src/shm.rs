@@ -155,7 +155,7 @@ impl Shm {
     ///
     /// # Platform-specific behavior
     ///
-    /// macOS answers in whole pages: 16 KiB on AArch64.
+    /// macOS answers in whole pages.
     #[allow(
         clippy::len_without_is_empty,
         reason = "as std::fs::Metadata; it may change at any time"

@@ -4,14 +4,14 @@
 //! What it cannot promise: a second, read-only handle. The way to one leads through `/proc`, which SELinux closes to apps.
 
 use std::ffi::CStr;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 use posix_shm_sys as sys;
 
 pub(crate) use super::calls::{allocated, set_len, write_at, write_new};
-use super::linux_kernel::memfd;
 pub(crate) use super::linux_kernel::{check_kind, reserve};
-use super::{Fill, Names, New, calls, linux_kernel};
+use super::linux_kernel::{complete, memfd};
+use super::{Fill, Names, New, linux_kernel};
 use crate::capabilities::Capabilities;
 use crate::error::{Errno, Failure, Operation};
 use crate::metadata::Metadata;
@@ -70,12 +70,7 @@ pub(crate) fn anonymous<T>(
     fill: Fill<'_, T>,
 ) -> Result<(OwnedFd, T), Failure> {
     let object = memfd(permissions).map_err(Failure::of(Operation::Create))?;
-    if let Some(mode) = permissions {
-        calls::set_permissions(object.as_fd(), mode)
-            .map_err(Failure::of(Operation::SetPermissions))?;
-    }
-    let filled = fill(object.as_fd())?;
-    Ok((object, filled))
+    complete(object, permissions, fill)
 }
 
 /// Through `/proc`, for those whom SELinux lets: a shell, not an app.

@@ -65,8 +65,7 @@ impl Directory {
             Direction::Io => object,
             Direction::Input => {
                 let reopen = || {
-                    super::open(&temporary, Direction::Input, false)
-                        .map_err(Failure::of(Operation::Open))
+                    open(&temporary, Direction::Input, false).map_err(Failure::of(Operation::Open))
                 };
                 named::reopen_created(object.as_fd(), reopen)?
             }
@@ -77,6 +76,12 @@ impl Directory {
         guard.keep();
         Ok((handle, filled))
     }
+}
+
+/// Opens what has the name, and what is no object at once: without the flag, a FIFO planted there would hold up whoever opens
+/// it. On an object it does nothing.
+pub(crate) fn open(name: &CStr, direction: Direction, truncate: bool) -> Result<OwnedFd, Errno> {
+    named::open(name, direction, truncate, sys::O_NONBLOCK)
 }
 
 /// `fstatat`, of the file itself and not of what it may be a link to.
@@ -120,4 +125,40 @@ fn rename_to_free(from: &CStr, to: &CStr) -> Result<(), Errno> {
     // The object is complete under its name; a temporary one that could not be removed takes nothing from it.
     let _ = cvt_retry(|| unsafe { sys::unlink(from.as_ptr()) });
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::name::ShmName;
+
+    /// As on NetBSD, which the tests do not run on.
+    #[test]
+    fn names_with_something_before_them() {
+        let name = ShmName::random("posix-shm-").unwrap();
+        let folder =
+            std::env::temp_dir().join(name.as_os_str().to_str().unwrap().trim_matches('/'));
+        fs::create_dir(&folder).unwrap();
+        fs::write(folder.join(".object_one"), b"1234").unwrap();
+        fs::write(folder.join("two"), b"no object").unwrap();
+        fs::create_dir(folder.join(".object_three")).unwrap();
+        std::os::unix::fs::symlink("two", folder.join(".object_four")).unwrap();
+
+        let path = CString::new(folder.as_os_str().as_bytes()).unwrap();
+        let directory = Directory { path: Box::leak(path.into_boxed_c_str()), prefix: b".object_" };
+        let names: Vec<_> = directory.names(|_| true).unwrap().map(Result::unwrap).collect();
+        assert_eq!(names, ["one"]);
+        assert_eq!(directory.names(|name| name != "one").unwrap().count(), 0);
+        assert_eq!(directory.find(c"/one").unwrap().len(), 4);
+        assert_eq!(directory.find(c"/two").unwrap_err(), Errno::NOENT);
+
+        let [one, three, five] = [c"/one", c"/three", c"/five"].map(|name| directory.path_of(name));
+        assert_eq!(rename_to_free(&one, &three), Err(Errno::EXIST));
+        assert_eq!(rename_to_free(&one, &five), Ok(()));
+        assert_eq!(directory.find(c"/one").unwrap_err(), Errno::NOENT);
+        assert_eq!(directory.find(c"/five").unwrap().len(), 4);
+        fs::remove_dir_all(folder).unwrap();
+    }
 }

@@ -11,12 +11,13 @@ use std::os::unix::ffi::OsStrExt;
 use posix_shm_sys as sys;
 
 pub(crate) use super::calls::{allocated, set_len, write_at, write_new};
+pub(crate) use super::directory::open;
 use super::directory::{self, Directory};
 pub(crate) use super::linux_kernel::{check_kind, reserve};
-use super::linux_kernel::{memfd, proc_path, reopen};
+use super::linux_kernel::{complete, memfd, proc_path, reopen};
 pub(crate) use super::named::unlink;
 use super::named::{self, Unlinker, settle_permissions};
-use super::{Fill, Names, New, calls, plain};
+use super::{Fill, Names, New, plain};
 use crate::capabilities::Capabilities;
 use crate::error::{Errno, Failure, Operation, cvt_retry};
 use crate::metadata::Metadata;
@@ -45,17 +46,9 @@ pub(crate) const CAPABILITIES: Capabilities = Capabilities {
 /// Where glibc and musl keep the objects; `shm_open(3)` promises it.
 const DIRECTORY: Directory = Directory { path: c"/dev/shm", prefix: b"" };
 
-/// Without it, a FIFO planted under a name would hold up whoever opens it. On an object it does nothing.
-const NO_WAITING: c_int = sys::O_NONBLOCK;
-
 // What a kernel answers that does not have a thing, or not on this file system.
 const NO_SUCH_CALL: Errno = Errno(sys::ENOSYS);
 const IS_DIRECTORY: Errno = Errno(sys::EISDIR);
-
-pub(crate) fn open(name: &CStr, direction: Direction, truncate: bool) -> Result<OwnedFd, Errno> {
-    let truncate = if truncate { sys::O_TRUNC } else { 0 };
-    named::shm_open(name, named::access(direction) | truncate | NO_WAITING, 0)
-}
 
 pub(crate) fn find(name: &CStr) -> Result<Metadata, Errno> {
     DIRECTORY.find(name)
@@ -159,12 +152,7 @@ pub(crate) fn anonymous<T>(
         result => result,
     }
     .map_err(Failure::of(Operation::Create))?;
-    if let Some(mode) = permissions {
-        calls::set_permissions(object.as_fd(), mode)
-            .map_err(Failure::of(Operation::SetPermissions))?;
-    }
-    let filled = fill(object.as_fd())?;
-    Ok((object, filled))
+    complete(object, permissions, fill)
 }
 
 /// Semaphores are there too, under names of their own.

@@ -2,11 +2,11 @@
 //! through `/proc`.
 
 use std::ffi::{CString, c_uint};
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use posix_shm_sys as sys;
 
-use super::{calls, memory};
+use super::{Fill, calls, memory};
 use crate::error::{Errno, Failure, Operation, cvt, cvt_retry};
 
 /// `memfd_create`, close-on-exec and sealable. `ENOSYS` means that the kernel has no such call.
@@ -31,6 +31,20 @@ fn memfd_create(flags: c_uint) -> Result<OwnedFd, Errno> {
     let fd = cvt_retry(|| unsafe { sys::memfd_create(c"posix-shm".as_ptr(), flags) })?;
     // SAFETY: the call made this descriptor for us, and nobody else knows its number.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Gives an object without a name the permissions that were asked for, and lets it be filled.
+pub(super) fn complete<T>(
+    object: OwnedFd,
+    permissions: Option<sys::mode_t>,
+    fill: Fill<'_, T>,
+) -> Result<(OwnedFd, T), Failure> {
+    if let Some(mode) = permissions {
+        calls::set_permissions(object.as_fd(), mode)
+            .map_err(Failure::of(Operation::SetPermissions))?;
+    }
+    let filled = fill(object.as_fd())?;
+    Ok((object, filled))
 }
 
 /// Grows an object from `from` bytes to `to` with memory behind every byte. Fallocate sets the length, too.

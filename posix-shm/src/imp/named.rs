@@ -14,15 +14,26 @@ use crate::open::Direction;
 use crate::permissions::Permissions;
 
 /// `shm_open`. The descriptor is closed on exec, as POSIX says.
-pub(super) fn shm_open(name: &CStr, flags: c_int, mode: sys::mode_t) -> Result<OwnedFd, Errno> {
+fn shm_open(name: &CStr, flags: c_int, mode: sys::mode_t) -> Result<OwnedFd, Errno> {
     // SAFETY: `name` is a NUL-terminated string that outlives the call.
     let fd = cvt_retry(|| unsafe { sys::shm_open(name.as_ptr(), flags, mode) })?;
     // SAFETY: the call made this descriptor for us, and nobody else knows its number.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
+/// Opens what has the name, with more flags than POSIX asks for.
+pub(super) fn open(
+    name: &CStr,
+    direction: Direction,
+    truncate: bool,
+    flags: c_int,
+) -> Result<OwnedFd, Errno> {
+    let truncate = if truncate { sys::O_TRUNC } else { 0 };
+    shm_open(name, access(direction) | truncate | flags, 0)
+}
+
 /// The access mode of `shm_open`: POSIX knows these two and no write-only one.
-pub(super) fn access(direction: Direction) -> c_int {
+fn access(direction: Direction) -> c_int {
     match direction {
         Direction::Input => sys::O_RDONLY,
         Direction::Io => sys::O_RDWR,

@@ -7,12 +7,13 @@
 //! What it cannot promise: seals, and read-only handles of what has no name. A process that is killed while it builds an object
 //! leaves a temporary name behind.
 
-use std::ffi::{CStr, c_int};
+use std::ffi::CStr;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
 use posix_shm_sys as sys;
 
 pub(crate) use super::calls::{allocated, set_len, write_at, write_new};
+pub(crate) use super::directory::open;
 use super::directory::{self, Directory};
 pub(crate) use super::named::unlink;
 pub(crate) use super::plain::{anonymous, read_only};
@@ -20,7 +21,6 @@ use super::{Fill, Names, New, calls, memory, named};
 use crate::capabilities::Capabilities;
 use crate::error::{Errno, Failure, Operation};
 use crate::metadata::Metadata;
-use crate::open::Direction;
 
 /// Where librt keeps the objects, and what their names begin with.
 const DIRECTORY: Directory = Directory { path: c"/var/shm", prefix: b".shmobj_" };
@@ -46,14 +46,6 @@ pub(crate) const CAPABILITIES: Capabilities = Capabilities {
     read_only_anonymous: false,
     tell_objects_apart: true,
 };
-
-/// Without it, a FIFO planted under a name would hold up whoever opens it. On an object it does nothing.
-const NO_WAITING: c_int = sys::O_NONBLOCK;
-
-pub(crate) fn open(name: &CStr, direction: Direction, truncate: bool) -> Result<OwnedFd, Errno> {
-    let truncate = if truncate { sys::O_TRUNC } else { 0 };
-    named::shm_open(name, named::access(direction) | truncate | NO_WAITING, 0)
-}
 
 pub(crate) fn find(name: &CStr) -> Result<Metadata, Errno> {
     DIRECTORY.find(name)
@@ -86,7 +78,8 @@ pub(crate) fn names() -> Result<Names, Failure> {
 pub(crate) fn check_kind(object: BorrowedFd<'_>) -> Result<(), Errno> {
     let found = calls::stat(object)?;
     let is_file_there = || {
-        let directory = directory::stat(DIRECTORY.path)?;
+        // Where a link leads, if it is one.
+        let directory = directory::stat(c"/var/shm/.")?;
         Ok(found.kind() == sys::S_IFREG && found.device() == directory.device())
     };
     if super::seals(object).is_ok() || is_file_there()? { Ok(()) } else { Err(Errno::INVAL) }

@@ -14,8 +14,7 @@ use crate::open::Direction;
 
 /// Opens what has the name.
 pub(crate) fn open(name: &CStr, direction: Direction, truncate: bool) -> Result<OwnedFd, Errno> {
-    let truncate = if truncate { sys::O_TRUNC } else { 0 };
-    named::shm_open(name, named::access(direction) | truncate, 0)
+    named::open(name, direction, truncate, 0)
 }
 
 /// What has the name, as far as this user may open it.
