@@ -1,6 +1,8 @@
 //! What the system is said to be able to do, it does, and nothing that it is said not to: the same test for every system.
 
 use std::io::ErrorKind;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt;
 
 use posix_shm::{
     Direction, IfDoesNotExist, IfExists, OpenOptions, Permissions, Seals, Shm, capabilities, list,
@@ -54,6 +56,17 @@ fn lengths() {
     let empty = Shm::anonymous(0).unwrap();
     empty.set_len(0).unwrap();
     empty.set_len_sparse(0).unwrap();
+    // Nor is it one that who may only read it can size.
+    let names = Names::new();
+    if capabilities().named {
+        let object = Shm::create(names.name(), 0).unwrap();
+        let reader = Shm::open(object.name().unwrap()).unwrap();
+        reader.write_at(b"x", 0).unwrap_err();
+        Shm::from(OwnedFd::from(reader)).set_len(longer).unwrap_err();
+        assert_eq!(object.len().unwrap(), 0);
+        object.set_len(longer).unwrap();
+        object.unlink().unwrap();
+    }
     empty.set_len(longer).unwrap();
     assert_eq!(empty.map_mut().unwrap().len() as u64, longer);
 }

@@ -389,8 +389,10 @@ impl Errno {
 
     pub(crate) fn kind(self) -> io::ErrorKind {
         match self {
-            // On some systems two numbers, of which std knows one.
-            Errno(sys::ENOTSUP) => io::ErrorKind::Unsupported,
+            // On some systems two numbers; std knows one of them, or in our oldest compiler's time none.
+            Errno(number) if [sys::ENOTSUP, sys::EOPNOTSUPP].contains(&number) => {
+                io::ErrorKind::Unsupported
+            }
             // What a descriptor that was made to do less says on FreeBSD, and whatever takes a name in its sandbox.
             #[cfg(pshm_has_enotcapable)]
             Errno(sys::ENOTCAPABLE) => io::ErrorKind::PermissionDenied,

@@ -81,10 +81,13 @@ impl Shm {
             return Ok(0);
         }
         let failed = |failure: Failure| failure.named(self.name());
+        let write_failed = |errno| failed(Failure::new(Operation::Write, errno));
+        if !imp::is_writable(self.as_fd()).map_err(write_failed)? {
+            return Err(write_failed(Errno::BADF));
+        }
         let (from, end) = (self.len()?, offset.saturating_add(bytes.len() as u64));
         if from < end {
-            let too_large = |_| failed(Failure::new(Operation::Write, Errno(sys::EFBIG)));
-            let end = sys::off_t::try_from(end).map_err(too_large)?;
+            let end = sys::off_t::try_from(end).map_err(|_| write_failed(Errno(sys::EFBIG)))?;
             // What the system says of a length always fits its own type.
             imp::reserve(self.as_fd(), from as sys::off_t, end).map_err(failed)?;
         }

@@ -134,7 +134,7 @@
 //! | objects are | files of the tmpfs at `/dev/shm` | without a name | the kernel's own | files of the tmpfs at `/var/shm` | files of `/tmp`, called by a hash | the kernel's own |
 //! | a new object with a size | has no name until it is complete | | is built under another name | is built under another name | is created under its name, then sized | is created under its name, then sized |
 //! | [`IfExists::Supersede`] | in one step | | in one step | in one step | removes the name, then creates | removes the name, then creates |
-//! | reserving memory | `fallocate` | `fallocate` | nothing is reserved | counted by the file system | zeroes are written | nothing is reserved |
+//! | reserving memory | `fallocate` | `fallocate` | nothing is reserved | counted by the file system | nothing is reserved | nothing is reserved |
 //! | the length | any, at any time | any, at any time | any, at any time | any, at any time | any, at any time | whole pages, once |
 //! | [`Shm::anonymous`] | `memfd_create` | `memfd_create` | `memfd_create` | a name that is removed | a name that is removed | a name that is removed |
 //! | seals | on anonymous objects | on anonymous objects | on anonymous objects, no [`FUTURE_WRITE`](Seals::FUTURE_WRITE) | none | none | none |

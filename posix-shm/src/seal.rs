@@ -58,6 +58,10 @@ impl Shm {
     /// Sources: Linux `fcntl(2)`, `memfd_create(2)`; FreeBSD `fcntl(2)`.
     #[doc(alias = "F_ADD_SEALS")]
     pub fn seal(&self, seals: Seals) -> Result<()> {
+        if self.direction() == Some(Direction::Input) {
+            // Not every system says so itself.
+            return Err(self.seal_failure(Errno::PERM));
+        }
         imp::add_seals(self.as_fd(), seals).map_err(|errno| self.seal_failure(errno))
     }
 
@@ -85,7 +89,8 @@ impl Shm {
     /// # Platform-specific behavior
     ///
     /// FreeBSD has no seal that leaves one writer: there it is [`Seals::WRITE`], and refused (`ResourceBusy`) while a handle that
-    /// can write has the object mapped, even for reading. [`capabilities`](crate::capabilities) say so (`freeze_while_mapped`).
+    /// can write, or a [`read_only`](Shm::read_only) one that was made of it, has the object mapped, even for reading.
+    /// [`capabilities`](crate::capabilities) say so (`freeze_while_mapped`).
     ///
     /// # Examples
     ///
@@ -123,7 +128,8 @@ impl Shm {
     /// # Platform-specific behavior
     ///
     /// Linux opens it again through `/proc`, and by its name where there is no `/proc`. FreeBSD takes the rights from a second
-    /// descriptor for good (`cap_rights_limit`), which then can read, be mapped for reading and be asked about, and nothing else.
+    /// descriptor for good (`cap_rights_limit`), which then can read, be mapped for reading and be asked about. But whoever is
+    /// sent it can still seal the object, as with any handle there: seal it against that first ([`Seals::SEAL`]).
     /// Elsewhere it is by name, so not for anonymous objects; macOS cannot tell whether the name still means this one. Android's
     /// `SELinux` closes `/proc` to apps: `PermissionDenied`.
     ///

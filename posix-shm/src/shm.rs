@@ -124,6 +124,11 @@ impl Shm {
         OpenOptions::new().direction(Direction::Io).size(bytes).open_anonymous()
     }
 
+    /// What the handle is for, where we know.
+    pub(crate) fn direction(&self) -> Option<Direction> {
+        self.direction
+    }
+
     pub(crate) fn new(
         fd: OwnedFd,
         name: Option<ShmName>,
@@ -172,8 +177,8 @@ impl Shm {
     ///
     /// On failure the object has the length it had.
     ///
-    /// The first call on an object that this handle created empty does not ask for the length first. Should a peer have
-    /// made it longer by then, that length stays.
+    /// The first call on an object that this handle created empty does not ask for the length first, where the system's call to
+    /// grow never shortens (not on NetBSD, OpenBSD and macOS). Should a peer have made it longer by then, that length stays.
     ///
     /// # Errors
     ///
@@ -184,9 +189,10 @@ impl Shm {
     ///
     /// # Platform-specific behavior
     ///
-    /// Reserved is, on Linux and Android, the memory itself. On NetBSD it is taken from what `/var/shm` has left. OpenBSD keeps
-    /// objects in files, of which only what is written has room: zeroes are written. FreeBSD and macOS reserve nothing: there
-    /// is no file system that could be full, and where the machine has no memory left they end somebody.
+    /// Reserved is, on Linux and Android, the memory itself. On NetBSD it is taken from what `/var/shm` has left. OpenBSD
+    /// keeps objects in files, of which only what is written has room: nothing is reserved, but more than the file system has
+    /// left is refused. FreeBSD and macOS reserve nothing: there is no file system that could be full, and where the machine has
+    /// no memory left they end somebody.
     ///
     /// macOS sets the length of an object once, in whole pages. After that, any other number of pages is refused
     /// (`InvalidInput`, `EINVAL`).
@@ -213,7 +219,8 @@ impl Shm {
     #[doc(alias = "fallocate")]
     pub fn set_len(&self, bytes: u64) -> Result<()> {
         let to = self.resizable_to(bytes)?;
-        let from = if self.still_empty.swap(false, Ordering::Relaxed) {
+        let still_empty = self.still_empty.swap(false, Ordering::Relaxed);
+        let from = if still_empty && imp::RESERVE_ONLY_GROWS {
             0
         } else {
             to_off_t(self.len()?, Operation::SetLen, self.name())?

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -67,6 +68,19 @@ int shm_unlink(const char *name)
     return strlen(name) > PSHMNAMLEN ? fail(EINVAL) : REAL(shm_unlink)(name);
 }
 
+/* macOS lets such descriptors, too. */
+static int truncate_read_only(int fd, off_t length)
+{
+    char path[32];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    int writable = open(path, O_RDWR | O_CLOEXEC);
+    if (writable < 0)
+        return -1;
+    int result = REAL(ftruncate)(writable, length);
+    close(writable);
+    return result;
+}
+
 int ftruncate(int fd, off_t length)
 {
     struct stat found;
@@ -74,8 +88,9 @@ int ftruncate(int fd, off_t length)
         return REAL(ftruncate)(fd, length);
     if ((found.st_mode & SIZED) != 0 || length < 0)
         return fail(EINVAL);
-    if (REAL(ftruncate)(fd, (length + PAGE - 1) / PAGE * PAGE) != 0)
-        return fail(EINVAL);
+    off_t rounded = (length + PAGE - 1) / PAGE * PAGE;
+    if (REAL(ftruncate)(fd, rounded) != 0 && truncate_read_only(fd, rounded) != 0)
+        return fail(ENOMEM);
     return REAL(fchmod)(fd, (found.st_mode & ALLPERMS_) | SIZED);
 }
 

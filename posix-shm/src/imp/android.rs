@@ -44,6 +44,8 @@ pub(crate) const CAPABILITIES: Capabilities = Capabilities {
     tell_objects_apart: true,
 };
 
+pub(crate) const RESERVE_ONLY_GROWS: bool = true;
+
 pub(crate) fn open(_: &CStr, _: Direction, _: bool) -> Result<OwnedFd, Errno> {
     Err(Errno::NOTSUP)
 }

@@ -39,6 +39,8 @@ pub(crate) const CAPABILITIES: Capabilities = Capabilities {
     tell_objects_apart: false,
 };
 
+pub(crate) const RESERVE_ONLY_GROWS: bool = false;
+
 /// To truncate is refused for an object that has a length, with `EOPNOTSUPP` and not with the kernel's `EINVAL`, which says
 /// nothing. `O_TRUNC` never goes out: where the kernel takes it, it does nothing.
 pub(crate) fn open(name: &CStr, direction: Direction, truncate: bool) -> Result<OwnedFd, Errno> {
@@ -49,25 +51,36 @@ pub(crate) fn open(name: &CStr, direction: Direction, truncate: bool) -> Result<
     Ok(object)
 }
 
+/// More than a process can address. The kernel would take any length, piece by piece.
+const TOO_LONG: sys::off_t = 1 << 47;
+
 /// `ftruncate`, once in the life of an object. What has the pages already that are asked for stays as it is: a length of 0 would
-/// make a new object one that can never have another.
+/// make a new object one that can never have another. The kernel lets read-only handles do it too, so that is seen to here.
 pub(crate) fn set_len(object: BorrowedFd<'_>, bytes: sys::off_t) -> Result<(), Errno> {
     let pages = |bytes: u64| bytes.div_ceil(calls::page_size() as u64);
-    let len = calls::stat(object)?.len();
-    if pages(len) == pages(bytes.unsigned_abs()) {
+    let has_them = || Ok(pages(calls::stat(object)?.len()) == pages(bytes.unsigned_abs()));
+    if !calls::is_writable(object)? {
+        return Err(Errno::BADF);
+    }
+    if has_them()? {
         return Ok(());
     }
-    calls::set_len(object, bytes)
+    if bytes >= TOO_LONG {
+        return Err(Errno::NOMEM);
+    }
+    match calls::set_len(object, bytes) {
+        // Somebody else has just done it.
+        Err(Errno::INVAL) if has_them()? => Ok(()),
+        result => result,
+    }
 }
 
 /// Memory comes when it is touched, and where there is none left the system ends somebody. No call could be asked for it.
 pub(crate) fn reserve(
     object: BorrowedFd<'_>,
-    from: sys::off_t,
+    _: sys::off_t,
     to: sys::off_t,
 ) -> Result<(), Failure> {
-    // Nothing has a length yet that begins at 0, so it need not be asked for.
-    let set_len = if from == 0 { calls::set_len } else { set_len };
     set_len(object, to).map_err(|errno| memory::failure(object, to, errno))
 }
 
@@ -78,12 +91,9 @@ pub(crate) fn check_kind(object: BorrowedFd<'_>) -> Result<(), Errno> {
 
 pub(crate) fn hint(operation: Operation, errno: Errno) -> Option<&'static str> {
     Some(match (operation, errno) {
-        (Operation::Open, Errno::NOTSUP) => {
+        (Operation::Open, Errno::NOTSUP)
+        | (Operation::SetLen | Operation::Reserve, Errno::INVAL) => {
             "macOS sets the length of an object once; IfExists::Supersede puts a new one in its place"
-        }
-        (Operation::SetLen | Operation::Reserve, Errno::INVAL) => {
-            "macOS sets the length of an object once, and refuses more memory than it has; \
-             IfExists::Supersede puts a new object in its place"
         }
         (Operation::SetPermissions | Operation::SetOwner, Errno::INVAL) => {
             "macOS has no such call for shared memory; give the permissions where it is created"

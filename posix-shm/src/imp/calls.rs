@@ -97,6 +97,13 @@ pub(crate) fn clone(fd: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
+/// Whether a descriptor can write: `fcntl` with `F_GETFL`.
+pub(crate) fn is_writable(fd: BorrowedFd<'_>) -> Result<bool, Errno> {
+    // SAFETY: passes no pointer.
+    let flags = cvt_retry(|| unsafe { sys::fcntl(fd.as_raw_fd(), sys::F_GETFL, 0) })?;
+    Ok(flags & sys::O_ACCMODE != sys::O_RDONLY)
+}
+
 /// `pread`: how many bytes there were, at most as many as fit.
 pub(crate) fn read_at(
     fd: BorrowedFd<'_>,

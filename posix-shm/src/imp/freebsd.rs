@@ -17,8 +17,8 @@ use std::ptr;
 use posix_shm_sys as sys;
 
 pub(crate) use super::calls::set_len;
+use super::named;
 pub(crate) use super::named::unlink;
-use super::named::{self, Unlinker};
 pub(crate) use super::plain::{find, open};
 use super::{Fill, Names, New, calls, memory};
 use crate::capabilities::Capabilities;
@@ -47,6 +47,8 @@ pub(crate) const CAPABILITIES: Capabilities = Capabilities {
     tell_objects_apart: true,
 };
 
+pub(crate) const RESERVE_ONLY_GROWS: bool = true;
+
 /// Who lacks these may not even rename what is their own.
 const OWNER: Permissions = Permissions::USER_READ.union(Permissions::USER_WRITE);
 
@@ -62,18 +64,19 @@ pub(crate) fn build<T>(new: New<'_>, fill: Fill<'_, T>) -> Result<(OwnedFd, T), 
 fn build_aside<T>(new: New<'_>, fill: Fill<'_, T>) -> Result<(OwnedFd, T), Failure> {
     let (temporary, object) =
         named::create_temporary(new.mode).map_err(Failure::of(Operation::Create))?;
-    let guard = Unlinker::new(&temporary);
+    let guard = Unpublished { name: &temporary, object: object.as_fd() };
+    named::settle_permissions(object.as_fd(), &new)?;
+    let filled = fill(object.as_fd())?;
+    // Those of the mode, or what has been made of them since.
+    let metadata = calls::stat(object.as_fd()).map_err(Failure::of(Operation::Metadata))?;
+    let permissions = metadata.permissions();
     let set = |permissions: Permissions| {
         calls::set_permissions(object.as_fd(), permissions.to_sys())
             .map_err(Failure::of(Operation::SetPermissions))
     };
-    let metadata = calls::stat(object.as_fd()).map_err(Failure::of(Operation::Metadata))?;
-    let wanted =
-        if new.exact { Permissions::from_mode(new.mode.into()) } else { metadata.permissions() };
-    if metadata.permissions() != wanted | OWNER {
-        set(wanted | OWNER)?;
+    if !permissions.contains(OWNER) {
+        set(permissions | OWNER)?;
     }
-    let filled = fill(object.as_fd())?;
     let reader = match new.direction {
         Direction::Io => None,
         Direction::Input => {
@@ -83,13 +86,35 @@ fn build_aside<T>(new: New<'_>, fill: Fill<'_, T>) -> Result<(OwnedFd, T), Failu
     };
     rename(&temporary, &new).map_err(Failure::of(Operation::Publish))?;
     guard.keep();
-    if wanted != wanted | OWNER {
-        // Only its owner could do more than wanted, and no longer can.
-        let guard = Unlinker::new(new.name);
-        set(wanted)?;
+    if !permissions.contains(OWNER) {
+        // Until now its owner could do more than is wanted, and nobody else.
+        let guard = Unpublished { name: new.name, object: object.as_fd() };
+        set(permissions)?;
         guard.keep();
     }
     Ok((reader.unwrap_or(object), filled))
+}
+
+/// A name that is removed again when this is dropped, which its object's permissions must allow.
+struct Unpublished<'a> {
+    name: &'a CStr,
+    object: BorrowedFd<'a>,
+}
+
+impl Unpublished<'_> {
+    fn keep(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Unpublished<'_> {
+    fn drop(&mut self) {
+        // There is an error on its way already, and nothing else that could be done.
+        let _ = calls::stat(self.object).and_then(|found| {
+            calls::set_permissions(self.object, (found.permissions() | OWNER).to_sys())
+        });
+        let _ = unlink(self.name);
+    }
 }
 
 fn rename(from: &CStr, new: &New<'_>) -> Result<(), Errno> {
@@ -117,14 +142,27 @@ pub(crate) fn anonymous<T>(
     Ok((object, filled))
 }
 
-/// `ftruncate`, which says `ENOMEM` where there is a limit: that of `vm.overcommit`, of `RLIMIT_SWAP`, of `rctl`. No file system
-/// can be full. (`posix_fallocate` does the same, where it takes shared memory at all.)
+/// `posix_fallocate`, which here only makes an object longer, and says `ENOSPC` where there is a limit: that of `vm.overcommit`, of
+/// `RLIMIT_SWAP`, of `rctl`. No file system can be full.
 pub(crate) fn reserve(
     object: BorrowedFd<'_>,
-    _: sys::off_t,
+    from: sys::off_t,
     to: sys::off_t,
 ) -> Result<(), Failure> {
-    set_len(object, to).map_err(|errno| memory::failure(object, to, errno))
+    grow(object, from, to - from).map_err(|errno| memory::failure(object, to, errno))
+}
+
+/// Makes an object longer, if there is not as much of it from the offset on already.
+fn grow(object: BorrowedFd<'_>, offset: sys::off_t, len: sys::off_t) -> Result<(), Errno> {
+    loop {
+        // SAFETY: passes no pointer.
+        match Errno(unsafe { sys::posix_fallocate(object.as_raw_fd(), offset, len) }) {
+            // It answers with the error number itself, and leaves errno alone.
+            Errno(0) => return Ok(()),
+            Errno::INTR => {}
+            errno => return Err(errno),
+        }
+    }
 }
 
 /// `pwrite`, which stops at the end of a named object: it is made longer first.
@@ -133,21 +171,22 @@ pub(crate) fn write_at(
     bytes: &[u8],
     offset: sys::off_t,
 ) -> Result<usize, Errno> {
-    // A slice is never longer than `isize::MAX`.
-    let end = offset.checked_add(bytes.len() as sys::off_t).ok_or(Errno(sys::EFBIG))?;
     match calls::write_at(object, bytes, offset)? {
-        written if written == bytes.len() => return Ok(written),
-        // All that there was room for, and it is not at the end: a peer has made it longer meanwhile, or shorter.
-        written if calls::stat(object)?.len() >= end.unsigned_abs() => return Ok(written),
-        _ => {}
+        written if written == bytes.len() => Ok(written),
+        _ => {
+            // A slice is never longer than `isize::MAX`.
+            grow(object, offset, bytes.len() as sys::off_t)?;
+            calls::write_at(object, bytes, offset)
+        }
     }
-    set_len(object, end)?;
-    calls::write_at(object, bytes, offset)
 }
 
 /// Sized, then written.
 pub(crate) fn write_new(object: BorrowedFd<'_>, bytes: &[u8]) -> Result<(), Failure> {
-    reserve(object, 0, bytes.len() as sys::off_t)?;
+    if !bytes.is_empty() {
+        // A slice is never longer than `isize::MAX`.
+        reserve(object, 0, bytes.len() as sys::off_t)?;
+    }
     calls::write_new(object, bytes)
 }
 

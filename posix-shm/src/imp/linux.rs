@@ -43,6 +43,8 @@ pub(crate) const CAPABILITIES: Capabilities = Capabilities {
     tell_objects_apart: true,
 };
 
+pub(crate) const RESERVE_ONLY_GROWS: bool = true;
+
 /// Where glibc and musl keep the objects; `shm_open(3)` promises it.
 const DIRECTORY: Directory = Directory { path: c"/dev/shm", prefix: b"" };
 

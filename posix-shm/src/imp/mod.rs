@@ -12,6 +12,7 @@
 //! | `anonymous` | creates an object that has no name, and lets the caller fill it |
 //! | `set_len` | gives an object a length |
 //! | `reserve` | gives an object a length and the memory for it |
+//! | `RESERVE_ONLY_GROWS` | whether that leaves alone what a peer has made longer meanwhile |
 //! | `write_at`, `write_new` | write to an object by its descriptor: anywhere, or what makes a new one |
 //! | `read_only` | a second, read-only handle of an object |
 //! | `check_kind` | refuses what is no shared memory |
@@ -46,13 +47,14 @@ mod socket;
 mod system;
 
 pub(crate) use calls::{
-    clone, close, map, page_size, random, read_at, set_owner, set_permissions, stat, times, unmap,
+    clone, close, is_writable, map, page_size, random, read_at, set_owner, set_permissions, stat,
+    times, unmap,
 };
 pub(crate) use seals::{add_seals, seals};
 pub(crate) use socket::{receive, send};
 pub(crate) use system::{
-    CAPABILITIES, NAME_MAX, allocated, anonymous, build, check_kind, find, hint, names, open,
-    read_only, reserve, set_len, unlink, write_at, write_new,
+    CAPABILITIES, NAME_MAX, RESERVE_ONLY_GROWS, allocated, anonymous, build, check_kind, find,
+    hint, names, open, read_only, reserve, set_len, unlink, write_at, write_new,
 };
 
 use std::ffi::{CStr, OsString};

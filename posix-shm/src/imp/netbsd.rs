@@ -47,6 +47,8 @@ pub(crate) const CAPABILITIES: Capabilities = Capabilities {
     tell_objects_apart: true,
 };
 
+pub(crate) const RESERVE_ONLY_GROWS: bool = false;
+
 pub(crate) fn find(name: &CStr) -> Result<Metadata, Errno> {
     DIRECTORY.find(name)
 }

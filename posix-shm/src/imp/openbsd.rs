@@ -2,9 +2,10 @@
 //! owner's alone.
 //!
 //! What is mapped and what is read and written by descriptor are kept apart by the kernel (there is no unified buffer cache), so
-//! nothing but a new object is written by descriptor here.
+//! nothing is read or written by descriptor here.
 //!
-//! What it cannot promise: other users, whatever the permissions. An object has its name before it is filled. Nobody can tell
+//! What it cannot promise: other users, whatever the permissions. Memory: there is no `posix_fallocate`, and to write zeroes
+//! would make an object grow piece by piece under the eyes of those who wait for it. An object has its name before it is filled. Nobody can tell
 //! which names there are, and a FIFO that somebody has put where an object should be holds up who opens it for reading, since the
 //! flag against that is refused.
 //!
@@ -31,7 +32,7 @@ pub(crate) const CAPABILITIES: Capabilities = Capabilities {
     exact_len: true,
     complete_before_named: false,
     supersede_in_one_step: false,
-    reserve: true,
+    reserve: false,
     resize: true,
     set_permissions: true,
     read_write_at: false,
@@ -42,36 +43,19 @@ pub(crate) const CAPABILITIES: Capabilities = Capabilities {
     tell_objects_apart: true,
 };
 
-/// Only what is written has a place in the file system, and there is no `posix_fallocate`: so zeroes are. Each piece is past the
-/// end of the object as it is then, where nobody can have mapped it.
+pub(crate) const RESERVE_ONLY_GROWS: bool = false;
+
+/// `ftruncate`. What is more than the file system has left is refused, but what it has may be gone when it is touched.
 pub(crate) fn reserve(
     object: BorrowedFd<'_>,
     from: sys::off_t,
     to: sys::off_t,
 ) -> Result<(), Failure> {
-    const ZEROES: [u8; 64 << 10] = [0; 64 << 10];
     let failed = |errno| memory::failure(object, to, errno);
     if memory::free_bytes(object).is_some_and(|free| free < (to - from).unsigned_abs()) {
-        // Before all that there is has been taken from others.
         return Err(failed(Errno::NOSPC));
     }
-    let mut done = from;
-    while done < to {
-        let piece = usize::try_from(to - done).map_or(ZEROES.len(), |left| left.min(ZEROES.len()));
-        match write_at(object, &ZEROES[..piece], done) {
-            Ok(0) => return give_back(object, from, failed(Errno::NOSPC)),
-            Ok(written) => done += written as sys::off_t,
-            Err(errno) => return give_back(object, from, failed(errno)),
-        }
-    }
-    Ok(())
-}
-
-/// The length it had.
-fn give_back(object: BorrowedFd<'_>, from: sys::off_t, failure: Failure) -> Result<(), Failure> {
-    // The error that matters is the first one.
-    let _ = set_len(object, from);
-    Err(failure)
+    set_len(object, to).map_err(failed)
 }
 
 pub(crate) fn hint(operation: Operation, errno: Errno) -> Option<&'static str> {

@@ -36,6 +36,8 @@ pub(crate) const CAPABILITIES: Capabilities = Capabilities {
     tell_objects_apart: true,
 };
 
+pub(crate) const RESERVE_ONLY_GROWS: bool = cfg!(pshm_has_posix_fallocate);
+
 /// Grows an object from `from` bytes to `to`, with memory behind every byte where the system can.
 pub(crate) fn reserve(
     object: BorrowedFd<'_>,

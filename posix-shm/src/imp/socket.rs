@@ -7,14 +7,13 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use crate::error::{Errno, cvt_retry};
 
-/// Room for this many descriptors, so that those of a peer that sends too many are seen, and closed.
-const ROOM: usize = 8;
-
-/// A control message with descriptors, aligned as its header wants to be.
+/// Control messages with descriptors, aligned as their headers want to be. There is room for all that any system lets a peer
+/// send in one message (253 descriptors on Linux, 2 KiB on macOS), so that they are seen and closed: what is cut off, macOS
+/// leaves open in this process, and OpenBSD says `EMSGSIZE` for the whole.
 #[repr(C)]
 union Control {
     header: libc::cmsghdr,
-    bytes: [u8; 128],
+    bytes: [u8; 4096],
 }
 
 /// The bytes of a control message with this many descriptors.
@@ -99,7 +98,7 @@ pub(crate) fn receive(socket: BorrowedFd<'_>) -> Result<Received, Errno> {
     let mut byte = [0_u8];
     let mut parts = libc::iovec { iov_base: byte.as_mut_ptr().cast(), iov_len: 1 };
     let mut control = MaybeUninit::<Control>::zeroed();
-    let mut message = message(&mut parts, &mut control, space(ROOM));
+    let mut message = message(&mut parts, &mut control, size_of::<Control>());
     let target = &raw mut message;
     // SAFETY: every pointer of the message is to memory that outlives the call, and as long as it says.
     let bytes = cvt_retry(|| unsafe { libc::recvmsg(socket.as_raw_fd(), target, RECEIVE_FLAGS) })?;
@@ -114,9 +113,13 @@ pub(crate) fn receive(socket: BorrowedFd<'_>) -> Result<Received, Errno> {
             let data = unsafe { libc::CMSG_DATA(header) };
             // SAFETY: only computes.
             let empty = unsafe { libc::CMSG_LEN(0) } as usize;
-            let count = (found.cmsg_len as usize).saturating_sub(empty) / size_of::<c_int>();
-            for index in 0..count {
-                // SAFETY: the message is as long as its header says.
+            // A header may speak of more than was delivered.
+            let end = control.as_ptr().addr()
+                + (message.msg_controllen as usize).min(size_of::<Control>());
+            let delivered = end.saturating_sub(data.addr());
+            let bytes = (found.cmsg_len as usize).saturating_sub(empty).min(delivered);
+            for index in 0..bytes / size_of::<c_int>() {
+                // SAFETY: as far as that, the message is in the buffer.
                 let at = unsafe { data.add(index * size_of::<c_int>()) };
                 // SAFETY: as above, aligned or not.
                 let descriptor = unsafe { at.cast::<c_int>().read_unaligned() };
