@@ -67,7 +67,7 @@ def _run(target: Target, program: Path, *arguments: str, **variables: str) -> st
 
 
 def _reason(stdout: str, stderr: str) -> str:
-    """What a program said that failed: each failed test, where it and its peer panicked, what did not end, and what else there is."""
+    """What a program said that failed: each failed test, where it and its peer panicked; what did not end; what else there is."""
     said = stderr.strip().splitlines()[-5:]
     said += re.findall(r"^test (\S+ has been running for over 60 seconds)$", stdout, re.MULTILINE)
     details = stdout.rpartition("\nfailures:\n\n")[2]

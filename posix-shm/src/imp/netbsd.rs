@@ -1,8 +1,8 @@
 //! NetBSD: objects are files of the tmpfs at `/var/shm`, as `lib/librt/shm.c` says, so they can be built under a temporary name
 //! and renamed.
 //!
-//! An anonymous object is a file whose name was removed, and no `memfd_create`, which NetBSD 11 has: the last page of a memfd cannot
-//! be mapped unless it is full, and it has no permissions and no number (`sys/kern/sys_memfd.c`).
+//! An anonymous object is a file whose name was removed, and no `memfd_create`, which NetBSD 11 has: the last page of a memfd
+//! cannot be mapped unless it is full, and it has no permissions and no number (`sys/kern/sys_memfd.c`).
 //!
 //! What it cannot promise: seals, and read-only handles of what has no name. A process that is killed while it builds an object
 //! leaves a temporary name behind.

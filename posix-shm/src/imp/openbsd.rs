@@ -5,9 +5,9 @@
 //! nothing is read or written by descriptor here.
 //!
 //! What it cannot promise: other users, whatever the permissions. Memory: there is no `posix_fallocate`, and to write zeroes
-//! would make an object grow piece by piece under the eyes of those who wait for it. An object has its name before it is filled. Nobody can tell
-//! which names there are, and a FIFO that somebody has put where an object should be holds up who opens it for reading, since the
-//! flag against that is refused.
+//! would make an object grow piece by piece under the eyes of those who wait for it. An object has its name before it is
+//! filled. Nobody can tell which names there are, and a FIFO that somebody has put where an object should be holds up who opens
+//! it for reading, since the flag against that is refused.
 //!
 //! `shm_mkstemp` is not used: it tries again whatever the error, 2147483647 times.
 

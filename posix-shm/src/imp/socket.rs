@@ -114,9 +114,8 @@ pub(crate) fn receive(socket: BorrowedFd<'_>) -> Result<Received, Errno> {
             // SAFETY: only computes.
             let empty = unsafe { libc::CMSG_LEN(0) } as usize;
             // A header may speak of more than was delivered.
-            let end = control.as_ptr().addr()
-                + (message.msg_controllen as usize).min(size_of::<Control>());
-            let delivered = end.saturating_sub(data.addr());
+            let filled = (message.msg_controllen as usize).min(size_of::<Control>());
+            let delivered = (message.msg_control.addr() + filled).saturating_sub(data.addr());
             let bytes = (found.cmsg_len as usize).saturating_sub(empty).min(delivered);
             for index in 0..bytes / size_of::<c_int>() {
                 // SAFETY: as far as that, the message is in the buffer.
