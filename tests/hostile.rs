@@ -6,21 +6,11 @@ use std::time::{Duration, Instant};
 
 use posix_shm::{MapOptions, Shm};
 
-use crate::common::{Names, peer};
+use crate::common::{Names, peer, whole_word};
 
-/// The longest word that never tears, as long as a pointer.
-type Word = usize;
-
-/// As the scribbler writes them: the upper half is the lower one, turned.
-fn is_whole(word: Word) -> bool {
-    let bits = Word::BITS / 2;
-    word >> bits == !turned(word) & (Word::MAX >> bits)
-}
-
-/// The lower half, its bits moved up by 7 and those that leave it put in below.
-fn turned(word: Word) -> Word {
-    let (bits, half) = (Word::BITS / 2, word & (Word::MAX >> (Word::BITS / 2)));
-    half << 7 | half >> (bits - 7)
+/// As the scribbler writes them: as long as a pointer, which is the longest that never tears.
+fn is_whole(word: usize) -> bool {
+    word == whole_word(word)
 }
 
 #[test]
@@ -33,7 +23,7 @@ fn nothing_a_peer_writes_breaks_anything() {
     let reader = MapOptions::new().offset(4096).map(&object).unwrap();
     let mut scribbler = peer("scribble", [name.as_os_str()]).spawn().unwrap();
 
-    let words = mapping.slice::<Word>(0, 4096 / size_of::<Word>()).unwrap();
+    let words = mapping.slice::<usize>(0, 4096 / size_of::<usize>()).unwrap();
     let rest = mapping.bytes().range(4096..);
     let mut own = vec![0; LEN - 4096];
     let (mut rounds, mut written) = (0u64, 0u64);

@@ -14,11 +14,14 @@ use posix_shm::{
 
 #[path = "peer/alone.rs"]
 mod alone;
+#[path = "peer/expected.rs"]
+mod expected;
 #[cfg(target_os = "linux")]
 #[path = "peer/hardship.rs"]
 mod hardship;
 
 use alone::check;
+use expected::{len, whole_word};
 
 fn main() {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -87,7 +90,7 @@ fn race(name: &str, rounds: u32) {
         };
         match opened {
             Ok(Some(object)) => {
-                let whole = object.len().unwrap() >= 64;
+                let whole = object.len().unwrap() == len(64);
                 let promised = capabilities().complete_before_named;
                 assert!(whole || !promised, "an object that is too short");
                 if object.created() {
@@ -134,7 +137,7 @@ fn fork(name: &str) {
             // SAFETY: the pointer is to an integer.
             check(unsafe { libc::waitpid(child, &mut status, 0) }).unwrap();
             assert_eq!(status, 0);
-            assert!(Shm::open(name).unwrap().len().unwrap() >= 100);
+            assert_eq!(Shm::open(name).unwrap().len().unwrap(), len(100));
             drop(guard);
             assert!(Shm::open(name).is_err());
         }
@@ -255,13 +258,6 @@ fn answer(name: &str, rounds: u64) {
         fence(Ordering::SeqCst);
         words.store(0, 2 * round + 2);
     }
-}
-
-/// How the scribbler's whole words tell themselves from pieces: the upper half is the lower one, turned.
-fn whole_word(word: usize) -> usize {
-    let bits = usize::BITS / 2;
-    let half = word & (usize::MAX >> bits);
-    half | !(half << 7 | half >> (bits - 7)) << bits
 }
 
 /// Writes without end and without any care, as a hostile peer would: whole words into the first page, random bytes of random

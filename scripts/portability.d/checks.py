@@ -72,7 +72,7 @@ class Checks:
         if not all("walkthrough" in build.programs for build in self.builds.values()):
             return self.problem("no program could be linked")
         if not all(build.complete for build in self.builds.values()):
-            return self.problem("the test suite could not be built")
+            return self.problem("not everything could be built")
         if not running:
             return self.note("linked, not run")
         for build in self.builds.values():

@@ -1,7 +1,11 @@
 //! What every test needs: names of its own that are checked for leaks, the helper process, and a way to skip aloud.
 
+#[path = "../peer/expected.rs"]
+mod expected;
 #[cfg(target_os = "linux")]
 pub(crate) mod victim;
+
+pub(crate) use expected::{len, page, whole_word};
 
 use std::ffi::OsStr;
 use std::fs;
@@ -10,21 +14,11 @@ use std::process::{Command, ExitStatus, Output, Stdio};
 use std::sync::Once;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use posix_shm::{Shm, ShmName, capabilities};
+use posix_shm::{Shm, ShmName};
 
 /// Whether objects are files of Linux' `/dev/shm`, of which a test can see more than of other objects. Under the model of another
 /// system they are not to be taken for that.
 pub(crate) const FILES: bool = cfg!(all(target_os = "linux", not(posix_shm_apple)));
-
-pub(crate) fn page() -> u64 {
-    // SAFETY: passes no pointer.
-    u64::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap()
-}
-
-/// How long an object is that was given this length.
-pub(crate) fn len(bytes: u64) -> u64 {
-    if capabilities().exact_len { bytes } else { bytes.next_multiple_of(page()) }
-}
 
 /// Names for one test. When it goes, nothing of theirs may be left: no name, no descriptor, no mapping.
 pub(crate) struct Names {

@@ -9,9 +9,9 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use posix_shm_sys as sys;
 
 pub(crate) use super::calls::{allocated, set_len, write_at, write_new};
-pub(crate) use super::linux_kernel::{check_kind, reserve};
-use super::linux_kernel::{complete, memfd};
-use super::{Fill, Names, New, linux_kernel};
+pub(crate) use super::linux_kernel::reserve;
+pub(crate) use super::memfd::check_kind;
+use super::{Fill, Names, New, linux_kernel, memfd};
 use crate::capabilities::Capabilities;
 use crate::error::{Errno, Failure, Operation};
 use crate::metadata::Metadata;
@@ -71,8 +71,8 @@ pub(crate) fn anonymous<T>(
     permissions: Option<sys::mode_t>,
     fill: Fill<'_, T>,
 ) -> Result<(OwnedFd, T), Failure> {
-    let object = memfd(permissions).map_err(Failure::of(Operation::Create))?;
-    complete(object, permissions, fill)
+    let object = linux_kernel::unnamed(permissions).map_err(Failure::of(Operation::Create))?;
+    memfd::complete(object, permissions, fill)
 }
 
 /// Through `/proc`, for those whom SELinux lets: a shell, not an app.

@@ -12,10 +12,12 @@ use posix_shm_sys as sys;
 
 pub(crate) use super::calls::{allocated, write_at, write_new};
 pub(crate) use super::named::{build, unlink};
+/// Memory comes when it is touched, and where there is none left the system ends somebody. No call could be asked for it.
+pub(crate) use super::plain::reserve;
 pub(crate) use super::plain::{anonymous, find, names, read_only};
-use super::{calls, memory, plain};
+use super::{calls, plain};
 use crate::capabilities::Capabilities;
-use crate::error::{Errno, Failure, Operation};
+use crate::error::{Errno, Operation};
 use crate::open::Direction;
 
 /// The kernel counts the slash.
@@ -73,15 +75,6 @@ pub(crate) fn set_len(object: BorrowedFd<'_>, bytes: sys::off_t) -> Result<(), E
         Err(Errno::INVAL) if has_them()? => Ok(()),
         result => result,
     }
-}
-
-/// Memory comes when it is touched, and where there is none left the system ends somebody. No call could be asked for it.
-pub(crate) fn reserve(
-    object: BorrowedFd<'_>,
-    _: sys::off_t,
-    to: sys::off_t,
-) -> Result<(), Failure> {
-    set_len(object, to).map_err(|errno| memory::failure(object, to, errno))
 }
 
 /// All that `fstat` says of an object's kind is nothing, and of all else something.

@@ -10,17 +10,18 @@
 
 use std::ffi::{CStr, OsString, c_char, c_int};
 use std::mem::{MaybeUninit, offset_of};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::ptr;
 
 use posix_shm_sys as sys;
 
 pub(crate) use super::calls::set_len;
+pub(crate) use super::memfd::check_kind;
 use super::named;
 pub(crate) use super::named::unlink;
 pub(crate) use super::plain::{find, open};
-use super::{Fill, Names, New, calls, memory};
+use super::{Fill, Names, New, calls, memfd, memory};
 use crate::capabilities::Capabilities;
 use crate::error::{Errno, Failure, Operation, cvt, cvt_retry};
 use crate::open::Direction;
@@ -54,11 +55,7 @@ const OWNER: Permissions = Permissions::USER_READ.union(Permissions::USER_WRITE)
 
 /// Built under a temporary name, then renamed by `shm_rename`.
 pub(crate) fn build<T>(new: New<'_>, fill: Fill<'_, T>) -> Result<(OwnedFd, T), Failure> {
-    if new.is_plain() {
-        // There is nothing that could be seen half-made.
-        return named::build(new, fill);
-    }
-    named::unless_taken(&new, || build_aside(new, fill))
+    named::build_elsewhere(new, fill, build_aside)
 }
 
 fn build_aside<T>(new: New<'_>, fill: Fill<'_, T>) -> Result<(OwnedFd, T), Failure> {
@@ -128,18 +125,8 @@ pub(crate) fn anonymous<T>(
     permissions: Option<sys::mode_t>,
     fill: Fill<'_, T>,
 ) -> Result<(OwnedFd, T), Failure> {
-    let flags = sys::MFD_CLOEXEC | sys::MFD_ALLOW_SEALING;
-    // SAFETY: the label is a NUL-terminated string that outlives the call.
-    let fd = cvt_retry(|| unsafe { sys::memfd_create(c"posix-shm".as_ptr(), flags) })
-        .map_err(Failure::of(Operation::Create))?;
-    // SAFETY: the call made this descriptor for us, and nobody else knows its number.
-    let object = unsafe { OwnedFd::from_raw_fd(fd) };
-    if let Some(mode) = permissions {
-        calls::set_permissions(object.as_fd(), mode)
-            .map_err(Failure::of(Operation::SetPermissions))?;
-    }
-    let filled = fill(object.as_fd())?;
-    Ok((object, filled))
+    let object = memfd::create(0).map_err(Failure::of(Operation::Create))?;
+    memfd::complete(object, permissions, fill)
 }
 
 /// `posix_fallocate`, which here only makes an object longer, and says `ENOSPC` where there is a limit: that of `vm.overcommit`, of
@@ -155,12 +142,9 @@ pub(crate) fn reserve(
 /// Makes an object longer, if there is not as much of it from the offset on already.
 fn grow(object: BorrowedFd<'_>, offset: sys::off_t, len: sys::off_t) -> Result<(), Errno> {
     loop {
-        // SAFETY: passes no pointer.
-        match Errno(unsafe { sys::posix_fallocate(object.as_raw_fd(), offset, len) }) {
-            // It answers with the error number itself, and leaves errno alone.
-            Errno(0) => return Ok(()),
-            Errno::INTR => {}
-            errno => return Err(errno),
+        match memory::posix_fallocate(object, offset, len) {
+            Err(Errno::INTR) => {}
+            result => return result,
         }
     }
 }
@@ -205,11 +189,6 @@ pub(crate) fn read_only(object: BorrowedFd<'_>, _: Option<&CStr>) -> Result<Owne
         Ok(fd)
     };
     limited().map_err(Failure::of(Operation::Clone))
-}
-
-/// Only shared memory has seals, or none: a file of another kind has no answer.
-pub(crate) fn check_kind(object: BorrowedFd<'_>) -> Result<(), Errno> {
-    super::seals(object).map(drop)
 }
 
 /// Its swap. The blocks of an object are pages, and those of `st_blksize` bytes.
@@ -267,6 +246,9 @@ pub(crate) fn hint(operation: Operation, errno: Errno) -> Option<&'static str> {
         (Operation::Unlink | Operation::Publish, Errno::ACCES) => Some(
             "FreeBSD lets only those remove or take over a name who may read and write its object",
         ),
+        (Operation::Map, Errno(sys::ENOTCAPABLE)) => {
+            Some("the handle does not allow this access; to write, open it with Direction::Io")
+        }
         (Operation::Open | Operation::Create, Errno(sys::ECAPMODE)) => Some(
             "in capability mode there are no names: make an anonymous object, and send its handle",
         ),

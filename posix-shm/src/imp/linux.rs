@@ -13,11 +13,12 @@ use posix_shm_sys as sys;
 pub(crate) use super::calls::{allocated, set_len, write_at, write_new};
 pub(crate) use super::directory::open;
 use super::directory::{self, Directory};
-pub(crate) use super::linux_kernel::{check_kind, reserve};
-use super::linux_kernel::{complete, memfd, proc_path, reopen};
+pub(crate) use super::linux_kernel::reserve;
+use super::linux_kernel::{proc_path, reopen};
+pub(crate) use super::memfd::check_kind;
 pub(crate) use super::named::unlink;
 use super::named::{self, Unlinker, settle_permissions};
-use super::{Fill, Names, New, plain};
+use super::{Fill, Names, New, linux_kernel, memfd, plain};
 use crate::capabilities::Capabilities;
 use crate::error::{Errno, Failure, Operation, cvt_retry};
 use crate::metadata::Metadata;
@@ -58,11 +59,7 @@ pub(crate) fn find(name: &CStr) -> Result<Metadata, Errno> {
 
 /// Built without a name (`O_TMPFILE`), then linked to it. Where the system lacks either, under a temporary name.
 pub(crate) fn build<T>(new: New<'_>, fill: Fill<'_, T>) -> Result<(OwnedFd, T), Failure> {
-    if new.is_plain() {
-        // There is nothing that could be seen half-made.
-        return named::build(new, fill);
-    }
-    named::unless_taken(&new, || build_aside(new, fill))
+    named::build_elsewhere(new, fill, build_aside)
 }
 
 fn build_aside<T>(new: New<'_>, fill: Fill<'_, T>) -> Result<(OwnedFd, T), Failure> {
@@ -147,14 +144,14 @@ pub(crate) fn anonymous<T>(
     permissions: Option<sys::mode_t>,
     fill: Fill<'_, T>,
 ) -> Result<(OwnedFd, T), Failure> {
-    let object = match memfd(permissions) {
+    let object = match linux_kernel::unnamed(permissions) {
         Err(NO_SUCH_CALL) => {
             unnamed(sys::O_EXCL, permissions.unwrap_or(sys::S_IRUSR | sys::S_IWUSR))
         }
         result => result,
     }
     .map_err(Failure::of(Operation::Create))?;
-    complete(object, permissions, fill)
+    memfd::complete(object, permissions, fill)
 }
 
 /// Semaphores are there too, under names of their own.

@@ -1,50 +1,27 @@
 //! What Linux and Android have of the same kernel: objects without a name, memory that is reserved, and the way to a descriptor
 //! through `/proc`.
 
-use std::ffi::{CString, c_uint};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::ffi::CString;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use posix_shm_sys as sys;
 
-use super::{Fill, calls, memory};
+use super::{calls, memfd, memory};
 use crate::error::{Errno, Failure, Operation, cvt, cvt_retry};
 
-/// `memfd_create`, close-on-exec and sealable. `ENOSYS` means that the kernel has no such call.
-pub(super) fn memfd(permissions: Option<sys::mode_t>) -> Result<OwnedFd, Errno> {
+/// An object without a name. `ENOSYS` means that the kernel has no such call.
+pub(super) fn unnamed(permissions: Option<sys::mode_t>) -> Result<OwnedFd, Errno> {
     let executable = sys::S_IXUSR | sys::S_IXGRP | sys::S_IXOTH;
     let object = match permissions {
         // The seal would forbid the very permissions that are asked for.
-        Some(mode) if mode & executable != 0 => memfd_create(sys::MFD_EXEC),
-        _ => memfd_create(sys::MFD_NOEXEC_SEAL),
+        Some(mode) if mode & executable != 0 => memfd::create(sys::MFD_EXEC),
+        _ => memfd::create(sys::MFD_NOEXEC_SEAL),
     };
     match object {
         // Linux before 6.3 knows neither flag.
-        Err(Errno::INVAL) => memfd_create(0),
+        Err(Errno::INVAL) => memfd::create(0),
         result => result,
     }
-}
-
-fn memfd_create(flags: c_uint) -> Result<OwnedFd, Errno> {
-    let flags = sys::MFD_CLOEXEC | sys::MFD_ALLOW_SEALING | flags;
-    // The label is what /proc shows.
-    // SAFETY: the label is a NUL-terminated string that outlives the call.
-    let fd = cvt_retry(|| unsafe { sys::memfd_create(c"posix-shm".as_ptr(), flags) })?;
-    // SAFETY: the call made this descriptor for us, and nobody else knows its number.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
-}
-
-/// Gives an object without a name the permissions that were asked for, and lets it be filled.
-pub(super) fn complete<T>(
-    object: OwnedFd,
-    permissions: Option<sys::mode_t>,
-    fill: Fill<'_, T>,
-) -> Result<(OwnedFd, T), Failure> {
-    if let Some(mode) = permissions {
-        calls::set_permissions(object.as_fd(), mode)
-            .map_err(Failure::of(Operation::SetPermissions))?;
-    }
-    let filled = fill(object.as_fd())?;
-    Ok((object, filled))
 }
 
 /// Grows an object from `from` bytes to `to` with memory behind every byte. Fallocate sets the length, too.
@@ -74,10 +51,8 @@ const ASK_FIRST: sys::off_t = 16 << 20;
 /// The kernel takes page after page until there is no more, and only then gives them back, or kills somebody: what is too
 /// much for a file system is an error in the end, but a memfd has no limit other than the machine.
 fn ask_first(object: BorrowedFd<'_>, from: sys::off_t, to: sys::off_t) -> Result<(), Failure> {
+    memory::ask_file_system(object, from, to)?;
     let wanted = (to - from).unsigned_abs();
-    if memory::free_bytes(object).is_some_and(|free| free < wanted) {
-        return Err(memory::failure(object, to, Errno::NOSPC));
-    }
     match available_memory() {
         Some(available) if available < wanted => {
             let mut failure = memory::failure(object, to, Errno::NOMEM);
@@ -113,9 +88,4 @@ pub(super) fn reopen(object: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
 pub(super) fn proc_path(object: BorrowedFd<'_>) -> CString {
     // A number has no NUL byte, so there is nothing to cut; an empty path would be refused by the system.
     CString::new(format!("/proc/self/fd/{}", object.as_raw_fd())).unwrap_or_default()
-}
-
-/// Only shared memory has seals, or none: a file of another kind has no answer.
-pub(crate) fn check_kind(object: BorrowedFd<'_>) -> Result<(), Errno> {
-    super::seals(object).map(drop)
 }

@@ -53,6 +53,36 @@ pub(super) fn reserve_in_steps(
     Ok(())
 }
 
+/// `posix_fallocate`, once: a signal may interrupt it.
+#[cfg(any(pshm_system = "freebsd", all(pshm_system = "posix", pshm_has_posix_fallocate)))]
+pub(super) fn posix_fallocate(
+    fd: BorrowedFd<'_>,
+    offset: sys::off_t,
+    len: sys::off_t,
+) -> Result<(), Errno> {
+    // SAFETY: passes no pointer.
+    match Errno(unsafe { sys::posix_fallocate(fd.as_raw_fd(), offset, len) }) {
+        // It answers with the error number itself, and leaves errno alone.
+        Errno(0) => Ok(()),
+        errno => Err(errno),
+    }
+}
+
+/// Refuses to grow an object from `from` bytes to `to` where its file system has not so much left, before all that there is has
+/// been taken from others.
+#[cfg(any(pshm_system = "linux", pshm_system = "android", pshm_system = "openbsd"))]
+pub(super) fn ask_file_system(
+    fd: BorrowedFd<'_>,
+    from: sys::off_t,
+    to: sys::off_t,
+) -> Result<(), Failure> {
+    let wanted = (to - from).unsigned_abs();
+    if free_bytes(fd).is_some_and(|free| free < wanted) {
+        return Err(failure(fd, to, Errno::NOSPC));
+    }
+    Ok(())
+}
+
 /// The failure to reserve memory for an object of `bytes`, with what there is where that is why.
 #[cold]
 pub(super) fn failure(fd: BorrowedFd<'_>, bytes: sys::off_t, errno: Errno) -> Failure {
@@ -69,7 +99,7 @@ pub(super) fn failure(fd: BorrowedFd<'_>, bytes: sys::off_t, errno: Errno) -> Fa
 }
 
 /// What the object's file system has left, where it has a limit: `fstatvfs`.
-pub(super) fn free_bytes(fd: BorrowedFd<'_>) -> Option<u64> {
+fn free_bytes(fd: BorrowedFd<'_>) -> Option<u64> {
     let mut stat = MaybeUninit::<sys::statvfs>::uninit();
     // SAFETY: the pointer is to room for one `statvfs`.
     cvt(unsafe { sys::fstatvfs(fd.as_raw_fd(), stat.as_mut_ptr()) }).ok()?;

@@ -21,13 +21,16 @@
 //!
 //! What several of them share is here too, by its subject: [`calls`] that mean the same on every system, [`memory`] that is
 //! reserved, objects under a name (`named`) and all else that POSIX gives (`plain`), objects that are files of a directory
-//! (`directory`), what Linux and Android have of the same kernel (`linux_kernel`), [`seals`], and [`socket`].
+//! (`directory`) or have no name (`memfd`), what Linux and Android have of the same kernel (`linux_kernel`), [`seals`], and
+//! [`socket`].
 
 mod calls;
 #[cfg(any(pshm_system = "linux", pshm_system = "netbsd"))]
 mod directory;
 #[cfg(any(pshm_system = "linux", pshm_system = "android"))]
 mod linux_kernel;
+#[cfg(any(pshm_system = "linux", pshm_system = "android", pshm_system = "freebsd"))]
+mod memfd;
 mod memory;
 #[cfg(not(pshm_system = "android"))]
 mod named;

@@ -71,19 +71,24 @@ pub(crate) fn build<T>(new: New<'_>, fill: Fill<'_, T>) -> Result<(OwnedFd, T), 
 /// From this size on, reserving the memory costs far more than finding out that the name is taken.
 const LOOK_FIRST: u64 = 1 << 20;
 
-/// For those who build first and find out at the end that the name is taken: looks first where that spares much, and where the
-/// building failed for want of memory.
+/// For those who build an object elsewhere, and find out only when they give it its name that the name is taken: looks first
+/// where that spares much, and where the building failed for want of memory. Where nothing could be seen half-made, there is
+/// nothing to build.
 #[allow(dead_code, reason = "of no use where the name comes first")]
-pub(super) fn unless_taken<T>(
-    new: &New<'_>,
-    build: impl FnOnce() -> Result<T, Failure>,
-) -> Result<T, Failure> {
+pub(super) fn build_elsewhere<T>(
+    new: New<'_>,
+    fill: Fill<'_, T>,
+    build_aside: impl FnOnce(New<'_>, Fill<'_, T>) -> Result<(OwnedFd, T), Failure>,
+) -> Result<(OwnedFd, T), Failure> {
+    if new.is_plain() {
+        return build(new, fill);
+    }
     let taken = || !new.replace && super::find(new.name).is_ok();
     let exists = || Failure::new(Operation::Create, Errno::EXIST);
     if (new.once || new.size >= LOOK_FIRST) && taken() {
         return Err(exists());
     }
-    match build() {
+    match build_aside(new, fill) {
         // Whether there is room for another does not matter where there was none to be made.
         Err(failure) if matches!(failure.errno, Errno::NOSPC | Errno::NOMEM) && taken() => {
             Err(exists())

@@ -16,8 +16,11 @@ pub(crate) use super::calls::{allocated, set_len, write_at, write_new};
 pub(crate) use super::directory::open;
 use super::directory::{self, Directory};
 pub(crate) use super::named::unlink;
+/// `ftruncate` takes what is added from what the file system has left, or says `ENOSPC`. (`posix_fallocate` does nothing on a
+/// tmpfs.)
+pub(crate) use super::plain::reserve;
 pub(crate) use super::plain::{anonymous, read_only};
-use super::{Fill, Names, New, calls, memory, named};
+use super::{Fill, Names, New, calls, named};
 use crate::capabilities::Capabilities;
 use crate::error::{Errno, Failure, Operation};
 use crate::metadata::Metadata;
@@ -55,21 +58,7 @@ pub(crate) fn find(name: &CStr) -> Result<Metadata, Errno> {
 
 /// Built under a temporary name, then renamed or linked.
 pub(crate) fn build<T>(new: New<'_>, fill: Fill<'_, T>) -> Result<(OwnedFd, T), Failure> {
-    if new.is_plain() {
-        // There is nothing that could be seen half-made.
-        return named::build(new, fill);
-    }
-    named::unless_taken(&new, || DIRECTORY.build(new, fill))
-}
-
-/// `ftruncate` takes what is added from what the file system has left, or says `ENOSPC`. (`posix_fallocate` does nothing on a
-/// tmpfs.)
-pub(crate) fn reserve(
-    object: BorrowedFd<'_>,
-    _: sys::off_t,
-    to: sys::off_t,
-) -> Result<(), Failure> {
-    set_len(object, to).map_err(|errno| memory::failure(object, to, errno))
+    named::build_elsewhere(new, fill, |new, fill| DIRECTORY.build(new, fill))
 }
 
 pub(crate) fn names() -> Result<Names, Failure> {

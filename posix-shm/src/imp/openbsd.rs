@@ -16,9 +16,9 @@ use std::os::fd::BorrowedFd;
 use posix_shm_sys as sys;
 
 pub(crate) use super::calls::{allocated, set_len, write_at, write_new};
-use super::memory;
 pub(crate) use super::named::{build, unlink};
 pub(crate) use super::plain::{anonymous, check_kind, find, names, open, read_only};
+use super::{memory, plain};
 use crate::capabilities::Capabilities;
 use crate::error::{Errno, Failure, Operation};
 
@@ -51,11 +51,8 @@ pub(crate) fn reserve(
     from: sys::off_t,
     to: sys::off_t,
 ) -> Result<(), Failure> {
-    let failed = |errno| memory::failure(object, to, errno);
-    if memory::free_bytes(object).is_some_and(|free| free < (to - from).unsigned_abs()) {
-        return Err(failed(Errno::NOSPC));
-    }
-    set_len(object, to).map_err(failed)
+    memory::ask_file_system(object, from, to)?;
+    plain::reserve(object, from, to)
 }
 
 pub(crate) fn hint(operation: Operation, errno: Errno) -> Option<&'static str> {

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use posix_shm_sys as sys;
 
-use super::{Fill, Names, calls, named};
+use super::{Fill, Names, calls, memory, named};
 use crate::error::{Errno, Failure, Operation};
 use crate::metadata::Metadata;
 use crate::open::Direction;
@@ -20,6 +20,15 @@ pub(crate) fn open(name: &CStr, direction: Direction, truncate: bool) -> Result<
 /// What has the name, as far as this user may open it.
 pub(crate) fn find(name: &CStr) -> Result<Metadata, Errno> {
     calls::stat(open(name, Direction::Input, false)?.as_fd())
+}
+
+/// Gives an object a length, and whatever memory comes with that.
+pub(crate) fn reserve(
+    object: BorrowedFd<'_>,
+    _: sys::off_t,
+    to: sys::off_t,
+) -> Result<(), Failure> {
+    super::set_len(object, to).map_err(|errno| memory::failure(object, to, errno))
 }
 
 /// Which names there are, nobody is told.

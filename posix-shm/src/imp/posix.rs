@@ -4,16 +4,21 @@
 //! `posix_fallocate` and takes it for shared memory. Whether an object can be read and written by its descriptor POSIX leaves
 //! open, so nothing is.
 
-use std::os::fd::{AsRawFd, BorrowedFd};
-
 use posix_shm_sys as sys;
+#[cfg(pshm_has_posix_fallocate)]
+use {
+    super::{calls, memory, plain},
+    crate::error::Failure,
+    std::os::fd::BorrowedFd,
+};
 
 pub(crate) use super::calls::{allocated, set_len, write_at, write_new};
 pub(crate) use super::named::{build, unlink};
+#[cfg(not(pshm_has_posix_fallocate))]
+pub(crate) use super::plain::reserve;
 pub(crate) use super::plain::{anonymous, check_kind, find, names, open, read_only};
-use super::{calls, memory};
 use crate::capabilities::Capabilities;
-use crate::error::{Errno, Failure, Operation};
+use crate::error::{Errno, Operation};
 
 pub(crate) const NAME_MAX: usize = sys::NAME_MAX as usize;
 
@@ -38,35 +43,28 @@ pub(crate) const CAPABILITIES: Capabilities = Capabilities {
 
 pub(crate) const RESERVE_ONLY_GROWS: bool = cfg!(pshm_has_posix_fallocate);
 
-/// Grows an object from `from` bytes to `to`, with memory behind every byte where the system can.
+/// Grows an object from `from` bytes to `to`, with memory behind every byte where the system takes shared memory for it.
+#[cfg(pshm_has_posix_fallocate)]
 pub(crate) fn reserve(
     object: BorrowedFd<'_>,
-    #[cfg_attr(not(pshm_has_posix_fallocate), expect(unused_variables))] from: sys::off_t,
+    from: sys::off_t,
     to: sys::off_t,
 ) -> Result<(), Failure> {
-    #[cfg(pshm_has_posix_fallocate)]
-    match memory::reserve_in_steps(object, from, to, |offset, len| {
-        // SAFETY: passes no pointer.
-        match Errno(unsafe { sys::posix_fallocate(object.as_raw_fd(), offset, len) }) {
-            // It answers with the error number itself, and leaves errno alone.
-            Errno(0) => Ok(()),
-            errno => Err(errno),
-        }
-    }) {
+    let allocate = |offset, len| memory::posix_fallocate(object, offset, len);
+    match memory::reserve_in_steps(object, from, to, allocate) {
         // What the systems say that have the call, and not for shared memory: QNX, musl on other file systems.
-        Err(Errno(sys::EOPNOTSUPP | sys::ENODEV) | Errno::INVAL) => {}
-        result => {
-            return result.map_err(|errno| {
-                // Some C libraries write bytes where the file system cannot reserve, and stop in the middle.
-                let len = calls::stat(object).map_or(0, |stat| stat.len());
-                if from > 0 && len > from.unsigned_abs() {
-                    let _ = set_len(object, from);
-                }
-                memory::failure(object, to, errno)
-            });
+        Err(Errno(sys::EOPNOTSUPP | sys::ENODEV) | Errno::INVAL) => {
+            plain::reserve(object, from, to)
         }
+        result => result.map_err(|errno| {
+            // Some C libraries write bytes where the file system cannot reserve, and stop in the middle.
+            let len = calls::stat(object).map_or(0, |stat| stat.len());
+            if from > 0 && len > from.unsigned_abs() {
+                let _ = set_len(object, from);
+            }
+            memory::failure(object, to, errno)
+        }),
     }
-    set_len(object, to).map_err(|errno| memory::failure(object, to, errno))
 }
 
 pub(crate) fn hint(_: Operation, _: Errno) -> Option<&'static str> {
