@@ -1,1 +1,1 @@
-posix-shm-sys/build.rs
+posix-shm-sys/build/main.rs

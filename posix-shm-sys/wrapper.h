@@ -1,16 +1,25 @@
 /*
- * What both kinds of bindings are read from: bindgen parses this file, and the C compiler compiles it.
+ * The headers that the bindings are generated from. bindgen parses this file, and the C compiler
+ * compiles it. build/names.rs lists the names that are bound.
+ *
+ * To add a constant or function, add it to build/names.rs. Change this file only if
+ *   - its header is not included yet: add the header to the list of includes; or
+ *   - Linux has the constant but older headers lack it: define it in the last part of this file,
+ *     with its source.
  *
  * The build script defines, from what Cargo says about the target:
  *   PSHM_OS_<OS>     the operating system: LINUX, ANDROID, MACOS, FREEBSD, ...
- *   PSHM_ENV_<ENV>   the C library: GNU, MUSL, UCLIBC, ... (nothing where a system has only one)
- *   PSHM_APPLE       every system of Apple's
+ *   PSHM_ENV_<ENV>   the C library: GNU, MUSL, UCLIBC, ... (undefined if the system has only one)
+ *   PSHM_APPLE       any system of Apple
  *   PSHM_BITS        the width of a pointer
  */
 #ifndef POSIX_SHM_SYS_WRAPPER_H
 #define POSIX_SHM_SYS_WRAPPER_H
 
-/* memfd_create, mremap, seals, MAP_ANONYMOUS. Elsewhere asking for a standard would hide what is not in it. */
+/*
+ * Declares memfd_create, mremap, seals and MAP_ANONYMOUS on Linux. On other systems such a macro
+ * would hide the declarations that are not in the standard it names.
+ */
 #if (defined PSHM_OS_LINUX || defined PSHM_OS_ANDROID) && !defined _GNU_SOURCE
 #define _GNU_SOURCE 1
 #endif
@@ -28,15 +37,15 @@
 #include <stdint.h>      /* intptr_t */
 #include <stdio.h>       /* rename, renameat, renameat2, RENAME_* */
 #include <string.h>      /* strerror */
-#include <sys/mman.h>    /* shm_*, mmap and its family, memfd_create, PROT_*, MAP_*, MADV_*, MFD_*, SHM_* */
+#include <sys/mman.h>    /* shm_*, mmap, memfd_create, PROT_*, MAP_*, MADV_*, MFD_*, SHM_* */
 #include <sys/stat.h>    /* struct stat, fstat, fstatat, fchmod, S_* */
 #include <sys/statvfs.h> /* struct statvfs, fstatvfs */
-#include <sys/types.h>   /* mode_t, off_t and the other names of integers */
+#include <sys/types.h>   /* mode_t, off_t and other integer types */
 #include <time.h>        /* struct timespec */
-#include <unistd.h>      /* ftruncate, close, link, unlink, pread, pwrite, fchown, get*id, sysconf */
+#include <unistd.h>      /* ftruncate, close, link, unlink, pread, pwrite, get*id, sysconf */
 
 #if defined PSHM_APPLE || defined PSHM_OS_ANDROID
-#include <sys/random.h>  /* getentropy, which the others have in unistd.h */
+#include <sys/random.h>  /* getentropy, which other systems have in unistd.h */
 #endif
 
 #if defined PSHM_APPLE && defined __has_include
@@ -46,58 +55,61 @@
 #endif
 
 /*
- * Without the target's headers a compiler reads the host's and says nothing: numbers of another system would come out.
+ * If a compiler does not find the target's headers, it may silently read those of the machine that
+ * builds, and the bindings would have the numbers of another system. So check that they match.
  */
 #if defined PSHM_OS_LINUX
 #if !defined __linux__
-#error "this compiler is not for Linux: set CC to one that is"
+#error "the target is Linux, but this compiler is not for Linux: set CC_<target>"
 #endif
 #if defined PSHM_ENV_GNU && (!defined __GLIBC__ || defined __UCLIBC__)
-#error "these headers are not those of the GNU C library, which the target uses: name its headers with --sysroot"
+#error "the target uses the GNU C library, but these are other headers: set --sysroot"
 #endif
 #if !defined PSHM_ENV_GNU && !defined PSHM_ENV_UCLIBC && defined __GLIBC__
-#error "these headers are those of the GNU C library, which the target does not use: name its headers with --sysroot"
+#error "the target does not use the GNU C library, but these are its headers: set --sysroot"
 #endif
 #if defined __BIONIC__
-#error "these headers are Android's, and the target is not: name its headers with --sysroot"
+#error "the target is not Android, but these are Android's headers: set --sysroot"
 #endif
 #elif defined PSHM_OS_ANDROID
 #if !defined __ANDROID__ || !defined __BIONIC__
-#error "these headers are not Android's: name those of the NDK with --sysroot"
+#error "the target is Android, but these are other headers: set --sysroot to the NDK's"
 #endif
 #elif defined PSHM_APPLE
 #if !defined __APPLE__ || !defined __DARWIN_UNIX03
-#error "these headers are not those of Apple's SDK: name it with -isysroot"
+#error "the target is an Apple system, but these are other headers: set -isysroot to Apple's SDK"
 #endif
 #elif defined PSHM_OS_FREEBSD
 #if !defined __FreeBSD__ || !defined __FBSDID
-#error "these headers are not FreeBSD's: name its headers with --sysroot"
+#error "the target is FreeBSD, but these are other headers: set --sysroot"
 #endif
 #elif defined PSHM_OS_NETBSD
 #if !defined __NetBSD__ || !defined __RENAME
-#error "these headers are not NetBSD's: name its headers with --sysroot"
+#error "the target is NetBSD, but these are other headers: set --sysroot"
 #endif
 #elif defined PSHM_OS_OPENBSD
 #if !defined __OpenBSD__ || !defined __BSD_VISIBLE
-#error "these headers are not OpenBSD's: name its headers with --sysroot"
+#error "the target is OpenBSD, but these are other headers: set --sysroot"
 #endif
 #elif defined PSHM_OS_DRAGONFLY
 #if !defined __DragonFly__ || !defined __BSD_VISIBLE
-#error "these headers are not DragonFly's: name its headers with --sysroot"
+#error "the target is DragonFly, but these are other headers: set --sysroot"
 #endif
 #endif
 
-_Static_assert(sizeof(void *) * 8 == PSHM_BITS, "this compiler is for another width of pointers than the target's");
-_Static_assert(sizeof(off_t) == 8, "an object's size must not be cut to 32 bits");
+_Static_assert(sizeof(void *) * 8 == PSHM_BITS,
+               "the pointers of this compiler do not have the target's width: set CC_<target>");
+_Static_assert(sizeof(off_t) == 8, "off_t must have 64 bits, or large objects lose their size");
 
-/* The older of two names, where it is the only one. */
+/* Some headers have only the older of these two names. */
 #if !defined MAP_ANONYMOUS && defined MAP_ANON
 #define MAP_ANONYMOUS MAP_ANON
 #endif
 
 /*
- * What the kernel has and older headers lack. The kernel's numbers never change, and a kernel that is too old for one
- * answers EINVAL. Each line says where the value is from; paths are of the Linux kernel's source.
+ * Constants of the kernel that older headers lack. The kernel never changes their values, and a
+ * kernel that is too old for one fails with EINVAL. Each line names the file in the kernel's source
+ * that has the value, and the first version that has the constant.
  */
 #if defined PSHM_OS_LINUX || defined PSHM_OS_ANDROID
 #ifndef MFD_HUGETLB
@@ -113,16 +125,21 @@ _Static_assert(sizeof(off_t) == 8, "an object's size must not be cut to 32 bits"
 #define MFD_HUGE_SHIFT 26            /* include/uapi/asm-generic/hugetlb_encode.h, Linux 4.14 */
 #endif
 #ifndef MFD_HUGE_2MB
-#define MFD_HUGE_2MB (21U << MFD_HUGE_SHIFT) /* include/uapi/asm-generic/hugetlb_encode.h, Linux 4.14 */
+/* include/uapi/asm-generic/hugetlb_encode.h, Linux 4.14 */
+#define MFD_HUGE_2MB (21U << MFD_HUGE_SHIFT)
 #endif
 #ifndef MFD_HUGE_1GB
-#define MFD_HUGE_1GB (30U << MFD_HUGE_SHIFT) /* include/uapi/asm-generic/hugetlb_encode.h, Linux 4.14 */
+/* include/uapi/asm-generic/hugetlb_encode.h, Linux 4.14 */
+#define MFD_HUGE_1GB (30U << MFD_HUGE_SHIFT)
 #endif
 #ifndef F_SEAL_FUTURE_WRITE
 #define F_SEAL_FUTURE_WRITE 0x0010   /* include/uapi/linux/fcntl.h, Linux 5.1 */
 #endif
 #ifndef F_SEAL_EXEC
 #define F_SEAL_EXEC 0x0020           /* include/uapi/linux/fcntl.h, Linux 6.3 */
+#endif
+#ifndef SCM_PIDFD
+#define SCM_PIDFD 0x04               /* include/linux/socket.h, Linux 6.5 */
 #endif
 #ifndef MAP_FIXED_NOREPLACE
 #define MAP_FIXED_NOREPLACE 0x100000 /* include/uapi/asm-generic/mman-common.h, Linux 4.17 */
@@ -131,10 +148,12 @@ _Static_assert(sizeof(off_t) == 8, "an object's size must not be cut to 32 bits"
 #define MAP_HUGE_SHIFT 26            /* include/uapi/asm-generic/hugetlb_encode.h, Linux 3.8 */
 #endif
 #ifndef MAP_HUGE_2MB
-#define MAP_HUGE_2MB (21U << MAP_HUGE_SHIFT) /* include/uapi/asm-generic/hugetlb_encode.h, Linux 3.8 */
+/* include/uapi/asm-generic/hugetlb_encode.h, Linux 3.8 */
+#define MAP_HUGE_2MB (21U << MAP_HUGE_SHIFT)
 #endif
 #ifndef MAP_HUGE_1GB
-#define MAP_HUGE_1GB (30U << MAP_HUGE_SHIFT) /* include/uapi/asm-generic/hugetlb_encode.h, Linux 3.8 */
+/* include/uapi/asm-generic/hugetlb_encode.h, Linux 3.8 */
+#define MAP_HUGE_1GB (30U << MAP_HUGE_SHIFT)
 #endif
 #ifndef MADV_POPULATE_READ
 #define MADV_POPULATE_READ 22        /* include/uapi/asm-generic/mman-common.h, Linux 5.14 */
@@ -156,7 +175,7 @@ _Static_assert(sizeof(off_t) == 8, "an object's size must not be cut to 32 bits"
 #endif
 #endif
 
-/* The same of Apple's kernel, whose header is not in every SDK. */
+/* The same for Apple's kernel, because not every SDK has this header. */
 #if defined PSHM_APPLE && !defined PSHMNAMLEN
 #define PSHMNAMLEN 31                /* bsd/sys/posix_shm.h of XNU */
 #endif

@@ -1,27 +1,56 @@
-//! Picks the file of the system in `src/imp/`; turns what posix-shm-sys found in its headers into cfgs, so that the files there
-//! ask for a capability and never for a version; and decides how `src/access/` may touch mapped bytes.
+//! Sets the cfgs that the crate is compiled with:
+//!
+//! * `pshm_system` names the system's file in `src/imp/`.
+//! * `pshm_has_*` say what posix-shm-sys found in the headers, so that the code asks for a
+//!   capability and not for a version.
+//! * `pshm_bytewise` makes `src/access/copy.rs` use only atomics of one byte.
+//! * `pshm_machine` names the machine's file in `src/access/atomic/`.
+//! * `pshm_atomic_64` is set if integers of 8 bytes have atomic operations.
 
 use std::env;
 
-/// What `src/imp/` asks about, each as `cfg(pshm_has_…)`.
-const ASKED: [&str; 9] = [
+/// The names that `src/` asks about, each with `cfg(pshm_has_<name>)`. To ask about another name
+/// that posix-shm-sys binds, add it here.
+const ASKED: [&str; 16] = [
     "ecapmode",
     "enotcapable",
+    "etoomanyrefs",
     "f_add_seals",
     "f_seal_exec",
     "f_seal_future_write",
+    "fallocate",
+    "inherit_zero",
+    "map_inherit_zero",
+    "madv_populate_read",
+    "madv_wipeonfork",
     "memfd_create",
     "posix_fallocate",
     "renameat2",
+    "scm_pidfd",
     "st_atim",
 ];
 
-/// The files in `src/imp/`, of which one is compiled: `cfg(pshm_system = "…")`.
-const SYSTEMS: [&str; 7] = ["android", "apple", "freebsd", "linux", "netbsd", "openbsd", "posix"];
+/// The systems with a file in `src/imp/system/`. One file is compiled, chosen by `cfg(pshm_system =
+/// "…")`.
+const SYSTEMS: [&str; 7] = ["android", "apple", "freebsd", "linux", "netbsd", "openbsd", "other"];
 
-/// Machines with an `asm!` that the oldest supported compiler knows, which the copy engine needs to hide behind.
+/// Architectures on which the oldest supported compiler has `asm!`, which the copy engine in
+/// `src/access/` needs.
 const WITH_ASM: [&str; 9] =
     ["aarch64", "arm", "loongarch64", "riscv32", "riscv64", "s390x", "x86", "x86_64", "arm64ec"];
+
+/// The machines whose atomic operations are machine code, with their size of a pointer in bits: the
+/// code takes addresses in registers of that size, so it is wrong for x32 and ILP32. Each has a
+/// file in `src/access/atomic/`, but both kinds of x86 share one.
+const MACHINES: [(&str, &str, &str); 7] = [
+    ("aarch64", "64", "aarch64"),
+    ("arm", "32", "arm"),
+    ("loongarch64", "64", "loongarch64"),
+    ("riscv64", "64", "riscv64"),
+    ("s390x", "64", "s390x"),
+    ("x86", "32", "x86"),
+    ("x86_64", "64", "x86"),
+];
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
@@ -31,44 +60,93 @@ fn main() {
             println!("cargo::rustc-cfg=pshm_has_{name}");
         }
     }
-    println!(
-        "cargo::rustc-check-cfg=cfg(pshm_system, values({}))",
-        SYSTEMS.map(|s| format!("{s:?}")).join(", ")
-    );
+    println!("cargo::rustc-check-cfg=cfg(pshm_system, values({}))", quoted(&SYSTEMS));
     println!("cargo::rustc-cfg=pshm_system={:?}", system());
     println!("cargo::rustc-check-cfg=cfg(pshm_bytewise)");
     if bytewise() {
         println!("cargo::rustc-cfg=pshm_bytewise");
     }
-}
-
-/// The file for the target. Linux, which is where the tests run, can be told to take another's: `--cfg posix_shm_portable` is the
-/// one for systems without a file of their own, `--cfg posix_shm_android` that of Android, whose kernel is Linux', and
-/// `--cfg posix_shm_apple` that of macOS, of which `tests/models/xnu.c` is a model.
-fn system() -> &'static str {
-    let value = |name: &str| env::var(format!("CARGO_CFG_{name}")).unwrap_or_default();
-    let os = value("TARGET_OS");
-    match &*os {
-        _ if is_set("POSIX_SHM_PORTABLE") => "posix",
-        "linux" if is_set("POSIX_SHM_ANDROID") => "android",
-        "linux" if is_set("POSIX_SHM_APPLE") => "apple",
-        _ if value("TARGET_VENDOR") == "apple" => "apple",
-        _ => SYSTEMS.into_iter().find(|system| *system == os).unwrap_or("posix"),
+    let mut files = MACHINES.map(|(_, _, file)| file).to_vec();
+    files.push("std");
+    files.dedup();
+    println!("cargo::rustc-check-cfg=cfg(pshm_machine, values({}))", quoted(&files));
+    println!("cargo::rustc-cfg=pshm_machine={:?}", machine());
+    println!("cargo::rustc-check-cfg=cfg(pshm_atomic_64)");
+    if atomic_64() {
+        println!("cargo::rustc-cfg=pshm_atomic_64");
     }
 }
 
-/// Whether mapped bytes are touched by atomics of one byte alone: under tools that know nothing else, on machines without a
-/// plan, and where `--cfg posix_shm_bytewise` asks for it.
-fn bytewise() -> bool {
-    let architecture = env::var("CARGO_CFG_TARGET_ARCH").unwrap_or_default();
-    let sanitizers = env::var("CARGO_CFG_SANITIZE").unwrap_or_default();
-    is_set("MIRI")
-        || is_set("POSIX_SHM_BYTEWISE")
-        || sanitizers.contains("thread")
-        || !WITH_ASM.contains(&architecture.as_str())
+/// Values of a cfg, as rustc wants them.
+fn quoted(values: &[&str]) -> String {
+    values.iter().map(|value| format!("{value:?}")).collect::<Vec<_>>().join(", ")
 }
 
-/// Whether a cfg without a value is set.
+/// The file for the target.
+///
+/// To test them on Linux, these flags choose the file of another system there:
+///
+/// * `--cfg posix_shm_portable`: the one for systems without a file of their own.
+/// * `--cfg posix_shm_android`: Android's, which also has a Linux kernel.
+/// * `--cfg posix_shm_apple`: macOS's. `tests/models/xnu.c` is a model of its kernel.
+fn system() -> &'static str {
+    let os = value("TARGET_OS");
+    match &*os {
+        _ if is_set("POSIX_SHM_PORTABLE") => "other",
+        "linux" if is_set("POSIX_SHM_ANDROID") => "android",
+        "linux" if is_set("POSIX_SHM_APPLE") => "apple",
+        _ if value("TARGET_VENDOR") == "apple" => "apple",
+        _ => SYSTEMS.into_iter().find(|system| *system == os).unwrap_or("other"),
+    }
+}
+
+/// Whether mapped bytes are accessed only with atomics of one byte: under Miri and the thread
+/// sanitizer, which do not understand `asm!`, on architectures without it, and with
+/// `--cfg posix_shm_bytewise`.
+fn bytewise() -> bool {
+    is_set("MIRI")
+        || is_set("POSIX_SHM_BYTEWISE")
+        || value("SANITIZE").contains("thread")
+        || !WITH_ASM.contains(&&*value("TARGET_ARCH"))
+}
+
+/// The file with the atomic operations: `std` if there is no machine code for the target.
+fn machine() -> &'static str {
+    let (architecture, pointer) = (value("TARGET_ARCH"), value("TARGET_POINTER_WIDTH"));
+    // The instructions that the file uses beyond the first of its architecture.
+    let has_instructions = match &*architecture {
+        // Stable compilers do not tell the features of this architecture, but the name does.
+        "arm" => is_armv7(),
+        "riscv64" => value("TARGET_FEATURE").split(',').any(|feature| feature == "a"),
+        _ => true,
+    };
+    let found = MACHINES.iter().find(|(name, bits, _)| *name == architecture && *bits == pointer);
+    match found {
+        Some((_, _, file)) if has_instructions && !bytewise() => file,
+        _ => "std",
+    }
+}
+
+/// Whether integers of 8 bytes have atomic operations.
+///
+/// Before version 7, ARM has no instructions for them, and Linux stands in with a function that
+/// also writes when it loads. A load would kill the process if the mapping is read-only.
+fn atomic_64() -> bool {
+    value("TARGET_HAS_ATOMIC").split(',').any(|bits| bits == "64")
+        && (value("TARGET_ARCH") != "arm" || is_armv7())
+}
+
+fn is_armv7() -> bool {
+    let target = env::var("TARGET").unwrap_or_default();
+    target.starts_with("armv7") || target.starts_with("thumbv7")
+}
+
+/// The value of a cfg. Empty if it has none.
+fn value(cfg: &str) -> String {
+    env::var(format!("CARGO_CFG_{cfg}")).unwrap_or_default()
+}
+
+/// Whether a cfg is set.
 fn is_set(cfg: &str) -> bool {
     env::var_os(format!("CARGO_CFG_{cfg}")).is_some()
 }

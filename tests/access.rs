@@ -1,4 +1,4 @@
-//! `SharedSlice`: values in and out, and the bounds of everything.
+//! `SharedSlice`, `SharedCell` and atomics: values, bounds and alignment.
 
 use std::io::ErrorKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -11,7 +11,7 @@ fn mapping(len: u64) -> Mapping {
     MapOptions::new().len(len as usize).map_mut(Shm::anonymous(len).unwrap()).unwrap()
 }
 
-/// Stores values at every place there is and loads them again, by the view and by the bytes.
+/// Stores values at several indexes, and loads them through the view and as bytes.
 fn round_trip<T>(values: &[T])
 where
     T: AnyBitPattern + NoUninit + PartialEq + std::fmt::Debug,
@@ -23,16 +23,17 @@ where
     for i in [0, 1, count / 2, count - 1] {
         for value in values {
             slice.store(i, *value);
-            assert_eq!(slice.load(i), *value);
+            assert_eq!(slice.load(i), *value, "index {i}");
             for (b, byte) in bytemuck::bytes_of(value).iter().enumerate() {
-                assert_eq!(mapping.bytes().load(i * size_of::<T>() + b), *byte);
+                let found = mapping.bytes().load(i * size_of::<T>() + b);
+                assert_eq!(found, *byte, "byte {b} of {value:?} at index {i}");
             }
         }
     }
 }
 
 #[test]
-fn values_of_every_size_come_back() {
+fn values_of_every_size_load_as_stored() {
     round_trip::<u8>(&[0, 1, 255]);
     round_trip::<i8>(&[0, -1, i8::MIN]);
     round_trip::<u16>(&[0, 1, 0x1234, u16::MAX]);
@@ -41,7 +42,7 @@ fn values_of_every_size_come_back() {
     round_trip::<f32>(&[0.0, -1.5, f32::INFINITY]);
     round_trip::<f64>(&[0.0, -1.5, f64::MIN_POSITIVE]);
     round_trip::<usize>(&[0, usize::MAX]);
-    // Neither one machine integer nor aligned like one.
+    // Not the size of a machine integer, or not aligned like one.
     round_trip::<[u8; 3]>(&[[1, 2, 3], [255; 3]]);
     round_trip::<[u16; 2]>(&[[1, 0xffff]]);
     round_trip::<[u32; 3]>(&[[1, 2, u32::MAX]]);
@@ -49,7 +50,7 @@ fn values_of_every_size_come_back() {
     round_trip::<u128>(&[0, 1 << 100, u128::MAX]);
 }
 
-/// Two halves that are no integer by their type, and lie as one wants to.
+/// Not an integer, but as large as one. It is aligned like one at a multiple of its size.
 #[derive(Clone, Copy, AnyBitPattern, NoUninit, PartialEq, Debug)]
 #[repr(C)]
 struct Pair {
@@ -76,7 +77,7 @@ fn a_pair_at_a_multiple_of_its_size_never_tears() {
 }
 
 #[test]
-fn a_value_of_no_bytes_is_no_trouble() {
+fn zero_sized_values_work() {
     let mapping = mapping(16);
     let slice = mapping.slice::<[u8; 0]>(16, usize::MAX).unwrap();
     slice.store(usize::MAX - 1, []);
@@ -96,18 +97,15 @@ fn bounds_and_alignment_are_checked_at_every_edge() {
         for &count in &numbers {
             let inside = (offset as u128) + (count as u128) * 8 <= LEN as u128;
             let result = mapping.slice::<u64>(offset, count);
-            assert_eq!(
-                result.is_ok(),
-                inside && offset % align_of::<u64>() == 0,
-                "{offset} {count}"
-            );
+            let aligned = offset % align_of::<u64>() == 0;
+            assert_eq!(result.is_ok(), inside && aligned, "{count} values from {offset}");
             if let Err(error) = result {
                 let seen = (error.kind(), error.operation(), error.raw_os_error());
-                assert_eq!(seen, (ErrorKind::InvalidInput, Operation::View, None));
+                assert_eq!(seen, (ErrorKind::InvalidInput, Operation::View, None), "{error}");
                 let message = error.to_string();
                 assert!(message.contains(&format!("offset {offset}")), "{message}");
                 assert!(
-                    message.contains(if inside { "wants a multiple of" } else { "past the end" }),
+                    message.contains(if inside { "is not a multiple of" } else { "past the end" }),
                     "{message}"
                 );
             }
@@ -116,7 +114,7 @@ fn bounds_and_alignment_are_checked_at_every_edge() {
 }
 
 #[test]
-fn an_index_past_the_end_panics_as_slices_do() {
+fn an_index_past_the_end_panics() {
     let mapping = mapping(64);
     let slice = mapping.slice::<u64>(0, 8).unwrap();
     for index in [8, 9, usize::MAX / 8, usize::MAX] {
@@ -126,10 +124,14 @@ fn an_index_past_the_end_panics_as_slices_do() {
             }))
             .unwrap_err();
             let message = panic.downcast_ref::<String>().unwrap();
-            assert!(message.contains(&format!("index {index} is past the end of 8")), "{message}");
+            assert!(
+                message.contains(&format!("index {index} is out of bounds: there are 8 values")),
+                "{message}"
+            );
         }
     }
-    assert!(mapping.slice::<u64>(64, 0).unwrap().is_empty());
+    let empty = mapping.slice::<u64>(64, 0).unwrap();
+    assert!(empty.is_empty(), "a slice of no value has {}", empty.len());
 }
 
 #[test]
@@ -152,18 +154,20 @@ fn threads_that_write_the_same_bytes_in_different_sizes_see_whole_values() {
             for i in 0..rounds {
                 let whole = words.load(i % 8);
                 let is_whole = [0, u64::MAX, 0x5555_5555_5555_5555].contains(&whole);
-                // On 32 bits it is two halves, and only those are promised.
-                assert!(is_whole || cfg!(target_pointer_width = "32"), "{whole:#x}");
+                // On 32 bits, only each half is promised to be whole.
+                assert!(is_whole || cfg!(target_pointer_width = "32"), "a torn word: {whole:#x}");
                 let half = halves.load(i % 16);
-                assert!([0, u32::MAX, 0x5555_5555].contains(&half), "{half:#x}");
+                let is_whole = [0, u32::MAX, 0x5555_5555].contains(&half);
+                assert!(is_whole, "a torn half: {half:#x}");
             }
         });
     });
 }
 
-/// Rust wants an integer of 8 bytes aligned to 4 on some machines, i686 among them, and an atomic one to 8 everywhere.
+/// On some 32-bit machines, such as i686, an integer of 8 bytes is aligned to 4, but an atomic one
+/// must be aligned to 8.
 #[test]
-fn atomic_operations_want_values_aligned_to_their_size() {
+fn atomic_operations_need_natural_alignment() {
     let mapping = mapping(64);
     match mapping.cell::<u64>(4) {
         Ok(cell) => {
@@ -176,7 +180,8 @@ fn atomic_operations_want_values_aligned_to_their_size() {
                     0
                 }];
             for operation in operations {
-                assert!(catch_unwind(AssertUnwindSafe(operation)).is_err());
+                let result = catch_unwind(AssertUnwindSafe(operation));
+                assert!(result.is_err(), "an atomic operation worked at a multiple of 4");
             }
             assert_eq!(cell.load(), 7);
         }
@@ -185,14 +190,15 @@ fn atomic_operations_want_values_aligned_to_their_size() {
         }
     }
     for offset in [1, 4, 12] {
-        // SAFETY: nobody else touches the bytes.
+        // SAFETY: nothing else accesses the bytes.
         let error = unsafe { mapping.atomic::<AtomicU64>(offset) }.unwrap_err();
-        assert_eq!((error.kind(), error.operation()), (ErrorKind::InvalidInput, Operation::View));
+        let seen = (error.kind(), error.operation());
+        assert_eq!(seen, (ErrorKind::InvalidInput, Operation::View), "{offset}: {error}");
     }
     let cell = mapping.cell::<u64>(8).unwrap();
     cell.store_release(u64::from(u32::MAX));
     assert_eq!(cell.fetch_add(1), u64::from(u32::MAX));
-    // SAFETY: nobody else touches the bytes.
+    // SAFETY: nothing else accesses the bytes.
     let atomic = unsafe { mapping.atomic::<AtomicU64>(8) }.unwrap();
     assert_eq!(atomic.fetch_add(1 << 40, Ordering::SeqCst), 1 << 32);
     assert_eq!(cell.load_acquire(), (1 << 32) + (1 << 40));

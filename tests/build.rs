@@ -1,25 +1,28 @@
-//! Lists every constant that posix-shm-sys found, so that no one of them escapes the comparison with the `libc` crate.
+//! Lists every constant that posix-shm-sys has, so that each is compared with the `libc` crate.
 
 use std::fmt::Write;
 use std::{env, fs, path::Path};
 
-/// What the sys crate reports beside constants. One that is missing here does not compile: it is no constant.
-const FUNCTIONS_AND_FIELDS: &str = "close fallocate fchmod fchown fcntl fstat fstatat fstatvfs ftruncate getentropy geteuid \
-    getpid getuid link linkat madvise memfd_create mlock mmap mprotect mremap msync munlock munmap open \
-    posix_fallocate pread pwrite rename renameat renameat2 shm_create_largepage shm_mkstemp shm_open shm_rename \
-    shm_unlink st_atim st_atimespec st_ctim st_ctimespec st_mtim st_mtimespec strerror sysconf unlink unlinkat";
+/// The other names that the sys crate reports. If one is missing here, the list does not compile,
+/// because it is no constant.
+const FUNCTIONS_AND_FIELDS: &str = "close fallocate fchmod fchown fcntl fstat fstatat fstatvfs \
+    ftruncate getentropy geteuid getpid getuid link linkat madvise memfd_create minherit mlock \
+    mmap mprotect mremap msync munlock munmap open posix_fallocate pread pwrite rename renameat \
+    renameat2 shm_create_largepage shm_mkstemp shm_open shm_rename shm_unlink st_atim \
+    st_atimespec st_ctim st_ctimespec st_mtim st_mtimespec strerror sysconf unlink unlinkat";
 
-/// Constants that the `libc` crate lacks for a system or for a C library of Linux'.
+/// Constants that the `libc` crate lacks for a system or a C library.
 const NOT_IN_LIBC: &[(&str, &str)] = &[
     ("musl", "MADV_COLLAPSE"),
-    // Asked for where Linux takes the file of macOS.
-    ("linux", "PSHMNAMLEN"),
+    // Present only if Linux is built with the code for macOS.
+    ("linux", "PSHMNAMLEN SCM_PIDFD"),
+    ("android", "SCM_PIDFD"),
     ("macos", "MADV_PAGEOUT NAME_MAX PSHMNAMLEN"),
     ("freebsd", "MFD_HUGE_SHIFT"),
     (
         "netbsd",
-        "F_ADD_SEALS F_GET_SEALS F_SEAL_FUTURE_WRITE F_SEAL_GROW F_SEAL_SEAL F_SEAL_SHRINK F_SEAL_WRITE MFD_ALLOW_SEALING \
-         MFD_CLOEXEC NAME_MAX",
+        "F_ADD_SEALS F_GET_SEALS F_SEAL_FUTURE_WRITE F_SEAL_GROW F_SEAL_SEAL F_SEAL_SHRINK \
+         F_SEAL_WRITE MFD_ALLOW_SEALING MFD_CLOEXEC NAME_MAX",
     ),
     ("openbsd", "NAME_MAX"),
 ];

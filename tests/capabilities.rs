@@ -1,4 +1,5 @@
-//! What the system is said to be able to do, it does, and nothing that it is said not to: the same test for every system.
+//! `capabilities`: each field must be true exactly if the operation works. The tests are the same
+//! on every system.
 
 use std::io::ErrorKind;
 use std::os::fd::OwnedFd;
@@ -12,7 +13,7 @@ use posix_shm::{
 use crate::common::{Names, len, page};
 
 #[test]
-fn names() {
+fn named_says_whether_objects_can_have_names() {
     let names = Names::new();
     let name = names.name();
     if capabilities().named {
@@ -28,35 +29,37 @@ fn names() {
         OpenOptions::new().open_optional(&name).unwrap_err(),
         unlink(&name).unwrap_err(),
     ] {
-        assert_eq!((error.kind(), error.name()), (ErrorKind::Unsupported, Some(&name)));
+        let seen = (error.kind(), error.name());
+        assert_eq!(seen, (ErrorKind::Unsupported, Some(&name)), "{error}");
         assert!(error.hint().unwrap().contains("anonymous"), "{error}");
     }
-    assert!(!capabilities().list && !capabilities().complete_before_named);
+    assert!(!capabilities().list, "there is a list, but there are no names");
+    assert!(!capabilities().complete_before_named, "there are no names");
 }
 
 #[test]
-fn lengths() {
+fn resize_says_whether_a_length_can_change() {
     let object = Shm::anonymous(1).unwrap();
     assert_eq!(object.len().unwrap(), len(1));
-    // What it is already it can always be made.
+    // Setting the length that an object has always works.
     object.set_len(1).unwrap();
     object.set_len_sparse(1).unwrap();
     let longer = 3 * page();
     for result in [object.set_len(longer), object.set_len_sparse(2 * longer), object.set_len(0)] {
         match result {
-            Ok(()) => assert!(capabilities().resize),
+            Ok(()) => assert!(capabilities().resize, "the length changed"),
             Err(error) => {
-                assert!(!capabilities().resize);
+                assert!(!capabilities().resize, "{error}");
                 assert!(error.hint().unwrap().contains("once"), "{error}");
-                assert!(object.len().unwrap() >= 1);
+                assert!(object.len().unwrap() >= 1, "the object became shorter");
             }
         }
     }
-    // An object of no length at all is not one that can never have any.
+    // Setting the length 0 of an empty object does not use up its one chance.
     let empty = Shm::anonymous(0).unwrap();
     empty.set_len(0).unwrap();
     empty.set_len_sparse(0).unwrap();
-    // Nor is it one that who may only read it can size.
+    // Nor does a read-only handle, which cannot set it.
     let names = Names::new();
     if capabilities().named {
         let object = Shm::create(names.name(), 0).unwrap();
@@ -72,16 +75,63 @@ fn lengths() {
 }
 
 #[test]
-fn memory() {
+fn reserve_says_whether_memory_is_reserved() {
     if capabilities().reserve {
-        assert!(Shm::anonymous(1 << 60).is_err());
+        Shm::anonymous(1 << 60).unwrap_err();
         let object = Shm::anonymous(1 << 20).unwrap();
-        assert!(object.metadata().unwrap().allocated() >= 1 << 20);
+        let allocated = object.metadata().unwrap().allocated();
+        assert!(allocated >= 1 << 20, "only {allocated} bytes are reserved");
     }
 }
 
 #[test]
-fn truncation() {
+fn grow_never_shortens_says_whether_a_longer_object_keeps_its_length() {
+    if !capabilities().named || !capabilities().resize {
+        assert!(capabilities().grow_never_shortens || !capabilities().resize);
+        return;
+    }
+    let names = Names::new();
+    let object = Shm::create(names.name(), 0).unwrap();
+    Shm::open_io(object.name().unwrap()).unwrap().set_len(3 * page()).unwrap();
+    // If growing never shortens, this handle does not look: to it the object is still empty, as it
+    // is to a process that has looked before its peer made the object longer.
+    object.grow(page()).unwrap();
+    assert_eq!(object.len().unwrap(), 3 * page());
+    object.grow(2 * page()).unwrap();
+    assert_eq!(object.len().unwrap(), 3 * page());
+    object.grow(4 * page()).unwrap();
+    assert_eq!(object.len().unwrap(), 4 * page());
+    object.unlink().unwrap();
+}
+
+#[test]
+fn punch_says_whether_memory_can_be_given_back() {
+    let object = Shm::anonymous(4 * page()).unwrap();
+    let mapping = object.map_mut().unwrap();
+    mapping.bytes().fill(7);
+    match object.punch(page()..3 * page()) {
+        Ok(()) => {
+            assert!(capabilities().punch, "a hole was punched");
+            // Before the mapping is read, which would take the memory again.
+            assert_eq!(object.metadata().unwrap().allocated(), 2 * page());
+            assert!(!object.is_reserved().unwrap(), "the memory is still there");
+            object.reserve(..).unwrap();
+            assert!(object.is_reserved().unwrap(), "the memory is not there again");
+            assert_eq!(object.metadata().unwrap().allocated(), 4 * page());
+            let zero = |at: u64| mapping.bytes().load(usize::try_from(at).unwrap()) == 0;
+            let edges = [0, page() - 1, page(), 3 * page() - 1, 3 * page(), 4 * page() - 1];
+            assert_eq!(edges.map(zero), [false, false, true, true, false, false]);
+        }
+        Err(error) => {
+            assert!(!capabilities().punch, "{error}");
+            assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+            assert_eq!(mapping.bytes().to_vec(), vec![7; mapping.len()]);
+        }
+    }
+}
+
+#[test]
+fn resize_says_whether_truncate_works() {
     let names = Names::new();
     let name = names.name();
     if !capabilities().named {
@@ -92,33 +142,33 @@ fn truncation() {
     let truncated = options.direction(Direction::Io).if_exists(IfExists::Truncate).open(&name);
     match truncated {
         Ok(truncated) => {
-            assert!(capabilities().resize);
+            assert!(capabilities().resize, "the object was truncated");
             assert_eq!(truncated.len().unwrap(), 0);
         }
         Err(error) => {
-            assert!(!capabilities().resize);
-            assert_eq!(error.kind(), ErrorKind::Unsupported);
+            assert!(!capabilities().resize, "{error}");
+            assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
             assert!(error.hint().unwrap().contains("Supersede"), "{error}");
-            assert!(object.len().unwrap() >= 100);
+            assert!(object.len().unwrap() >= 100, "the object became shorter");
         }
     }
     object.unlink().unwrap();
-    // What has no length yet can be truncated everywhere.
+    // Every system can truncate an object that has no length yet.
     let empty = Shm::create(&name, 0).unwrap();
     assert_eq!(options.open(&name).unwrap().len().unwrap(), 0);
     empty.unlink().unwrap();
 }
 
 #[test]
-fn permissions() {
+fn set_permissions_says_whether_permissions_can_change() {
     let object = Shm::anonymous(1).unwrap();
     let wanted = Permissions::from_mode(0o640);
     for done in [object.set_permissions(wanted), object.set_owner(None, None)] {
         match done {
-            Ok(()) => assert!(capabilities().set_permissions),
+            Ok(()) => assert!(capabilities().set_permissions, "it worked"),
             Err(error) => {
-                assert!(!capabilities().set_permissions);
-                assert!(error.hint().is_some(), "{error}");
+                assert!(!capabilities().set_permissions, "{error}");
+                assert!(error.hint().is_some(), "no hint: {error}");
             }
         }
     }
@@ -144,13 +194,14 @@ fn permissions() {
         if !capabilities().other_users && !exactly {
             mode &= 0o600;
         }
-        assert_eq!(object.metadata().unwrap().permissions().mode(), mode);
+        let found = object.metadata().unwrap().permissions().mode();
+        assert_eq!(found, mode, "ignore_umask({exactly}), the size {size}");
         object.unlink().unwrap();
     }
 }
 
 #[test]
-fn identity() {
+fn tell_objects_apart_says_whether_inodes_differ() {
     let (one, two) = (Shm::anonymous(1).unwrap(), Shm::anonymous(1).unwrap());
     let [one, two] = [one, two].map(|object| {
         let metadata = object.metadata().unwrap();
@@ -160,33 +211,35 @@ fn identity() {
 }
 
 #[test]
-fn seals() {
+fn seal_says_whether_objects_can_be_sealed() {
     let object = Shm::anonymous(page()).unwrap();
     let sealed = object.seal(Seals::SHRINK);
     assert_eq!(sealed.is_ok(), capabilities().seal);
     if let Err(error) = sealed {
-        assert!(!capabilities().freeze_while_mapped);
-        assert!([ErrorKind::Unsupported, ErrorKind::PermissionDenied].contains(&error.kind()));
+        assert!(!capabilities().freeze_while_mapped, "sealing does not work: {error}");
+        let kinds = [ErrorKind::Unsupported, ErrorKind::PermissionDenied];
+        assert!(kinds.contains(&error.kind()), "{error}");
         return;
     }
     let writer = object.map_mut().unwrap();
     match object.try_clone().unwrap().freeze() {
         Ok(frozen) => {
-            assert!(capabilities().freeze_while_mapped && frozen.map_mut().is_err());
+            assert!(capabilities().freeze_while_mapped, "it was frozen while it was mapped");
+            assert!(frozen.map_mut().is_err(), "a frozen object can be mapped for writing");
             writer.bytes().store(0, 9);
             assert_eq!(frozen.map().unwrap().bytes().load(0), 9);
         }
         Err(error) => {
-            assert!(!capabilities().freeze_while_mapped);
-            assert_eq!(error.kind(), ErrorKind::ResourceBusy);
+            assert!(!capabilities().freeze_while_mapped, "{error}");
+            assert_eq!(error.kind(), ErrorKind::ResourceBusy, "{error}");
             drop(writer);
-            assert!(object.freeze().unwrap().map_mut().is_err());
+            object.freeze().unwrap().map_mut().unwrap_err();
         }
     }
 }
 
 #[test]
-fn read_only_handles() {
+fn read_only_anonymous_says_whether_read_only_works() {
     let object = Shm::anonymous(page()).unwrap();
     match object.read_only() {
         Ok(reader) => {
@@ -195,7 +248,7 @@ fn read_only_handles() {
             assert_eq!(reader.read_only().unwrap().len().unwrap(), page());
         }
         Err(error) => {
-            assert!(!capabilities().read_only_anonymous);
+            assert!(!capabilities().read_only_anonymous, "{error}");
             let kinds = [ErrorKind::Unsupported, ErrorKind::PermissionDenied];
             assert!(kinds.contains(&error.kind()), "{error}");
         }
@@ -203,12 +256,12 @@ fn read_only_handles() {
 }
 
 #[test]
-fn listing() {
+fn list_says_whether_objects_can_be_listed() {
     match list() {
-        Ok(_) => assert!(capabilities().list),
+        Ok(_) => assert!(capabilities().list, "there is a list"),
         Err(error) => {
-            assert!(!capabilities().list);
-            assert_eq!(error.kind(), ErrorKind::Unsupported);
+            assert!(!capabilities().list, "{error}");
+            assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
         }
     }
 }

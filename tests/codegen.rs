@@ -1,5 +1,5 @@
-//! Pairs of functions that should be the same machine code: ours, and the raw pointer's with the same check of the index.
-//! `machine_code.rs` compares them.
+//! Functions for `machine_code.rs`: pairs that must have the same machine code, of which one uses
+//! the library and the other a raw pointer with the same bounds check, and atomic operations.
 
 use std::hint::black_box;
 
@@ -10,7 +10,10 @@ macro_rules! pairs {
         $(
             #[unsafe(no_mangle)]
             #[inline(never)]
-            extern "Rust" fn $load(slice: SharedSlice<'_, $word, ReadWrite>, index: usize) -> $word {
+            extern "Rust" fn $load(
+                slice: SharedSlice<'_, $word, ReadWrite>,
+                index: usize,
+            ) -> $word {
                 slice.load(index)
             }
 
@@ -18,7 +21,7 @@ macro_rules! pairs {
             #[inline(never)]
             extern "Rust" fn $raw_load(start: *const $word, len: usize, index: usize) -> $word {
                 check(index, len);
-                // SAFETY: inside, as checked; never called but with memory of its own.
+                // SAFETY: the index was checked, and the only caller passes its own memory.
                 let at = unsafe { start.add(index) };
                 // SAFETY: as above.
                 unsafe { at.read_volatile() }
@@ -26,7 +29,11 @@ macro_rules! pairs {
 
             #[unsafe(no_mangle)]
             #[inline(never)]
-            extern "Rust" fn $store(slice: SharedSlice<'_, $word, ReadWrite>, index: usize, value: $word) {
+            extern "Rust" fn $store(
+                slice: SharedSlice<'_, $word, ReadWrite>,
+                index: usize,
+                value: $word,
+            ) {
                 slice.store(index, value);
             }
 
@@ -34,26 +41,25 @@ macro_rules! pairs {
             #[inline(never)]
             extern "Rust" fn $raw_store(start: *mut $word, len: usize, index: usize, value: $word) {
                 check(index, len);
-                // SAFETY: inside, as checked; never called but with memory of its own.
+                // SAFETY: the index was checked, and the only caller passes its own memory.
                 let at = unsafe { start.add(index) };
                 // SAFETY: as above.
                 unsafe { at.write_volatile(value) }
             }
         )*
 
-        /// So that none of them is left out.
-        fn call_all() {
+        /// Uses each function, so that the linker keeps it.
+        fn call_pairs() {
             let mapping = Shm::anonymous(4096).unwrap().map_mut().unwrap();
             $(
                 let slice = mapping.slice::<$word>(0, 8).unwrap();
                 $store(black_box(slice), black_box(1), black_box(7));
-                assert_eq!($load(black_box(slice), black_box(1)), 7);
+                assert_eq!($load(black_box(slice), black_box(1)), 7, stringify!($load));
                 let mut own = [0; 8];
                 $raw_store(black_box(own.as_mut_ptr()), black_box(8), black_box(1), black_box(7));
-                assert_eq!($raw_load(black_box(own.as_ptr()), black_box(8), black_box(1)), 7);
+                let loaded = $raw_load(black_box(own.as_ptr()), black_box(8), black_box(1));
+                assert_eq!(loaded, 7, stringify!($raw_load));
             )*
-            let cell = mapping.cell::<u64>(64).unwrap();
-            assert_eq!(count(black_box(cell)), 0);
         }
     };
 }
@@ -65,11 +71,78 @@ pairs! {
     u64 load_u64 raw_load_u64 store_u64 raw_store_u64
 }
 
-/// One locked instruction.
-#[unsafe(no_mangle)]
-#[inline(never)]
-extern "Rust" fn count(cell: SharedCell<'_, u64, ReadWrite>) -> u64 {
-    cell.fetch_add(1)
+macro_rules! atomics {
+    ($(
+        $word:ident $load_acquire:ident $store_release:ident $swap:ident $compare_exchange:ident
+        $fetch_add:ident $fetch_sub:ident
+    )*) => {
+        $(
+            #[unsafe(no_mangle)]
+            #[inline(never)]
+            extern "Rust" fn $load_acquire(cell: SharedCell<'_, $word, ReadWrite>) -> $word {
+                cell.load_acquire()
+            }
+
+            #[unsafe(no_mangle)]
+            #[inline(never)]
+            extern "Rust" fn $store_release(cell: SharedCell<'_, $word, ReadWrite>, value: $word) {
+                cell.store_release(value);
+            }
+
+            #[unsafe(no_mangle)]
+            #[inline(never)]
+            extern "Rust" fn $swap(cell: SharedCell<'_, $word, ReadWrite>, value: $word) -> $word {
+                cell.swap(value)
+            }
+
+            #[unsafe(no_mangle)]
+            #[inline(never)]
+            extern "Rust" fn $compare_exchange(
+                cell: SharedCell<'_, $word, ReadWrite>,
+                current: $word,
+                new: $word,
+            ) -> bool {
+                cell.compare_exchange(current, new).is_ok()
+            }
+
+            #[unsafe(no_mangle)]
+            #[inline(never)]
+            extern "Rust" fn $fetch_add(cell: SharedCell<'_, $word, ReadWrite>) -> $word {
+                cell.fetch_add(1)
+            }
+
+            #[unsafe(no_mangle)]
+            #[inline(never)]
+            extern "Rust" fn $fetch_sub(
+                cell: SharedCell<'_, $word, ReadWrite>,
+                value: $word,
+            ) -> $word {
+                cell.fetch_sub(value)
+            }
+        )*
+
+        /// Uses each function, so that the linker keeps it.
+        fn call_atomics() {
+            let mapping = Shm::anonymous(4096).unwrap().map_mut().unwrap();
+            $(
+                let cell = mapping.cell::<$word>(64).unwrap();
+                $store_release(black_box(cell), black_box(5));
+                assert_eq!($swap(black_box(cell), black_box(7)), 5, stringify!($swap));
+                let exchanged = $compare_exchange(black_box(cell), black_box(7), black_box(8));
+                assert!(exchanged, stringify!($compare_exchange));
+                assert_eq!($fetch_add(black_box(cell)), 8, stringify!($fetch_add));
+                assert_eq!($fetch_sub(black_box(cell), black_box(9)), 9, stringify!($fetch_sub));
+                assert_eq!($load_acquire(black_box(cell)), 0, stringify!($load_acquire));
+            )*
+        }
+    };
+}
+
+atomics! {
+    u8 load_acquire_u8 store_release_u8 swap_u8 compare_exchange_u8 fetch_add_u8 fetch_sub_u8
+    u16 load_acquire_u16 store_release_u16 swap_u16 compare_exchange_u16 fetch_add_u16 fetch_sub_u16
+    u32 load_acquire_u32 store_release_u32 swap_u32 compare_exchange_u32 fetch_add_u32 fetch_sub_u32
+    u64 load_acquire_u64 store_release_u64 swap_u64 compare_exchange_u64 fetch_add_u64 fetch_sub_u64
 }
 
 #[inline(always)]
@@ -86,5 +159,6 @@ fn past_the_end(index: usize, len: usize) -> ! {
 }
 
 fn main() {
-    call_all();
+    call_pairs();
+    call_atomics();
 }

@@ -1,4 +1,5 @@
-//! What happens when there is not enough, of memory, of descriptors, of addresses, of rights; and when something is in the way.
+//! Too little memory, too few descriptors or addresses, missing rights, and a name that something
+//! else has.
 
 #![cfg(target_os = "linux")]
 
@@ -28,7 +29,7 @@ fn signals_interrupt_nothing() {
 }
 
 #[test]
-fn what_is_another_users_stays_as_it_is() {
+fn an_object_of_another_user_cannot_be_changed() {
     let names = Names::new();
     run_if_allowed(&mut peer("another-user", [names.name().as_os_str()]));
 }
@@ -39,7 +40,7 @@ fn a_read_only_file_system_is_an_error_and_leaves_nothing() {
 }
 
 #[test]
-fn what_is_planted_under_a_name_is_not_followed() {
+fn a_planted_symbolic_link_or_fifo_is_not_followed() {
     let names = Names::new();
     run(&mut peer("planted", [names.name().as_os_str()]));
 }

@@ -1,4 +1,4 @@
-//! A peer that writes what it likes, while every method runs: nothing crashes, nothing tears that must not.
+//! A peer that writes at random while every method runs. Nothing crashes, and no word is torn.
 
 use std::hint::black_box;
 use std::io::{Read, Write};
@@ -8,7 +8,7 @@ use posix_shm::{MapOptions, Shm};
 
 use crate::common::{Names, peer, whole_word};
 
-/// As the scribbler writes them: as long as a pointer, which is the longest that never tears.
+/// Whether the scribbler wrote this word as a whole. A word of the size of a pointer never tears.
 fn is_whole(word: usize) -> bool {
     word == whole_word(word)
 }
@@ -32,11 +32,11 @@ fn nothing_a_peer_writes_breaks_anything() {
         rounds += 1;
         for i in 0..words.len() {
             let word = words.load(i);
-            assert!(word == 0 || is_whole(word), "{word:#018x}");
+            assert!(word == 0 || is_whole(word), "a torn word: {word:#018x}");
             written += u64::from(word != 0);
         }
         for word in words.iter().chain([words.get(words.len() - 1).unwrap()]) {
-            assert!(word == 0 || is_whole(word), "{word:#018x}");
+            assert!(word == 0 || is_whole(word), "a torn word: {word:#018x}");
         }
         let shift = rounds as usize % 64;
         rest.copy_to(&mut own);
@@ -53,16 +53,18 @@ fn nothing_a_peer_writes_breaks_anything() {
         black_box(rest.reader().read(&mut own).unwrap());
         rest.range(100..300).writer().write_all(&own[..50 + shift]).unwrap();
     }
-    assert!(scribbler.try_wait().unwrap().is_none(), "the scribbler is to write to the end");
+    let ended = scribbler.try_wait().unwrap();
+    assert!(ended.is_none(), "the scribbler ended too early: {ended:?}");
     scribbler.kill().unwrap();
     scribbler.wait().unwrap();
-    assert!(rounds > 100 && written > 0);
+    assert!(rounds > 100, "only {rounds} rounds");
+    assert!(written > 0, "the scribbler wrote nothing");
     println!("{rounds} rounds, {written} whole words");
     object.unlink().unwrap();
 }
 
 #[test]
-fn processes_that_count_lose_nothing() {
+fn no_increment_of_a_shared_counter_is_lost() {
     const TIMES: u64 = 1_000_000;
     let names = Names::new();
     let name = names.name();
@@ -72,7 +74,8 @@ fn processes_that_count_lose_nothing() {
         .map(|_| peer("count", [name.to_string(), TIMES.to_string()]).spawn().unwrap())
         .collect();
     for other in &mut others {
-        assert!(other.wait().unwrap().success());
+        let status = other.wait().unwrap();
+        assert!(status.success(), "a counting process failed: {status}");
     }
     assert_eq!(counter.cell::<u64>(0).unwrap().load_acquire(), 2 * TIMES);
     object.unlink().unwrap();

@@ -1,8 +1,8 @@
-//! Every error number that a system call's manual lists, at every system call of every operation. The cases are generated:
-//! `strace` tells which calls an operation makes, and each is made to fail in turn; then each of the calls that this led
-//! to: the ways round it, and the cleaning up.
+//! Makes every system call of every operation fail with every error number in the call's manual.
 //!
-//! The victim itself looks at the objects, its descriptors and its mappings, before and after.
+//! The cases are generated. `strace` shows which calls an operation makes, and each is made to fail
+//! in turn. Then each of the calls that follow is made to fail too: those of a fallback, and those
+//! that clean up. The victim checks the objects, its descriptors and its mappings.
 
 #![cfg(target_os = "linux")]
 
@@ -11,20 +11,20 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::common::Names;
-use crate::common::victim::{Call, Injection, Run, can_trace, in_parallel, tasks, trace};
+use crate::common::victim::{Call, Injection, Run, can_trace, in_parallel, tasks, times, trace};
 
 macro_rules! calls {
     ($($call:literal: $($errno:ident)*;)*) => {
-        /// What the manuals of Linux list (section 2, and section 3 of those calls that have one), without `EFAULT`. The
-        /// first of each is the one that the cleaning up is tested after.
+        /// The error numbers in the manuals of Linux (section 2, and section 3 if there is one),
+        /// without `EFAULT`. The cleaning up is tested after the first of each.
         const CALLS: &[(&str, &[(&str, i32)])] =
             &[$(($call, &[$((stringify!($errno), libc::$errno)),*])),*];
     };
 }
 
 calls! {
-    "openat": EMFILE EACCES EBADF EDQUOT EEXIST EFBIG EINTR EINVAL EISDIR ELOOP ENAMETOOLONG ENFILE ENODEV ENOENT ENOMEM
-        ENOSPC ENOTDIR ENXIO EOPNOTSUPP EOVERFLOW EPERM EROFS ETXTBSY EAGAIN;
+    "openat": EMFILE EACCES EBADF EDQUOT EEXIST EFBIG EINTR EINVAL EISDIR ELOOP ENAMETOOLONG ENFILE
+        ENODEV ENOENT ENOMEM ENOSPC ENOTDIR ENXIO EOPNOTSUPP EOVERFLOW EPERM EROFS ETXTBSY EAGAIN;
     "close": EIO EBADF EINTR ENOSPC EDQUOT;
     "fallocate": ENOSPC EBADF EFBIG EINTR EINVAL EIO ENODEV ENOSYS EOPNOTSUPP EPERM ESPIPE ETXTBSY;
     "ftruncate": EIO EACCES EBADF EFBIG EINTR EINVAL EPERM EROFS ETXTBSY;
@@ -36,26 +36,42 @@ calls! {
     "fchown": EPERM EBADF EIO EROFS EINTR;
     "mmap": ENOMEM EACCES EAGAIN EBADF EEXIST EINVAL ENFILE ENODEV EOVERFLOW EPERM ETXTBSY;
     "munmap": ENOMEM EINVAL;
-    "linkat": EACCES EBADF EDQUOT EEXIST EIO ELOOP EMLINK ENAMETOOLONG ENOENT ENOMEM ENOSPC ENOTDIR EPERM EROFS EXDEV EINVAL;
-    "link": EACCES EDQUOT EEXIST EIO ELOOP EMLINK ENAMETOOLONG ENOENT ENOMEM ENOSPC ENOTDIR EPERM EROFS EXDEV;
-    "rename": EACCES EBUSY EDQUOT EINVAL EISDIR ELOOP EMLINK ENAMETOOLONG ENOENT ENOMEM ENOSPC ENOTDIR ENOTEMPTY EEXIST
-        EPERM EROFS EXDEV;
-    "renameat2": EACCES EBUSY EDQUOT EINVAL EISDIR ELOOP EMLINK ENAMETOOLONG ENOENT ENOMEM ENOSPC ENOSYS ENOTDIR ENOTEMPTY
-        EEXIST EPERM EROFS EXDEV EBADF;
+    "prlimit64": EINVAL EPERM ESRCH;
+    "sysinfo": ENOSYS;
+    "linkat": EACCES EBADF EDQUOT EEXIST EIO ELOOP EMLINK ENAMETOOLONG ENOENT ENOMEM ENOSPC ENOTDIR
+        EPERM EROFS EXDEV EINVAL;
+    "link": EACCES EDQUOT EEXIST EIO ELOOP EMLINK ENAMETOOLONG ENOENT ENOMEM ENOSPC ENOTDIR EPERM
+        EROFS EXDEV;
+    "rename": EACCES EBUSY EDQUOT EINVAL EISDIR ELOOP EMLINK ENAMETOOLONG ENOENT ENOMEM ENOSPC
+        ENOTDIR ENOTEMPTY EEXIST EPERM EROFS EXDEV;
+    "renameat": EACCES EBUSY EDQUOT EINVAL EISDIR ELOOP EMLINK ENAMETOOLONG ENOENT ENOMEM ENOSPC
+        ENOTDIR ENOTEMPTY EEXIST EPERM EROFS EXDEV;
+    "getpid": ENOSYS;
+    "renameat2": EACCES EBUSY EDQUOT EINVAL EISDIR ELOOP EMLINK ENAMETOOLONG ENOENT ENOMEM ENOSPC
+        ENOSYS ENOTDIR ENOTEMPTY EEXIST EPERM EROFS EXDEV EBADF;
     "unlink": EACCES EBUSY EIO EISDIR ELOOP ENAMETOOLONG ENOENT ENOMEM ENOTDIR EPERM EROFS;
     "memfd_create": EMFILE EINVAL ENFILE ENOMEM EPERM ENOSYS EACCES;
     "getrandom": ENOSYS EAGAIN EINTR EINVAL;
     "read": EIO EAGAIN EBADF EINTR EINVAL EISDIR;
     "pwrite64": ENOSPC EBADF EDQUOT EFBIG EINTR EINVAL EIO EPERM EAGAIN;
     "pread64": EIO EBADF EINTR EINVAL EISDIR EOVERFLOW;
-    "fcntl": EBADF;
+    "fcntl": EBADF EMFILE EPERM EBUSY;
+    "getdents64": EBADF EINVAL ENOTDIR;
+    "getsockname": EBADF EINVAL ENOBUFS ENOTSOCK;
+    "sendmsg": EPIPE EACCES EAGAIN EBADF ECONNRESET EDESTADDRREQ EINTR EINVAL EISCONN EMSGSIZE
+        ENOBUFS ENOMEM ENOTCONN ENOTSOCK EOPNOTSUPP ETOOMANYREFS;
+    "recvmsg": ENOMEM EAGAIN EBADF ECONNREFUSED EINTR EINVAL ENOTCONN ENOTSOCK;
+    "madvise": EINVAL ENOMEM;
     "lseek": EINVAL EBADF ESPIPE;
     "clock_nanosleep": EINTR;
 }
 
+/// How often a case is run again if the task made fewer calls than when the case was generated.
+const MISSES: usize = 4;
+
 fn errnos(call: &str) -> &'static [(&'static str, i32)] {
     let known = CALLS.iter().find(|known| known.0 == call);
-    known.unwrap_or_else(|| panic!("what {call} can fail with is not listed: add it to CALLS")).1
+    known.unwrap_or_else(|| panic!("add {call} and its error numbers to CALLS")).1
 }
 
 fn number(errno: &str) -> i32 {
@@ -66,56 +82,113 @@ fn number(errno: &str) -> i32 {
 /// The operations that an error may name when this call fails.
 fn operations(call: &str) -> &'static [&'static str] {
     match call {
-        "openat" => &["Open", "Create", "Unlink"],
-        "fstat" | "newfstatat" | "statx" => &["Metadata", "Unlink", "Open", "Reserve"],
-        "fallocate" | "pwrite64" | "pread64" | "fcntl" | "fstatfs" => &["Reserve"],
+        "openat" => &["Open", "Create", "Unlink", "Clone", "List", "Receive", "Reserve"],
+        "fstat" | "newfstatat" | "statx" => &["Metadata", "Unlink", "Open", "List", "Receive"],
+        "fallocate" => &["Reserve", "Punch"],
+        "pwrite64" => &["Write", "Reserve"],
+        "fcntl" => &["Clone", "Open", "Seal", "Receive"],
+        "getdents64" => &["List"],
+        "getsockname" | "sendmsg" => &["Send"],
+        "recvmsg" => &["Receive"],
         "ftruncate" => &["SetLen", "Reserve"],
         "fchmod" => &["SetPermissions", "Open"],
         "fchown" => &["SetOwner"],
         "mmap" => &["Map"],
         "munmap" => &["Unmap"],
         "close" => &["Close"],
-        "linkat" | "link" | "rename" | "renameat2" => &["Publish"],
-        "unlink" => &["Unlink", "Create"],
+        "linkat" | "link" | "rename" | "renameat" | "renameat2" => &["Publish", "Create"],
+        "unlink" => &["Unlink", "Create", "Publish"],
         "memfd_create" => &["Create"],
         "getrandom" => &["Create", "Publish"],
         _ => &[],
     }
 }
 
-/// What an operation gets over that fails with this once: a way round it, another try, or nothing that it needs.
+/// Whether a call only finds out how much there is, so that no failure of it matters.
+fn only_asks(call: &Call) -> bool {
+    let has = |part: &str| call.line.contains(part);
+    match call.name.as_str() {
+        "fstatfs" | "statx" | "read" | "lseek" | "prlimit64" | "sysinfo" | "getpid" => true,
+        "openat" => has("/proc/") && !has("/fd/") || has("/sys/fs/cgroup"),
+        _ => false,
+    }
+}
+
+/// Whether an operation succeeds although this call fails once: by a fallback, by another try, or
+/// because it does not need the call.
 fn survives(task: &str, call: &Call, errno: &str) -> bool {
     let portable = cfg!(posix_shm_portable);
     let has = |part: &str| call.line.contains(part);
     let either = task.contains("-or-create");
+    let looks_first = matches!(task, "create-large" | "create-with");
+    let is_of_old_object =
+        matches!(task, "set-len-longer" | "open-resized" | "grow" | "reserve" | "punch");
+    let builds = task.starts_with("create") || task.starts_with("supersede");
     match (call.name.as_str(), errno) {
-        // It never escapes.
+        // The library repeats the call.
         (_, "EINTR") => true,
-        // What only tells how much room there is.
-        ("fstatfs" | "statx" | "read" | "lseek", _) => true,
-        ("openat", _) if has("/proc/meminfo") => true,
-        ("newfstatat", _) if task == "create-large" && has("AT_SYMLINK_NOFOLLOW") => true,
-        // What is dropped is closed as well as can be.
-        ("close" | "munmap", _) => !matches!(task, "close" | "unmap"),
-        // The ways round.
-        ("openat", "EOPNOTSUPP" | "EISDIR") if has("O_TMPFILE") => true,
-        ("openat", "ENOENT" | "EACCES") if has("/proc/self/fd/") => true,
-        // A new object is opened again, whatever its permissions.
-        ("openat", "EACCES") if portable && task.ends_with("read-only") => !has("O_CREAT"),
-        ("linkat" | "rename", "ENOENT") => true,
+        // Without a descriptor for asking, what is asked for would be a guess.
+        ("openat", "EMFILE" | "ENFILE") if only_asks(call) => false,
+        _ if only_asks(call) => true,
+        // Not asked, how much it has counts for nothing.
+        ("fstat" | "newfstatat", _) if task == "create-large" => true,
+        // It reads every page instead, or says that it may fault.
+        ("fallocate", _) if task == "may-fault" => true,
+        // Written through a mapping instead.
+        ("pwrite64", "EPERM") if task == "publish" => true,
+        ("newfstatat", _) if looks_first && has("AT_SYMLINK_NOFOLLOW") => true,
+        // Dropping a handle or a mapping ignores errors.
+        ("close" | "munmap" | "madvise", _) => !matches!(task, "close" | "unmap"),
+        // The fallbacks.
+        ("openat", "EOPNOTSUPP" | "EISDIR" | "EPERM" | "EACCES" | "EINVAL" | "ENOENT")
+            if has("O_TMPFILE") =>
+        {
+            true
+        }
+        // Another way to build the object, which does without a read-only handle through /proc.
+        ("openat", "EOPNOTSUPP" | "EISDIR" | "EPERM" | "EACCES" | "EINVAL" | "ENOENT")
+            if has("/fd/") && builds =>
+        {
+            true
+        }
+        ("newfstatat", "EACCES" | "EINVAL" | "ENOENT")
+            if !portable && builds && task.ends_with("read-only") && has("AT_EMPTY_PATH") =>
+        {
+            true
+        }
+        // The other path in /proc, or the name.
+        ("openat", "ENOENT") if has("/fd/") => true,
+        // The file system of a descriptor says whether it is of shared memory.
+        ("fcntl", _) if has("F_GET_SEALS") => {
+            matches!(task, "from-fd" | "receive") && errno != "EBADF"
+        }
+        // Without the flag against waiting, which POSIX does not know. glibc says EINVAL for
+        // EISDIR.
+        ("openat", "EINVAL" | "EISDIR") if portable && has("O_NONBLOCK") => !has("O_CREAT"),
+        ("linkat", "ENOENT" | "EACCES" | "EPERM" | "EINVAL") => true,
+        ("link", "EACCES" | "EPERM") => true,
+        // A filter may know the other call and not this one.
+        ("rename", "EPERM" | "EACCES") => true,
         ("linkat", "EEXIST") => either || task.starts_with("supersede") && !has("/posix-shm."),
-        ("renameat2", "EINVAL" | "ENOSYS") => true,
-        ("memfd_create", "EINVAL" | "ENOSYS") => true,
-        ("fallocate", "EOPNOTSUPP") => true,
-        ("fallocate", "EINVAL" | "ENODEV") if portable => true,
-        // Others may have taken the room for a moment, or the name.
-        ("fallocate", _) => either,
+        ("renameat2", "EINVAL" | "ENOSYS" | "EPERM" | "EACCES" | "EISDIR") => true,
+        ("memfd_create", "EINVAL" | "ENOSYS" | "EPERM" | "EACCES") => true,
+        // Zeros are written instead, but only to a new object.
+        // glibc writes them itself if the file system cannot reserve.
+        ("fallocate", "EOPNOTSUPP") if portable => true,
+        ("fallocate", "EINVAL" | "ENODEV") if portable => !is_of_old_object,
+        ("fallocate", "EOPNOTSUPP" | "ENOSYS" | "EPERM") => !is_of_old_object,
+        // A temporary name need not be random.
+        ("getrandom", _) => true,
+        // Another process may have taken the room for a moment, or the name.
+        ("fallocate", "ENOSPC") => either,
         ("openat", "EEXIST") => {
             either && (has("O_CREAT") || has("O_TMPFILE"))
                 || portable && has("O_CREAT") && {
                     task.starts_with("supersede") || task.starts_with("anonymous")
                 }
         }
+        // It tries again, or nothing is just what it should find.
+        ("openat", "ENOENT") if matches!(task, "open-waiting" | "open-optional-absent") => true,
         ("openat", "ENOENT") => either && !has("O_CREAT") && !has("O_TMPFILE"),
         ("unlink", "ENOENT") => task.starts_with("supersede"),
         _ => false,
@@ -129,13 +202,13 @@ enum End {
     Failed { operation: String, errno: i32 },
 }
 
-/// A run to be made: what led to it, and what it adds to that.
+/// A run to make: the failures of an earlier run, and one more.
 struct Case {
     task: String,
     injections: Vec<Injection>,
-    /// The call that is made to fail here.
+    /// The call that the last injection makes fail.
     call: Call,
-    /// How it ended without that.
+    /// How the earlier run ended, without the last injection.
     parent: End,
 }
 
@@ -145,98 +218,153 @@ impl Case {
     }
 }
 
-/// What is wrong with a run, whatever it was to end with; else how it ended.
+/// How a run ended, or what is wrong with it, however it should end.
 fn judge(run: &Run, injections: &[Injection]) -> Result<End, String> {
     if !run.status.success() {
-        return Err("the victim died".into());
+        return Err("the victim failed".into());
     }
-    let missed = injections.iter().map(Injection::times).sum::<usize>();
-    let hit = run.calls.iter().filter(|call| call.line.contains("(INJECTED)")).count();
-    if hit != missed {
-        return Err(format!("{hit} of {missed} calls were hit"));
+    let (made, wanted) = (run.injected(), times(injections));
+    if made != wanted {
+        return Err(format!("{made} calls were made to fail, instead of {wanted}"));
     }
-    // What is made to fail is not done at all. So what a close or an unmapping, even one that says it was interrupted, was
-    // to give back is still there: exactly that, and it is the tracer's doing. A name that cannot be removed stays, too.
+    // The tracer does not execute a call that it makes fail. So each close and each unmapping that
+    // fails leaves what it should have released, and nothing else may be left. A name that cannot
+    // be removed also stays.
     let denied = |calls: &[&str]| -> usize {
         let of_them = injections.iter().filter(|injection| calls.contains(&&*injection.call));
         of_them.map(Injection::times).sum()
     };
     let held = format!("{} {}", denied(&["close"]), denied(&["munmap"]));
     if run.line("held ") != Some(&held) {
-        return Err(format!("not the descriptors and mappings there should be, {held}"));
+        let found = run.line("held ");
+        return Err(format!("{found:?} descriptors and mappings are left, instead of {held}"));
     }
     let extra = run.said.lines().filter(|line| line.starts_with("extra ")).count();
-    // Nor is a name removed that may be another object's by now: where it cannot be told, or is said to be gone.
+    // The library does not remove a name that may belong to another object by now: if it cannot
+    // find out, or if the system says that the name is gone.
     let told_so = injections.iter().any(|one| one.call == "openat" && one.errno() == "ENOENT");
     let kept = denied(&["unlink", "unlinkat", "fstat", "newfstatat"]) + usize::from(told_so);
     if extra + run.temporaries().len() > kept {
-        return Err("a name is left".into());
+        return Err(format!("more than {kept} names are left"));
     }
     if run.line("ok").is_some() {
         return Ok(End::Done);
     }
-    let Some(error) = run.line("error ") else { return Err("it said nothing".into()) };
+    let Some(error) = run.line("error ") else { return Err("it printed no result".into()) };
     let mut words = error.split(' ');
     let operation = words.next().unwrap().to_owned();
     let errno = words.next().unwrap().parse().unwrap();
     if errno == libc::EINTR {
-        return Err("EINTR escaped".into());
+        return Err("the error is EINTR".into());
     }
     Ok(End::Failed { operation, errno })
 }
 
-/// Whether a number that was injected came out. The C library hides some behind what POSIX knows for the function.
-fn same_errno(case: &Case, came_out: i32) -> bool {
-    let went_in = number(case.errno());
+/// Whether the error is about an earlier call that was made to fail, because this one only asked
+/// what that means, or cleaned up, or tried `shm_open` where the path was forbidden.
+fn is_about_an_earlier_call(case: &Case, operation: &str, found: i32) -> bool {
+    let Some((_, earlier)) = case.injections.split_last() else { return false };
+    let of = |one: &Injection| {
+        operations(&one.call).contains(&operation) && number(one.errno()) == found
+    };
+    let asks = matches!(&*case.call.name, "fcntl" | "fstatfs" | "newfstatat" | "openat");
+    asks && earlier.iter().any(of)
+}
+
+/// Whether the error has the number that was injected. The C library replaces some numbers by those
+/// that POSIX lists for the function.
+fn same_errno(case: &Case, found: i32) -> bool {
+    let injected = number(case.errno());
+    // The library itself says that the name has no object.
+    let by_name = case.call.line.contains("AT_SYMLINK_NOFOLLOW");
+    let by_library = match (&*case.task, case.errno()) {
+        // Every name on the way is taken by others.
+        (task, "EEXIST") if task.starts_with("supersede") => true,
+        ("from-fd", "ENOENT") => by_name || cfg!(posix_shm_portable),
+        // Or that the descriptor is of something else.
+        ("from-fd" | "receive", "EINVAL") => cfg!(posix_shm_portable),
+        _ => false,
+    };
+    if by_library && found == 0 {
+        return true;
+    }
     let hidden = match (&*case.call.name, case.errno()) {
         ("openat", "EISDIR") => Some(libc::EINVAL),
+        // Without /proc there is no way.
+        ("openat", "ENOENT") if case.task == "read-only-anonymous" => Some(libc::EOPNOTSUPP),
         ("unlink", "EPERM") => Some(libc::EACCES),
-        // Where the file system cannot reserve, glibc looks itself what it has, and says this for all.
+        // If the file system cannot reserve, glibc looks at it, and returns this for every failure.
         ("newfstatat" | "fstat" | "fstatfs", _) => Some(libc::EBADF),
         _ => None,
     };
-    came_out == went_in || Some(came_out) == hidden
+    found == injected || Some(found) == hidden
 }
 
-/// Whether it ended as it should.
+/// Whether an error names an operation that may make this call.
+fn names_operation(case: &Case, operation: &str) -> bool {
+    // The error of std's traits names none.
+    let plain = matches!(&*case.task, "read-at" | "write-at");
+    if plain { operation == "Plain" } else { operations(&case.call.name).contains(&operation) }
+}
+
+/// Whether a run ended as it should.
 fn right_end(case: &Case, end: &End) -> Result<(), String> {
-    // What has failed before says so, whatever fails in the cleaning up.
+    // A failure of the cleaning up does not replace the first error.
     if case.errno() == "EINTR" || matches!(case.parent, End::Failed { .. }) {
-        return if *end == case.parent { Ok(()) } else { Err(format!("not {:?}", case.parent)) };
+        let (same, parent) = (*end == case.parent, &case.parent);
+        return if same { Ok(()) } else { Err(format!("it ended with {end:?}, not {parent:?}")) };
     }
-    // Where it failed already, one more failure may be one too many.
+    // After an earlier failure, both ends are right.
     let first = case.injections.len() == 1 && case.injections[0].times() == 1;
     let survives = survives(&case.task, &case.call, case.errno());
     match end {
         End::Done if survives || !first => Ok(()),
-        End::Done => Err("it succeeded".into()),
-        End::Failed { .. } if survives && first => Err("it has a way round that".into()),
-        End::Failed { operation, .. } if !operations(&case.call.name).contains(&&**operation) => {
-            Err(format!("{operation} is not what failed"))
+        End::Done => Err("it succeeded, but should have failed".into()),
+        End::Failed { .. } if survives && first => Err("it failed, but has a fallback".into()),
+        End::Failed { operation, errno } if is_about_an_earlier_call(case, operation, *errno) => {
+            Ok(())
         }
-        End::Failed { errno, .. } if !same_errno(case, *errno) => Err("another error".into()),
+        End::Failed { operation, .. } if !names_operation(case, operation) => {
+            Err(format!("{operation} is the wrong operation"))
+        }
+        End::Failed { errno, .. } if !same_errno(case, *errno) => {
+            Err(format!("{errno} is the wrong error number"))
+        }
         End::Failed { .. } => Ok(()),
     }
 }
 
-/// Of calls in a row that are the same, the first and the last.
+/// The first and the last of each row of equal calls.
 fn without_repetitions(calls: &[Call]) -> impl Iterator<Item = &Call> {
     let runs = calls.chunk_by(|a, b| a.name == b.name && a.name != "openat");
     runs.flat_map(|run| [run.first(), run[1..].last()]).flatten()
 }
 
-/// Each of these calls, with each error number, after what led to them.
+/// Whether this answer is none that the library could notice.
+fn is_unnoticed(task: &str, call: &Call, errno: &str) -> bool {
+    task == "list"
+        && match call.name.as_str() {
+            // std panics if closing a directory fails, and glibc returns this error, not the first.
+            "close" => true,
+            // The object has vanished, so it is not listed.
+            "newfstatat" => errno == "ENOENT" && call.line.contains("AT_SYMLINK_NOFOLLOW"),
+            _ => false,
+        }
+}
+
+/// A case for each of these calls and each error number, after these injections.
 fn cases(task: &str, before: &[Injection], calls: &[Call], parent: &End) -> Vec<Case> {
     let mut cases = Vec::new();
     for call in without_repetitions(calls) {
         for (at, (errno, _)) in errnos(&call.name).iter().enumerate() {
-            // At first each; later one that means failure, and those that mean something else.
-            if !before.is_empty() && at > 0 && !survives(task, call, errno) {
+            // At first every number. Later the first one, and those with a fallback of their own.
+            let once = only_asks(call) || !survives(task, call, errno);
+            if !before.is_empty() && at > 0 && once || is_unnoticed(task, call, errno) {
                 continue;
             }
             let mut injections = before.to_vec();
             match injections.iter_mut().find(|earlier| earlier.call == call.name) {
-                // The tracer has one error number for each call.
+                // The tracer can inject one error number for each name of a call.
                 Some(earlier) if earlier.errno() != *errno || earlier.and.is_some() => continue,
                 Some(earlier) => earlier.and = Some(call.nth),
                 None => injections.push(Injection {
@@ -246,7 +374,7 @@ fn cases(task: &str, before: &[Injection], calls: &[Call], parent: &End) -> Vec<
                     what: format!("error={errno}"),
                 }),
             }
-            // What is injected last is what the case is about.
+            // The last injection is the one that the case adds.
             let at = injections.iter().position(|one| one.call == call.name).unwrap();
             let last = injections.remove(at);
             injections.push(last);
@@ -257,7 +385,8 @@ fn cases(task: &str, before: &[Injection], calls: &[Call], parent: &End) -> Vec<
     cases
 }
 
-/// Whether what follows this case is worth failing, too: once for each call that failed, and every way round.
+/// Whether to make the calls after this case fail too: for one error number of each call that led
+/// to failure, and for every fallback.
 fn leads_on(case: &Case, end: &End) -> bool {
     match end {
         End::Failed { .. } => case.errno() == errnos(&case.call.name)[0].0,
@@ -281,14 +410,24 @@ fn every_errno_at_every_call_is_an_error_and_leaves_nothing() {
     let (given, paths) = (AtomicUsize::new(0), Mutex::new(BTreeSet::new()));
     let mut wrong = Vec::new();
     let mut counts = BTreeMap::new();
-    // Where an object has its name while it is made, a clean-up that fails leaves it behind: that cannot be helped, and is not
-    // tested.
+    // The portable code creates an object under its name. If its cleaning up fails, the object must
+    // stay, so that is not tested.
     let deepest = if cfg!(posix_shm_portable) { 1 } else { 2 };
     for depth in 1..=deepest {
         let done = in_parallel(&generation, |case| {
-            // A name for each, since not every machine gives each a /dev/shm of its own.
-            let name = format!("{prefix}.{}", given.fetch_add(1, Ordering::Relaxed));
-            let run = trace(&case.task, &name, "alone", &case.injections);
+            let attempt = || {
+                // Each has a name of its own, because not every machine allows a /dev/shm of its
+                // own.
+                let name = format!("{prefix}.{}", given.fetch_add(1, Ordering::Relaxed));
+                trace(&case.task, &name, "alone", &case.injections)
+            };
+            let mut run = attempt();
+            for _ in 0..MISSES {
+                if run.injected() == times(&case.injections) {
+                    break;
+                }
+                run = attempt();
+            }
             let end = judge(&run, &case.injections);
             let verdict = end.clone().and_then(|end| right_end(case, &end));
             for left in run.temporaries() {
@@ -299,10 +438,9 @@ fn every_errno_at_every_call_is_an_error_and_leaves_nothing() {
             }
             let end = end.unwrap();
             let on = if leads_on(case, &end) { run.later_calls() } else { &[] };
-            // The same calls lead to the same cases, whatever led to them.
+            // Equal calls after an equal failure lead to equal cases, whatever the task.
             let path: Vec<&str> = on.iter().map(|call| &*call.name).collect();
-            let task = if depth == 1 { &*case.task } else { "any" };
-            let path = format!("{task} {end:?} {path:?}");
+            let path = format!("{} {end:?} {path:?}", case.call.name);
             if !paths.lock().unwrap().insert(path) {
                 return Ok(vec![]);
             }
@@ -320,11 +458,11 @@ fn every_errno_at_every_call_is_an_error_and_leaves_nothing() {
     let all: usize = counts.values().sum();
     println!("errno cases: {all} (at each depth: {counts:?})");
     wrong.sort();
-    assert!(wrong.is_empty(), "{} are wrong:\n\n{}", wrong.len(), wrong.join("\n"));
-    assert!(all > 1000, "only {all} cases were found");
+    assert!(wrong.is_empty(), "{} cases failed:\n\n{}", wrong.len(), wrong.join("\n"));
+    assert!(all > 1000, "only {all} cases were generated");
 }
 
-/// A task, with these calls refused one after the other, which it is to get over.
+/// Runs a task that must succeed although these calls fail, one after the other.
 #[cfg(not(posix_shm_portable))]
 fn refused(task: &str, how: &str, refusals: &[(&str, &str)]) -> Option<Run> {
     if !can_trace() {
@@ -341,7 +479,7 @@ fn refused(task: &str, how: &str, refusals: &[(&str, &str)]) -> Option<Run> {
         }
         let found = run.later_calls().iter().find(|later| later.name == *call);
         let Call { name: call, nth, .. } =
-            found.unwrap_or_else(|| panic!("no {call}: {run}")).clone();
+            found.unwrap_or_else(|| panic!("it does not call {call}: {run}")).clone();
         injections.push(Injection { call, nth, and: None, what: format!("error={errno}") });
         run = trace(task, &name, how, &injections);
     }
@@ -349,10 +487,10 @@ fn refused(task: &str, how: &str, refusals: &[(&str, &str)]) -> Option<Run> {
     Some(run)
 }
 
-/// The calls of a run, with what is refused to it, by their names.
+/// Checks which calls a task makes if these fail.
 #[cfg(not(posix_shm_portable))]
 #[track_caller]
-fn assert_way_round(task: &str, how: &str, refusals: &[(&str, &str)], expected: &[&str]) {
+fn assert_fallback(task: &str, how: &str, refusals: &[(&str, &str)], expected: &[&str]) {
     if let Some(run) = refused(task, how, refusals) {
         let calls: Vec<&str> = run.calls.iter().map(|call| &*call.name).collect();
         assert_eq!(calls, expected, "{run}");
@@ -361,19 +499,22 @@ fn assert_way_round(task: &str, how: &str, refusals: &[(&str, &str)], expected: 
 
 #[cfg(not(posix_shm_portable))]
 #[test]
-fn what_cannot_be_linked_by_its_descriptor_is_linked_through_proc() {
+fn without_linkat_by_descriptor_a_new_object_is_linked_through_proc() {
     if let Some(run) = refused("create-sized", "alone", &[("linkat", "ENOENT")]) {
         let last = &run.calls.last().unwrap().line;
-        assert!(last.starts_with("linkat(AT_FDCWD, \"/proc/self/fd/"), "{run}");
+        assert!(last.starts_with("linkat(AT_FDCWD, \"/proc/thread-self/fd/"), "{run}");
+        // It has looked first whether the path leads to the object.
+        let calls: Vec<&str> = run.calls.iter().map(|call| &*call.name).collect();
+        assert!(calls.ends_with(&["linkat", "newfstatat", "newfstatat", "linkat"]), "{run}");
     }
 }
 
 #[cfg(not(posix_shm_portable))]
 #[test]
-fn what_cannot_be_linked_at_all_is_renamed() {
+fn without_linkat_and_proc_a_new_object_is_renamed() {
     let again = ["getrandom", "openat", "fallocate", "renameat2"];
     let calls = [&["openat", "fallocate", "linkat", "linkat", "close"][..], &again].concat();
-    // Closed first or last: that is not what this is about.
+    // The order does not matter here: the first object may be closed before or after.
     if let Some(run) = refused("create-sized", "without-proc", &[("linkat", "ENOENT")]) {
         let made: Vec<&str> = run.calls.iter().map(|call| &*call.name).collect();
         assert!(calls.iter().all(|call| made.contains(call)), "{run}");
@@ -383,22 +524,22 @@ fn what_cannot_be_linked_at_all_is_renamed() {
 #[cfg(not(posix_shm_portable))]
 #[test]
 fn without_o_tmpfile_a_temporary_name_is_renamed_or_linked() {
-    let temporary = ["openat", "getrandom", "openat", "fallocate", "renameat2"];
+    let temporary = ["openat", "getrandom", "openat", "prlimit64", "fallocate", "renameat2"];
     let no_tmpfile = ("openat", "EOPNOTSUPP");
-    assert_way_round("create-sized", "alone", &[no_tmpfile], &temporary);
-    assert_way_round("create-sized", "alone", &[("openat", "EISDIR")], &temporary);
+    assert_fallback("create-sized", "alone", &[no_tmpfile], &temporary);
+    assert_fallback("create-sized", "alone", &[("openat", "EISDIR")], &temporary);
     for errno in ["EINVAL", "ENOSYS"] {
         let refusals = [no_tmpfile, ("renameat2", errno)];
         let calls = [&temporary[..], &["link", "unlink"]].concat();
-        assert_way_round("create-sized", "alone", &refusals, &calls);
+        assert_fallback("create-sized", "alone", &refusals, &calls);
     }
 }
 
 #[cfg(not(posix_shm_portable))]
 #[test]
 fn without_memfd_an_anonymous_object_is_an_unnamed_file() {
-    let unnamed = ["memfd_create", "openat", "fallocate"];
-    assert_way_round("anonymous", "alone", &[("memfd_create", "ENOSYS")], &unnamed);
-    let old_kernel = ["memfd_create", "memfd_create", "fallocate"];
-    assert_way_round("anonymous", "alone", &[("memfd_create", "EINVAL")], &old_kernel);
+    let unnamed = ["memfd_create", "openat", "prlimit64", "fallocate"];
+    assert_fallback("anonymous", "alone", &[("memfd_create", "ENOSYS")], &unnamed);
+    let old_kernel = ["memfd_create", "memfd_create", "prlimit64", "fallocate"];
+    assert_fallback("anonymous", "alone", &[("memfd_create", "EINVAL")], &old_kernel);
 }

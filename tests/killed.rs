@@ -1,5 +1,6 @@
-//! Killed at every system call of creating and of superseding: another process, which is this one, sees the old state or the
-//! new one, and whoever comes next succeeds. The signal comes as a call begins, which is as the one before has ended.
+//! Kills a process at every system call of creating and superseding. This process must then see the
+//! old state or the new one, and the next process must succeed. The signal arrives as a call
+//! begins, so it tests the state after the call before.
 
 #![cfg(target_os = "linux")]
 
@@ -12,31 +13,35 @@ use posix_shm::{IfExists, OpenOptions, Permissions, Shm, ShmName, unlink};
 use crate::common::Names;
 use crate::common::victim::{Call, Injection, Run, can_trace, in_parallel, trace};
 
-/// What the victim makes, and what it finds under the other name.
+/// The lengths of the object that the victim makes, and of the one that exists before.
 const SIZE: u64 = 8192;
 const OLD_SIZE: u64 = 12288;
 
-/// What is done when it is killed, and how long the object is then.
+/// The tasks during which it is killed, and the length of the object that they make.
 const TASKS: &[(&str, u64)] = &[
     ("create-unsized", 0),
     ("create-sized", SIZE),
     ("create-read-only", SIZE),
     ("create-mapped", SIZE),
     ("open-or-create-absent", SIZE),
+    #[cfg(not(posix_shm_portable))]
+    ("create-with", SIZE),
+    #[cfg(not(posix_shm_portable))]
+    ("publish", SIZE),
     ("supersede-absent", SIZE),
     ("supersede", SIZE),
     ("supersede-read-only", SIZE),
     ("supersede-mapped", SIZE),
 ];
 
-/// Without `O_TMPFILE`, which is made to be missing by this.
+/// Makes the system behave as if it had no `O_TMPFILE`.
 fn no_tmpfile(run: &Run) -> Option<Injection> {
     let call = run.calls.iter().find(|call| call.line.contains("O_TMPFILE"))?;
     let (call, nth, what) = (call.name.clone(), call.nth, "error=EOPNOTSUPP".into());
     Some(Injection { call, nth, and: None, what })
 }
 
-/// The two names of a victim: one that nothing has, and one of an object full of sevens.
+/// The two names of a victim: one without an object, and one of an object full of sevens.
 struct Stage {
     prefix: String,
     new: ShmName,
@@ -54,25 +59,41 @@ impl Stage {
 impl Drop for Stage {
     fn drop(&mut self) {
         for name in [&self.new, &self.old] {
-            // Whichever there is.
+            // Either may be gone.
             let _ = unlink(name);
         }
     }
 }
 
-/// What a name means to others: its length, the byte it is full of, and whether anybody else may use it.
-fn seen(name: &ShmName) -> Option<(u64, Option<u8>, Permissions)> {
+/// An object as other processes see it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Seen {
+    len: u64,
+    /// The byte that is repeated over the whole length.
+    byte: Option<u8>,
+    permissions: Permissions,
+}
+
+impl Seen {
+    fn new(len: u64, byte: Option<u8>, mode: u32) -> Option<Seen> {
+        Some(Seen { len, byte, permissions: Permissions::from_mode(mode) })
+    }
+}
+
+fn seen(name: &ShmName) -> Option<Seen> {
     let object = match OpenOptions::new().if_exists(IfExists::Overwrite).open(name) {
         Err(error) if error.kind() == ErrorKind::NotFound => return None,
         object => object.unwrap(),
     };
     let metadata = object.metadata().unwrap();
     let content = if metadata.len() == 0 { vec![] } else { object.map().unwrap().bytes().to_vec() };
-    assert!(content.windows(2).all(|pair| pair[0] == pair[1]), "a mix of old and new");
-    Some((metadata.len(), content.first().copied(), metadata.permissions()))
+    let is_uniform = content.windows(2).all(|pair| pair[0] == pair[1]);
+    assert!(is_uniform, "{name} has a mix of old and new content");
+    let (len, byte) = (metadata.len(), content.first().copied());
+    Some(Seen { len, byte, permissions: metadata.permissions() })
 }
 
-/// One victim, killed as it enters this call, then all that has to hold.
+/// Kills a victim as it enters this call, and checks what it leaves.
 fn kill(
     task: &str,
     len: u64,
@@ -86,51 +107,53 @@ fn kill(
     injections.push(Injection { call, nth, and: None, what });
     let run = trace(task, &stage.prefix, "shared", &injections);
     if run.status.signal() != Some(libc::SIGKILL) || run.end.is_some() && at.name != "getppid" {
-        return Err(format!("not killed there\n{run}"));
+        return Err(format!("it was not killed at that call\n{run}"));
     }
     let left = run.temporaries();
     for path in &left {
         fs::remove_file(path).unwrap();
     }
-    // The crate's documentation says where a temporary name may stay: "Leaks", "What differs where".
+    // The crate's documentation says when a temporary name may stay.
     let may_leave = task.starts_with("supersede") || !before.is_empty();
     if left.len() > usize::from(may_leave) {
-        return Err(format!("left {left:?}\n{run}"));
+        return Err(format!("it left {left:?}\n{run}"));
     }
 
     let mode = if task == "create-sized" { 0o640 } else { 0o600 };
-    let made = Some((len, (len > 0).then_some(0), Permissions::from_mode(mode)));
-    let found = Some((OLD_SIZE, Some(7), Permissions::from_mode(0o600)));
+    let byte = if matches!(task, "create-with" | "publish") { 5 } else { 0 };
+    let made = Seen::new(len, (len > 0).then_some(byte), mode);
+    let found = Seen::new(OLD_SIZE, Some(7), 0o600);
     let (subject, old_state) = if superseding { (&stage.old, found) } else { (&stage.new, None) };
     let state = seen(subject);
-    // The portable code promises less: created under its name, then sized; to supersede, the name is removed first.
-    let half_made = Some((0, None, Permissions::from_mode(mode)));
+    // The portable code promises less. It creates an object under its name and sizes it afterwards,
+    // and to supersede it removes the name first.
+    let half_made = Seen::new(0, None, mode);
     let in_between = cfg!(posix_shm_portable) && (state == half_made || state.is_none());
     if state != old_state && state != made && !in_between {
-        return Err(format!("half-made: {state:?}\n{run}"));
+        return Err(format!("neither the old state nor the new one: {state:?}\n{run}"));
     }
     if !superseding && seen(&stage.old) != found {
         return Err(format!("another object was changed\n{run}"));
     }
 
-    // Whoever comes next: what is not there is made, what is there is said to be, and what is superseded is complete.
+    // The next process creates a missing object, learns that it exists, or supersedes it.
     let again = trace(task, &stage.prefix, "shared", &[]);
-    let exists = state.is_some() && task.starts_with("create");
+    let exists = state.is_some() && (task.starts_with("create") || task == "publish");
     let said = again.line("error ").map(|error| error.contains(&format!(" {} ", libc::EEXIST)));
     let right = if exists { said == Some(true) } else { again.line("ok").is_some() };
-    // What a killed one has left under the name of a peer that opens what there is stays short; that is the weaker promise.
+    // The portable code may have left a short object, which the next process opens as it is.
     let opened = task.starts_with("open-or-create") && state.is_some();
     if !right && !opened {
-        return Err(format!("the next one:\n{again}\nafter\n{run}"));
+        return Err(format!("the next process failed:\n{again}\nafter\n{run}"));
     }
     if seen(subject) != made && !in_between {
-        return Err(format!("the next one's object is {:?}\n{again}", seen(subject)));
+        return Err(format!("the next process made {:?}\n{again}", seen(subject)));
     }
     Ok(())
 }
 
 #[test]
-fn killed_at_any_call_it_leaves_the_old_state_or_the_new_one() {
+fn a_process_killed_at_any_call_leaves_the_old_state_or_the_new_one() {
     if !can_trace() {
         return;
     }
@@ -151,7 +174,7 @@ fn killed_at_any_call_it_leaves_the_old_state_or_the_new_one() {
             }
             assert!(run.line("ok").is_some(), "{run}");
             let calls = run.calls.iter().chain(&run.end).cloned();
-            // The tracer does one thing to each call.
+            // The tracer can do one thing to each name of a call.
             let free = calls.filter(|call| before.iter().all(|one| one.call != call.name));
             points.extend(free.map(|call| (*task, *len, before.clone(), call)));
         }
@@ -163,6 +186,6 @@ fn killed_at_any_call_it_leaves_the_old_state_or_the_new_one() {
     });
     let wrong: Vec<String> = results.into_iter().filter_map(Result::err).collect();
     println!("kill points: {}", points.len());
-    assert!(wrong.is_empty(), "{} are wrong:\n\n{}", wrong.len(), wrong.join("\n"));
-    assert!(points.len() > 30, "only {} points were found", points.len());
+    assert!(wrong.is_empty(), "{} cases failed:\n\n{}", wrong.len(), wrong.join("\n"));
+    assert!(points.len() > 30, "only {} calls to kill at were found", points.len());
 }

@@ -1,5 +1,5 @@
-//! Every case of the Common Lisp library's own tests, in its order: parity. What it only asserts to be an integer or a
-//! pointer, a handle and a mapping are by type here.
+//! Every case of the Common Lisp library's own tests, in the same order. Where it asserts that a
+//! value is an integer or a pointer, the types here say so.
 
 use posix_shm::{
     Direction, IfDoesNotExist, IfExists, MapOptions, OpenOptions, Permissions, Protection, Shm,
@@ -10,7 +10,7 @@ use crate::common::{Names, len};
 
 const INT: usize = size_of::<i32>();
 
-/// The words of `:if-does-not-exist :create :permissions '(:all-user)`.
+/// `:if-does-not-exist :create :permissions '(:all-user)`.
 fn creating() -> OpenOptions {
     OpenOptions::new()
         .if_does_not_exist(IfDoesNotExist::Create)
@@ -33,26 +33,27 @@ fn shm_open_can_use_various_options() {
     let names = Names::new();
     let name = names.name();
     let if_exists_nil = || creating().if_exists(IfExists::Error).open_optional(&name).unwrap();
-    assert!(if_exists_nil().is_some());
-    assert!(if_exists_nil().is_none());
+    assert!(if_exists_nil().is_some(), "nothing was created");
+    assert!(if_exists_nil().is_none(), "an object was created twice");
 
     creating().if_exists(IfExists::Error).open(&name).unwrap_err();
     creating().if_exists(IfExists::Supersede).open(&name).unwrap();
-    // The Lisp library truncates through a read-only handle, which POSIX leaves undefined.
+    // The Lisp library truncates through a read-only handle. POSIX does not define what that does.
     OpenOptions::new().if_exists(IfExists::Truncate).open(&name).unwrap_err();
     OpenOptions::new().direction(Direction::Io).if_exists(IfExists::Truncate).open(&name).unwrap();
 
     unlink(&name).unwrap();
     creating().if_exists(IfExists::Error).open(&name).unwrap();
     unlink(&name).unwrap();
-    assert!(if_exists_nil().is_some());
+    assert!(if_exists_nil().is_some(), "nothing was created after unlink");
 
     unlink(&name).unwrap();
     OpenOptions::new().if_does_not_exist(IfDoesNotExist::Error).open(&name).unwrap_err();
-    assert!(OpenOptions::new().open_optional(&name).unwrap().is_none());
+    let absent = OpenOptions::new().open_optional(&name).unwrap();
+    assert!(absent.is_none(), "there is an object: {absent:?}");
 }
 
-/// Long words, short words (which are aliases in the documentation here), and the two kinds of "all".
+/// The long words, the short words (aliases in the documentation here), and both kinds of "all".
 #[test]
 fn shm_open_can_use_various_permissions() {
     let names = Names::new();
@@ -71,11 +72,12 @@ fn shm_open_can_use_various_permissions() {
     let short = Permissions::from_mode((libc::S_IRWXU | libc::S_IRWXG | libc::S_IRWXO) as u32);
     let short_each = Permissions::from_mode(0o777);
     for permissions in [each, all, short, short_each] {
-        assert_eq!(permissions, each);
+        assert_eq!(permissions, each, "not all permissions");
         let object =
             creating().if_exists(IfExists::Error).permissions(permissions).open(&name).unwrap();
-        // The umask may have taken some.
-        assert!(permissions.contains(object.metadata().unwrap().permissions()));
+        // The umask may have cleared some.
+        let found = object.metadata().unwrap().permissions();
+        assert!(permissions.contains(found), "more than {permissions:?}: {found:?}");
         unlink(&name).unwrap();
     }
 }
@@ -114,7 +116,7 @@ fn mmap() {
         ints.store(i, 10 * i as i32);
     }
     for i in 0..=5 {
-        assert_eq!(ints.load(i), 10 * i as i32);
+        assert_eq!(ints.load(i), 10 * i as i32, "index {i}");
     }
 
     // Mapping a read-only object with read-write protections.
@@ -123,9 +125,9 @@ fn mmap() {
     MapOptions::new().len(10).map_raw(&reader, both).unwrap_err();
     MapOptions::new().len(10).map_mut(&reader).unwrap_err();
 
-    // Memory faults with no protection are in `mapping.rs`: they need a process that may die.
+    // `map.rs` tests memory faults without protection. They need a process that may be killed.
 
-    // Two mappings of the same object share values, one only to write and one only to read.
+    // A mapping only for writing and one only for reading share values.
     shm.set_len(INT as u64).unwrap();
     let writer = MapOptions::new().len(INT).map_raw(&shm, Protection::WRITE).unwrap();
     let reader = MapOptions::new().len(INT).map(&shm).unwrap();
@@ -151,7 +153,7 @@ fn mmap() {
     unlink(&name).unwrap();
 }
 
-/// Empty in the Lisp library's tests: what its functions promise.
+/// These tests are empty in the Lisp library. They check what its functions promise.
 #[test]
 fn fstat_fchown_fchmod() {
     let names = Names::new();

@@ -1,4 +1,5 @@
-//! The cost of a load and a store, exactly: the machine code is that of a raw pointer with the same check of the index.
+//! The exact cost of one access: a load or a store has the same machine code as for a raw pointer
+//! with the same bounds check, and an atomic operation is one instruction.
 
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
@@ -6,7 +7,7 @@ use std::process::Command;
 
 use crate::common::skip;
 
-/// The instructions of a function up to its return, without addresses, or nothing where they cannot be had.
+/// The instructions of a function up to its return, without addresses. None without `objdump`.
 fn instructions(function: &str) -> Option<Vec<String>> {
     let mut objdump = Command::new("objdump");
     objdump.args(["--no-show-raw-insn", &format!("--disassemble={function}")]);
@@ -24,11 +25,11 @@ fn instructions(function: &str) -> Option<Vec<String>> {
             break;
         }
     }
-    assert!(instructions.len() > 1, "{function} is not there: {text}");
+    assert!(instructions.len() > 1, "{function} is missing: {text}");
     Some(instructions)
 }
 
-/// How many operands are in memory, in AT&T's spelling of x86.
+/// The number of operands in memory, in the AT&T syntax of x86.
 fn memory_operands(instructions: &[String]) -> usize {
     instructions.iter().filter(|instruction| instruction.contains('(')).count()
 }
@@ -50,6 +51,27 @@ fn a_load_and_a_store_are_one_instruction_as_with_a_raw_pointer() {
             assert_eq!(memory_operands(&ours), 1, "{operation} {word}: {ours:#?}");
         }
     }
-    let Some(count) = instructions("count") else { return };
-    assert_eq!(count.iter().filter(|line| line.starts_with("lock xadd")).count(), 1, "{count:#?}");
+}
+
+#[test]
+fn an_atomic_operation_is_one_instruction_without_branches() {
+    for (operation, expected) in [
+        ("load_acquire", "mov"),
+        ("store_release", "mov"),
+        ("swap", "xchg"),
+        ("compare_exchange", "lock cmpxchg"),
+        ("fetch_add", "lock xadd"),
+        ("fetch_sub", "lock xadd"),
+    ] {
+        for word in ["u8", "u16", "u32", "u64"] {
+            let name = format!("{operation}_{word}");
+            let Some(code) = instructions(&name) else { return };
+            let one =
+                |line: &&String| line.starts_with(&format!("{expected} ")) && line.contains('(');
+            assert_eq!(code.iter().filter(one).count(), 1, "{name}: {code:#?}");
+            assert_eq!(memory_operands(&code), 1, "{name}: {code:#?}");
+            let elsewhere = |line: &String| line.starts_with('j') || line.starts_with("call");
+            assert!(!code.iter().any(elsewhere), "{name}: {code:#?}");
+        }
+    }
 }

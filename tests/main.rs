@@ -1,4 +1,20 @@
-//! The tests of posix-shm, one file a subject. Shared memory is only tested by several processes: `peer.rs` is the other.
+//! The tests of posix-shm.
+//!
+//! - A file tests the source file of the same name in `posix-shm/src`: `map.rs` tests `map.rs`.
+//!   A subject that needs several files has a folder: `open.rs` and `open/`.
+//! - Subjects that cut across the source have files of their own:
+//!   - `anonymous`: objects without a name;
+//!   - `processes`, `races`, `hostile`: several processes and one object;
+//!   - `faults`: too little memory, too few descriptors, missing rights;
+//!   - `injected`, `killed`: every system call made to fail, or to kill the process;
+//!   - `limits`: limits, filters, odd namespaces and hostile peers, each made for a test;
+//!   - `leaks`: names, descriptors and mappings that are left;
+//!   - `system_calls`, `machine_code`: the exact cost;
+//!   - `constants`: the bindings, compared with the `libc` crate;
+//!   - `lisp`: the cases of the Common Lisp library's own tests.
+//! - Other processes are programs of this package. `peer.rs` does one task for a test, `victim.rs`
+//!   runs one operation under `strace`, and `codegen.rs` is disassembled.
+//! - `common` has what every test needs. `models/xnu.c` imitates the macOS kernel on Linux.
 
 mod common;
 
@@ -6,50 +22,67 @@ mod access;
 mod anonymous;
 mod capabilities;
 mod constants;
-mod errors;
+mod error;
 mod faults;
-mod handles;
 mod hostile;
 mod injected;
+mod io;
 mod killed;
 mod leaks;
+mod limits;
 mod lisp;
+mod list;
 mod machine_code;
-mod mapping;
-mod names;
-mod object;
+mod map;
+mod metadata;
+mod name;
 mod open;
+mod permissions;
 mod processes;
 mod races;
+mod seal;
+mod shm;
 mod system_calls;
+mod transfer;
+mod unlink;
 
-/// A file that nobody declares is a test that never runs, silently.
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A file that no target includes would be a test that never runs.
 #[test]
 fn every_file_here_is_declared() {
-    let declared = include_str!("main.rs");
-    let manifest = include_str!("Cargo.toml");
-    let peer = include_str!("peer.rs");
-    for path in files(std::path::Path::new(env!("CARGO_MANIFEST_DIR"))) {
-        let (folder, name) = (path.parent().unwrap(), path.file_name().unwrap().to_str().unwrap());
-        let known = if folder.ends_with("models") {
-            include_str!("../.ci/run").contains(&format!("tests/models/{name}"))
-        } else if folder.ends_with("peer") {
-            peer.contains(&format!("#[path = \"peer/{name}\"]"))
-        } else if folder.ends_with("common") {
-            let module = name.strip_suffix(".rs").unwrap_or("none");
-            module == "mod" || include_str!("common/mod.rs").contains(&format!("mod {module};\n"))
-        } else {
-            let module = name.strip_suffix(".rs").unwrap_or("none");
-            name == "Cargo.toml"
-                || declared.contains(&format!("\nmod {module};\n"))
-                || manifest.contains(&format!("= \"{name}\""))
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |path: &Path| fs::read_to_string(path).unwrap_or_default();
+    let manifest = read(&tests.join("Cargo.toml"));
+    for path in files(tests) {
+        let inside = path.strip_prefix(tests).unwrap();
+        let [folder, name] = [inside.parent(), inside.file_name().map(Path::new)]
+            .map(|part| part.and_then(Path::to_str).unwrap());
+        let module = name.strip_suffix(".rs").unwrap_or("none");
+        let declares = |by: &str| read(&tests.join(by)).contains(&format!("mod {module};\n"));
+        let known = match folder {
+            "" if name == "Cargo.toml" => true,
+            "" => declares("main.rs") || manifest.contains(&format!("= \"{name}\"")),
+            // Run by a step of the CI.
+            "models" => files(&tests.join("../.ci"))
+                .iter()
+                .any(|step| read(step).contains(&format!("tests/models/{name}"))),
+            // Parts of a helper program, which is the root of its crate.
+            "peer" | "victim" => {
+                read(&tests.join(format!("{folder}.rs"))).contains(&format!("\"{folder}/{name}\""))
+            }
+            _ if module == "mod" => {
+                read(&tests.join("main.rs")).contains(&format!("mod {folder};"))
+            }
+            _ => declares(&format!("{folder}.rs")) || declares(&format!("{folder}/mod.rs")),
         };
-        assert!(known, "{} is no part of any target", path.display());
+        assert!(known, "{} belongs to no target: declare it", path.display());
     }
 }
 
 /// Every file in a folder and below it.
-fn files(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
-    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
 }

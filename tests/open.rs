@@ -1,176 +1,29 @@
-//! `OpenOptions`: every combination of policies, on a name that has an object and on one that has none.
+//! `OpenOptions`: sizes, permissions, waiting, and mapping while opening. [`policies`] has the
+//! combinations of policies, [`content`] what fills a new object.
+
+mod content;
+mod policies;
 
 use std::io::ErrorKind;
+use std::time::{Duration, Instant};
 
 use posix_shm::{
-    Direction, IfDoesNotExist, IfExists, OpenOptions, Operation, Permissions, Shm, ShmName,
-    capabilities, unlink,
+    Direction, IfDoesNotExist, IfExists, OpenOptions, Operation, Permissions, Shm, capabilities,
+    unlink,
 };
 
 use crate::common::{FILES, Names, len, peer, run};
 
-/// What a combination does to a name.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Outcome {
-    /// The object that was there, as it was.
-    Found,
-    /// The object that was there, of length 0.
-    Emptied,
-    /// A new object.
-    Made,
-    /// The policy's own refusal, which `open_optional` makes `None`.
-    Absent,
-    Present,
-    /// A combination that is refused whatever there is.
-    Senseless,
-}
-
-use Outcome::{Absent, Emptied, Found, Made, Present, Senseless};
-
-/// The table of the documentation: what a combination does where an object exists, and where none does.
-fn specification(
-    exists: IfExists,
-    does_not_exist: Option<IfDoesNotExist>,
-    direction: Direction,
-) -> (Outcome, Outcome) {
-    let input = direction == Direction::Input;
-    let create = match does_not_exist {
-        Some(choice) => choice == IfDoesNotExist::Create,
-        None => !input && matches!(exists, IfExists::Supersede | IfExists::Error),
-    };
-    match (exists, create) {
-        (IfExists::Truncate, _) if input => (Senseless, Senseless),
-        (IfExists::Overwrite, true) => (Found, Made),
-        (IfExists::Overwrite, false) => (Found, Absent),
-        (IfExists::Truncate, true) => (Emptied, Made),
-        (IfExists::Truncate, false) => (Emptied, Absent),
-        (IfExists::Supersede, true) => (Made, Made),
-        (IfExists::Error, true) => (Present, Made),
-        (IfExists::Supersede | IfExists::Error, false) => (Senseless, Senseless),
-    }
-}
-
-const OLD_LEN: u64 = 100;
 const NEW_LEN: u64 = 5000;
 
-/// A name with an object of `OLD_LEN` bytes, or without one.
-fn prepare(name: &ShmName, present: bool) -> Option<Shm> {
-    drop(unlink(name));
-    present.then(|| Shm::create(name, OLD_LEN).unwrap())
+fn open_or_create(size: u64) -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.direction(Direction::Io).if_does_not_exist(IfDoesNotExist::Create).size(size);
+    options
 }
 
 #[test]
-fn every_combination_does_what_the_table_says() {
-    let names = Names::new();
-    let name = names.name();
-    let mut combinations = 0;
-    for exists in [IfExists::Overwrite, IfExists::Truncate, IfExists::Supersede, IfExists::Error] {
-        for does_not_exist in [None, Some(IfDoesNotExist::Error), Some(IfDoesNotExist::Create)] {
-            for direction in [Direction::Input, Direction::Io] {
-                for size in [0, NEW_LEN] {
-                    let (with, without) = specification(exists, does_not_exist, direction);
-                    for (present, outcome) in [(true, with), (false, without)] {
-                        let mut options = OpenOptions::new();
-                        options.direction(direction).if_exists(exists).size(size);
-                        if let Some(choice) = does_not_exist {
-                            options.if_does_not_exist(choice);
-                        }
-                        check(&options, &name, present, outcome, size);
-                        combinations += 1;
-                    }
-                }
-            }
-        }
-    }
-    assert_eq!(combinations, 4 * 3 * 2 * 2 * 2);
-    drop(unlink(&name));
-}
-
-fn check(options: &OpenOptions, name: &ShmName, present: bool, outcome: Outcome, size: u64) {
-    let why = format!("{options:?}, present: {present}");
-    for optional in [false, true] {
-        let old = prepare(name, present);
-        let result = if optional {
-            options.open_optional(name).transpose()
-        } else {
-            Some(options.open(name))
-        };
-        match outcome {
-            // What has a length cannot be emptied everywhere.
-            Emptied if !capabilities().resize => {
-                let error = result.expect(&why).expect_err(&why);
-                assert_eq!(error.kind(), ErrorKind::Unsupported, "{why}");
-                assert_eq!(old.unwrap().len().unwrap(), len(OLD_LEN), "{why}");
-            }
-            Found | Emptied | Made => {
-                let object = result.expect(&why).expect(&why);
-                assert_eq!(object.created(), outcome == Made, "{why}");
-                let expected = match outcome {
-                    Found => OLD_LEN,
-                    Emptied => 0,
-                    _ => size,
-                };
-                assert_eq!(object.len().unwrap(), len(expected), "{why}");
-                assert_eq!(object.name(), Some(name), "{why}");
-                // The name means the object that we were given a handle of.
-                let found = Shm::open(name).unwrap().metadata().unwrap();
-                assert_eq!(found.inode(), object.metadata().unwrap().inode(), "{why}");
-                if let Some(old) = old {
-                    let same = old.metadata().unwrap().inode() == found.inode();
-                    assert!(
-                        same == (outcome != Made) || !capabilities().tell_objects_apart,
-                        "{why}"
-                    );
-                    // Those who hold a superseded object keep it.
-                    if outcome == Made {
-                        assert_eq!(old.len().unwrap(), len(OLD_LEN), "{why}");
-                    }
-                }
-            }
-            Absent | Present => {
-                let kind =
-                    if outcome == Absent { ErrorKind::NotFound } else { ErrorKind::AlreadyExists };
-                match result {
-                    None => assert!(optional, "{why}"),
-                    Some(result) => {
-                        assert!(!optional, "{why}");
-                        assert_eq!(result.unwrap_err().kind(), kind, "{why}");
-                    }
-                }
-                assert_eq!(Shm::open(name).is_ok(), present, "{why}");
-            }
-            Senseless => {
-                let error = result.expect(&why).expect_err(&why);
-                let seen = (error.kind(), error.raw_os_error(), error.operation());
-                assert_eq!(seen, (ErrorKind::InvalidInput, None, Operation::Open), "{why}");
-                // Nothing happened.
-                let left = Shm::open(name).ok().map(|object| object.len().unwrap());
-                assert_eq!(left, present.then_some(len(OLD_LEN)), "{why}");
-            }
-        }
-    }
-}
-
-#[test]
-fn a_read_only_handle_of_an_object_it_sized_cannot_write() {
-    let names = Names::new();
-    let name = names.name();
-    let object = OpenOptions::new()
-        .if_does_not_exist(IfDoesNotExist::Create)
-        .size(4096)
-        .open(&name)
-        .unwrap();
-    assert!(object.created());
-    assert_eq!(object.len().unwrap(), len(4096));
-    object.map().unwrap();
-    let error = object.map_mut().unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::PermissionDenied);
-    assert!(error.hint().unwrap().contains("Direction::Io"));
-    object.unlink().unwrap();
-}
-
-#[test]
-fn a_new_object_is_reserved_unless_it_is_to_be_sparse() {
+fn a_new_object_is_reserved_unless_sparse_is_set() {
     if !FILES {
         return;
     }
@@ -186,7 +39,39 @@ fn a_new_object_is_reserved_unless_it_is_to_be_sparse() {
 }
 
 #[test]
-fn the_umask_takes_bits_from_the_permissions() {
+fn a_new_object_is_private_by_default() {
+    let names = Names::new();
+    for size in [0, 4096] {
+        let name = names.name();
+        let object = Shm::create(&name, size).unwrap();
+        let found = object.metadata().unwrap().permissions();
+        assert_eq!(found, Permissions::PRIVATE, "with the size {size}");
+        object.unlink().unwrap();
+    }
+}
+
+#[test]
+fn a_new_object_has_the_requested_permissions() {
+    let names = Names::new();
+    for size in [0, 4096] {
+        let name = names.name();
+        let object = OpenOptions::new()
+            .direction(Direction::Io)
+            .if_does_not_exist(IfDoesNotExist::Create)
+            .permissions(Permissions::USER_ALL)
+            .size(size)
+            .open(&name)
+            .unwrap();
+        let expected =
+            if capabilities().other_users { Permissions::USER_ALL } else { Permissions::PRIVATE };
+        let found = object.metadata().unwrap().permissions();
+        assert_eq!(found, expected, "with the size {size}");
+        object.unlink().unwrap();
+    }
+}
+
+#[test]
+fn the_umask_clears_permission_bits() {
     let names = Names::new();
     for size in ["0", "4096"] {
         let name = names.name();
@@ -196,44 +81,111 @@ fn the_umask_takes_bits_from_the_permissions() {
             can if !can.umask => "0o666\n",
             _ => "0o640\n",
         };
-        assert_eq!(said, expected);
+        assert_eq!(said, expected, "with the size {size}");
         unlink(&name).unwrap();
     }
 }
 
 #[test]
-fn a_new_object_is_private_unless_told_otherwise() {
+fn ignore_umask_gives_the_exact_permissions() {
     let names = Names::new();
-    for size in [0, 4096] {
+    for size in ["0", "4096"] {
         let name = names.name();
-        let object = Shm::create(&name, size).unwrap();
-        assert_eq!(object.metadata().unwrap().permissions(), Permissions::PRIVATE);
-        object.unlink().unwrap();
+        let said = run(&mut peer("umask", ["077", "0666", size, &name.to_string(), "exactly"]));
+        assert_eq!(said, "0o666\n", "with the size {size}");
+        unlink(&name).unwrap();
     }
 }
 
 #[test]
-fn open_mapped_maps_what_it_makes_and_what_it_finds() {
+fn a_read_only_handle_of_a_new_object_cannot_write() {
+    let names = Names::new();
+    let name = names.name();
+    let object = OpenOptions::new()
+        .if_does_not_exist(IfDoesNotExist::Create)
+        .size(4096)
+        .open(&name)
+        .unwrap();
+    assert!(object.created(), "the object existed before");
+    assert_eq!(object.len().unwrap(), len(4096));
+    object.map().unwrap();
+    let error = object.map_mut().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::PermissionDenied);
+    assert!(error.hint().unwrap().contains("Direction::Io"), "{error}");
+    object.unlink().unwrap();
+}
+
+#[test]
+fn a_new_object_can_be_opened_read_only_without_read_permission() {
+    let names = Names::new();
+    for size in [0, 4096] {
+        let name = names.name();
+        // The peer is not root, because root may read everything.
+        run(&mut peer("create-unreadable", [size.to_string(), name.to_string()]));
+        let exists = unlink(&name).is_ok();
+        let expected = size == 0 || capabilities().set_permissions;
+        assert_eq!(exists, expected, "with the size {size}");
+    }
+}
+
+#[test]
+fn waiting_ends_when_the_object_has_a_length_or_time_runs_out() {
+    let names = Names::new();
+    let name = names.name();
+    let short = Duration::from_millis(30);
+    let start = Instant::now();
+    let error = OpenOptions::new().wait(short).open(&name).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    assert!(start.elapsed() >= short, "it waited only {:?}", start.elapsed());
+    let absent = OpenOptions::new().wait(short).open_optional(&name).unwrap();
+    assert!(absent.is_none(), "there is an object: {absent:?}");
+
+    let empty = Shm::create(&name, 0).unwrap();
+    for mut options in [OpenOptions::new(), open_or_create(10)] {
+        let error = options.wait(short).open(&name).unwrap_err();
+        let seen = (error.kind(), error.operation());
+        assert_eq!(seen, (ErrorKind::TimedOut, Operation::Open), "{options:?}: {error}");
+        assert!(error.to_string().contains("no length"), "{error}");
+    }
+    std::thread::scope(|scope| {
+        let opener = scope.spawn(|| OpenOptions::new().wait(Duration::from_secs(60)).open(&name));
+        std::thread::sleep(short);
+        empty.set_len(4096).unwrap();
+        assert_eq!(opener.join().unwrap().unwrap().len().unwrap(), len(4096));
+    });
+    // It does not wait for a length after it has created or truncated the object itself.
+    unlink(&name).unwrap();
+    let long = Duration::from_secs(600);
+    let created = open_or_create(0).wait(long).open(&name).unwrap().created();
+    assert!(created, "the object existed before");
+    let mut options = OpenOptions::new();
+    options.direction(Direction::Io).if_exists(IfExists::Truncate).wait(long);
+    assert_eq!(options.open(&name).unwrap().len().unwrap(), 0);
+    unlink(&name).unwrap();
+}
+
+#[test]
+fn open_mapped_maps_new_and_existing_objects() {
     let names = Names::new();
     let name = names.name();
     let mut options = OpenOptions::new();
     options.direction(Direction::Io).if_does_not_exist(IfDoesNotExist::Create).size(NEW_LEN);
 
     let (object, mapping) = options.open_mapped(&name).unwrap();
-    assert!(object.created());
+    assert!(object.created(), "the object existed before");
     assert_eq!(mapping.len() as u64, NEW_LEN);
     mapping.bytes().store(4999, 42);
 
-    // What exists is mapped whole, as it is: neither resized nor cut to the size asked for.
+    // An existing object is mapped whole. The requested size does not matter.
     let (again, whole) = options.size(10).open_mapped(&name).unwrap();
-    assert!(!again.created());
+    assert!(!again.created(), "the object was created again");
     assert_eq!(whole.len() as u64, len(NEW_LEN));
     assert_eq!(whole.bytes().load(4999), 42);
     object.unlink().unwrap();
 }
 
 #[test]
-fn open_mapped_refuses_what_could_never_be_mapped() {
+fn open_mapped_refuses_options_that_cannot_work() {
     let names = Names::new();
     let name = names.name();
     let io = OpenOptions::new().direction(Direction::Io).clone();
@@ -245,14 +197,15 @@ fn open_mapped_refuses_what_could_never_be_mapped() {
         (io.clone().if_exists(IfExists::Error).size(i64::MAX as u64 + 1), "more than any object"),
     ] {
         let error = options.open_mapped(&name).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::InvalidInput);
-        assert!(error.to_string().contains(why), "{error}");
-        assert_eq!(Shm::open(&name).unwrap_err().kind(), ErrorKind::NotFound);
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{options:?}: {error}");
+        assert!(error.to_string().contains(why), "not {why:?}: {error}");
+        let absent = Shm::open(&name).expect_err("it created an object");
+        assert_eq!(absent.kind(), ErrorKind::NotFound, "{options:?}: {absent}");
     }
 }
 
 #[test]
-fn an_empty_object_that_exists_cannot_be_mapped() {
+fn open_mapped_refuses_an_empty_object_that_exists() {
     let names = Names::new();
     let name = names.name();
     let object = Shm::create(&name, 0).unwrap();
@@ -261,39 +214,4 @@ fn an_empty_object_that_exists_cannot_be_mapped() {
     let error = options.open_mapped(&name).unwrap_err();
     assert!(error.to_string().contains("the object is empty"), "{error}");
     object.unlink().unwrap();
-}
-
-#[test]
-fn exactly_one_of_many_creates_each_object() {
-    let names = Names::new();
-    let name = names.name();
-    for _ in 0..200 {
-        let created: usize = std::thread::scope(|scope| {
-            let openers: Vec<_> =
-                (0..8).map(|_| scope.spawn(|| Shm::open_or_create(&name, 64).unwrap())).collect();
-            openers
-                .into_iter()
-                .map(|opener| {
-                    let object = opener.join().unwrap();
-                    // Nobody ever sees one that is too short, where the system can promise that.
-                    let whole = object.len().unwrap() == len(64);
-                    assert!(whole || !capabilities().complete_before_named);
-                    usize::from(object.created())
-                })
-                .sum()
-        });
-        assert_eq!(created, 1);
-        unlink(&name).unwrap();
-    }
-}
-
-#[test]
-fn a_read_only_handle_of_a_new_object_needs_no_permission() {
-    let names = Names::new();
-    for size in [0, 4096] {
-        let name = names.name();
-        // As a user whom permissions bind, where there is a choice.
-        run(&mut peer("create-unreadable", [size.to_string(), name.to_string()]));
-        assert_eq!(unlink(&name).is_ok(), size == 0 || capabilities().set_permissions);
-    }
 }

@@ -1,6 +1,5 @@
-//! The other process: does one task, asserts what it sees, and exits with 0 if all was as it should be.
-//!
-//! A task that the machine does not allow says `cannot: ` and why.
+//! The other process. It does one task, asserts what it sees, and exits with 0 if everything is
+//! right. If the machine does not allow a task, it prints `cannot: ` and the reason.
 
 use std::env;
 use std::io::{self, ErrorKind};
@@ -54,7 +53,7 @@ fn octal(digits: &str) -> u32 {
     u32::from_str_radix(digits, 8).unwrap()
 }
 
-/// For creating alone, with a size or none.
+/// For creating an object, which must not exist.
 fn creating(size: u64) -> OpenOptions {
     OpenOptions::new().direction(Direction::Io).if_exists(IfExists::Error).size(size).clone()
 }
@@ -73,7 +72,8 @@ fn umask(mask: u32, mode: u32, size: &str, name: &str, exactly: bool) {
     println!("{:?}", object.metadata().unwrap().permissions());
 }
 
-/// Creates, supersedes, opens and removes at random. Whoever creates an object is the first to sign it, and the only one.
+/// Creates, supersedes, opens and removes at random. The creator of an object signs it, and must be
+/// the first and only one that does.
 fn race(name: &str, rounds: u32) {
     let mut state = u64::from(std::process::id()) | 1 << 40;
     let mut signed = 0;
@@ -90,9 +90,9 @@ fn race(name: &str, rounds: u32) {
         };
         match opened {
             Ok(Some(object)) => {
-                let whole = object.len().unwrap() == len(64);
+                let found = object.len().unwrap();
                 let promised = capabilities().complete_before_named;
-                assert!(whole || !promised, "an object that is too short");
+                assert!(found == len(64) || !promised, "an object of only {found} bytes");
                 if object.created() {
                     signed += 1;
                     let first = object.map_mut().unwrap().cell::<u64>(0).unwrap().swap(state);
@@ -100,7 +100,7 @@ fn race(name: &str, rounds: u32) {
                 }
             }
             Ok(None) => {}
-            // What the documentation names for these calls.
+            // Only the errors that the documentation names for these calls.
             Err(error) => {
                 let known = [ErrorKind::NotFound, ErrorKind::ResourceBusy];
                 let taken_over = !capabilities().supersede_in_one_step
@@ -112,7 +112,7 @@ fn race(name: &str, rounds: u32) {
     println!("{signed}");
 }
 
-/// Takes the name over again and again, each time with a page that is of one piece.
+/// Supersedes an object again and again, each time with a page that repeats one number.
 fn supersede(name: &str, times: u64) {
     for i in 1..=times {
         creating(4096)
@@ -125,7 +125,7 @@ fn supersede(name: &str, times: u64) {
     }
 }
 
-/// A child that ends with the guard in its hands removes nothing; its parent does.
+/// A forked child that drops the guard removes nothing. Its parent removes the name.
 fn fork(name: &str) {
     let guard = Shm::create(name, 100).unwrap().unlink_on_drop();
     // SAFETY: the process has one thread.
@@ -136,10 +136,11 @@ fn fork(name: &str) {
             let mut status = 0;
             // SAFETY: the pointer is to an integer.
             check(unsafe { libc::waitpid(child, &mut status, 0) }).unwrap();
-            assert_eq!(status, 0);
+            assert_eq!(status, 0, "the child failed");
             assert_eq!(Shm::open(name).unwrap().len().unwrap(), len(100));
             drop(guard);
-            assert!(Shm::open(name).is_err());
+            let gone = Shm::open(name).expect_err("the parent did not remove the name");
+            assert_eq!(gone.kind(), ErrorKind::NotFound, "{gone}");
         }
     }
 }
@@ -151,10 +152,11 @@ fn descriptor_zero(name: &str) {
         [|name| Shm::create(name, 100), |name| Shm::create(name, 0), |_| Shm::anonymous(100)];
     for create in create {
         let object = create(name).unwrap();
-        assert_eq!(object.as_raw_fd(), 0);
+        assert_eq!(object.as_raw_fd(), 0, "{object:?}");
         if object.name().is_some() {
             drop(object.unlink_on_drop());
-            assert!(Shm::open(name).is_err());
+            let gone = Shm::open(name).expect_err("the name was not removed");
+            assert_eq!(gone.kind(), ErrorKind::NotFound, "{gone}");
         } else {
             object.close().unwrap();
         }
@@ -165,7 +167,7 @@ fn descriptor_zero(name: &str) {
 fn create_unreadable(size: u64, name: &str) {
     // SAFETY: passes no pointer.
     if unsafe { libc::geteuid() } == 0 {
-        // Of root's all three user ids.
+        // Sets all three user ids.
         // SAFETY: passes no pointer; the process has one thread.
         check(unsafe { libc::setuid(65534) }).unwrap();
     }
@@ -175,16 +177,18 @@ fn create_unreadable(size: u64, name: &str) {
         .permissions(Permissions::GROUP_READ)
         .open(name);
     if size > 0 && !capabilities().set_permissions {
-        // Nothing could give this user the permission for a moment, so there is no way; and nothing is left.
-        assert_eq!(object.unwrap_err().kind(), ErrorKind::PermissionDenied);
-        assert_eq!(Shm::open(name).unwrap_err().kind(), ErrorKind::NotFound);
+        // The library cannot give itself the permission for a moment. It fails and leaves nothing.
+        let error = object.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error}");
+        let absent = Shm::open(name).expect_err("an object is left");
+        assert_eq!(absent.kind(), ErrorKind::NotFound, "{absent}");
         return;
     }
     let object = object.unwrap();
     let metadata = object.metadata().unwrap();
     assert_eq!((metadata.len(), metadata.permissions()), (size, Permissions::GROUP_READ));
     assert_eq!(Shm::open(name).unwrap_err().kind(), ErrorKind::PermissionDenied);
-    assert!(MapOptions::new().map_raw(&object, Protection::WRITE).is_err());
+    MapOptions::new().map_raw(&object, Protection::WRITE).unwrap_err();
 }
 
 fn address() {
@@ -195,20 +199,20 @@ fn address() {
     for i in 0..writer.len() {
         writer.bytes().store(i, (i % 251) as u8);
     }
-    // Where there is room, since it has just been made.
+    // An address that is free, because it was just unmapped.
     let room = object.map().unwrap();
     let address = room.as_ptr();
     room.unmap().unwrap();
 
     let here = MapOptions::new().address(address).map(&object).unwrap();
     assert_eq!(here.as_ptr(), address);
-    // Taken: nothing is replaced.
+    // The address is taken now. The mapping there is not replaced.
     let error = MapOptions::new().address(address).map(&object).unwrap_err();
     assert_eq!((error.kind(), error.operation()), (ErrorKind::AlreadyExists, Operation::Map));
     assert_eq!(here.bytes().load(5), 5);
     here.unmap().unwrap();
 
-    // The address is that of the first byte, which lies in its page as the offset does.
+    // The address is that of the first byte. Its place in the page is that of the offset.
     let inside = address.wrapping_add(page + 100);
     let at = |offset| MapOptions::new().offset(offset).len(10).address(inside).map(&object);
     let part = at(page as u64 + 100).unwrap();
@@ -219,7 +223,7 @@ fn address() {
     assert_eq!(at(101).unwrap_err().kind(), ErrorKind::InvalidInput);
 }
 
-/// Is killed for it.
+/// Accesses memory that has another protection. The system kills the process.
 fn touch(protection: &str, access: &str) {
     let protection = match protection {
         "none" => Protection::NONE,
@@ -229,9 +233,10 @@ fn touch(protection: &str, access: &str) {
     let object = Shm::anonymous(4096).unwrap();
     let mapping = MapOptions::new().map_raw(&object, protection).unwrap();
     match access {
-        // SAFETY: mapped memory outside all that Rust knows; that it may not be read is what is tested.
+        // SAFETY: the memory is mapped, and Rust knows nothing of it. The system does not allow the
+        // access, which is what this tests.
         "read" => drop(unsafe { mapping.as_ptr().read_volatile() }),
-        // SAFETY: the same for writing.
+        // SAFETY: as above.
         "write" => unsafe { mapping.as_ptr().write_volatile(1) },
         _ => panic!("no such access"),
     }
@@ -246,7 +251,8 @@ fn double_stdin() {
     }
 }
 
-/// Waits for each odd number in the first word and answers with the even one after it, its square in the second.
+/// Waits for each odd number in the first word, writes a square into the second word, and answers
+/// with the next even number.
 fn answer(name: &str, rounds: u64) {
     let mapping = Shm::open_io(name).unwrap().map_mut().unwrap();
     let words = mapping.slice::<u64>(0, 2).unwrap();
@@ -260,8 +266,8 @@ fn answer(name: &str, rounds: u64) {
     }
 }
 
-/// Writes without end and without any care, as a hostile peer would: whole words into the first page, random bytes of random
-/// lengths everywhere else.
+/// Writes without end, as a hostile peer would: whole words into the first page, and random bytes
+/// of random lengths everywhere else.
 fn scribble(name: &str) {
     let mapping = Shm::open_io(name).unwrap().map_mut().unwrap();
     let words = mapping.slice::<usize>(0, 4096 / size_of::<usize>()).unwrap();
@@ -298,7 +304,7 @@ fn count(name: &str, times: u64) {
     }
 }
 
-/// Dies without a word to anybody, as a crash does.
+/// Kills itself, and leaves an object behind.
 fn leave_behind(name: &str) {
     let (_object, mapping) = creating(4096).open_mapped(name).unwrap();
     mapping.slice::<u32>(0, 1).unwrap().store(0, 0xfeed);
@@ -306,7 +312,7 @@ fn leave_behind(name: &str) {
     check(unsafe { libc::raise(libc::SIGKILL) }).unwrap();
 }
 
-/// Does a task twice, the second time between two calls that a tracer recognises.
+/// Does a task twice, the second time between two marks: calls that the test recognises.
 fn calls(task: &str, name: &str) {
     let name = ShmName::new(name).unwrap();
     let task: &dyn Fn() = match task {

@@ -20,25 +20,28 @@ fn two_processes_talk_through_one_object() {
     for round in 0..ROUNDS {
         words.store(0, 2 * round + 1);
         while words.load(0) != 2 * round + 2 {
-            assert!(other.try_wait().unwrap().is_none_or(|status| status.success()));
+            let ended = other.try_wait().unwrap();
+            assert!(ended.is_none_or(|status| status.success()), "the peer failed: {ended:?}");
             std::thread::yield_now();
         }
         fence(Ordering::SeqCst);
-        assert_eq!(words.load(1), round * round);
+        assert_eq!(words.load(1), round * round, "the answer of round {round}");
     }
-    assert!(other.wait().unwrap().success());
+    let status = other.wait().unwrap();
+    assert!(status.success(), "the peer failed: {status}");
     object.unlink().unwrap();
 }
 
 #[test]
-fn what_a_killed_process_left_can_be_read_superseded_and_removed() {
+fn an_object_of_a_killed_process_can_be_read_superseded_and_removed() {
     let names = Names::new();
     let name = names.name();
     for supersede in [false, true] {
         let status = run_to_death(&mut peer("leave-behind", [name.as_os_str()]));
-        assert_eq!(status.signal(), Some(libc::SIGKILL));
+        assert_eq!(status.signal(), Some(libc::SIGKILL), "the peer was not killed: {status}");
         let left = Shm::open(&name).unwrap();
-        assert_eq!(left.map().unwrap().slice::<u32>(0, 1).unwrap().load(0), 0xfeed);
+        let word = left.map().unwrap().slice::<u32>(0, 1).unwrap().load(0);
+        assert_eq!(word, 0xfeed, "the content of the killed process is lost");
         if supersede {
             let new = OpenOptions::new()
                 .direction(posix_shm::Direction::Io)
@@ -46,7 +49,7 @@ fn what_a_killed_process_left_can_be_read_superseded_and_removed() {
                 .size(8192)
                 .open(&name)
                 .unwrap();
-            assert!(new.created());
+            assert!(new.created(), "the old object was not superseded");
             assert_eq!((left.len().unwrap(), new.len().unwrap()), (len(4096), len(8192)));
         }
         unlink(&name).unwrap();

@@ -6,7 +6,7 @@ use posix_shm::{OpenOptions, Shm, capabilities, unlink};
 
 use crate::common::{Names, peer, run};
 
-/// Exactly one creator for each object, no object that is too short, no error that the documentation does not name.
+/// Each object has exactly one creator, none is too short, and every error is a documented one.
 #[test]
 fn eight_processes_create_supersede_and_remove() {
     const PROCESSES: u32 = 8;
@@ -27,15 +27,15 @@ fn eight_processes_create_supersede_and_remove() {
         created += String::from_utf8(output.stdout).unwrap().trim().parse::<u32>().unwrap();
     }
     drop(unlink(&name));
-    assert!(created > ROUNDS / 10);
+    assert!(created > ROUNDS / 10, "only {created} objects were created");
     println!("{ROUNDS} rounds, {created} objects, each with one creator");
 }
 
-/// While a name is taken over again and again, whoever opens it finds the old object or the new one, whole.
+/// While a name is superseded again and again, opening it always finds a complete object.
 #[test]
-fn a_reader_never_sees_a_name_change_hands() {
+fn a_reader_always_finds_the_old_object_or_the_new_one() {
     if !capabilities().supersede_in_one_step {
-        // Then the documentation promises nothing of the kind.
+        // The documentation does not promise it there.
         return;
     }
     const TIMES: u64 = 100_000;
@@ -47,16 +47,19 @@ fn a_reader_never_sees_a_name_change_hands() {
     while writer.try_wait().unwrap().is_none() {
         for _ in 0..100 {
             let mapping = OpenOptions::new().open(&name).unwrap().map().unwrap();
-            assert_eq!(mapping.len(), 4096);
+            assert_eq!(mapping.len(), 4096, "an incomplete object");
             let page = mapping.slice::<u64>(0, 512).unwrap().to_vec();
-            assert!(page.iter().all(|word| *word == page[0] && *word > 0), "mixed content");
+            let is_whole = page.iter().all(|word| *word == page[0] && *word > 0);
+            assert!(is_whole, "an object with content of two: {page:?}");
             opened += 1;
             changes += u64::from(page[0] != last);
             last = page[0];
         }
     }
-    assert!(writer.wait().unwrap().success());
-    assert!(opened > 1000 && changes > 100);
-    println!("{TIMES} times taken over, {opened} times opened, {changes} changes seen");
+    let status = writer.wait().unwrap();
+    assert!(status.success(), "the writer failed: {status}");
+    assert!(opened > 1000, "the object was opened only {opened} times");
+    assert!(changes > 100, "only {changes} changes were seen");
+    println!("{TIMES} times superseded, {opened} times opened, {changes} changes seen");
     Shm::open(&name).unwrap().unlink().unwrap();
 }

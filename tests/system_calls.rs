@@ -1,4 +1,4 @@
-//! The cost, counted: which system calls each way of using an object takes, in order, and no other.
+//! The exact system calls of each way to use an object, in order.
 
 #![cfg(target_os = "linux")]
 
@@ -8,7 +8,7 @@ use posix_shm::Shm;
 
 use crate::common::{Names, peer, skip};
 
-/// What `strace` saw between the peer's two marks.
+/// The calls between the peer's two marks, as `strace` prints them.
 fn traced(task: &str, name: &str) -> Option<Vec<String>> {
     if Command::new("strace").arg("-V").output().is_err() {
         skip("strace is not installed");
@@ -16,7 +16,7 @@ fn traced(task: &str, name: &str) -> Option<Vec<String>> {
     }
     let peer = peer("calls", [task, name]);
     let mut strace = Command::new("strace");
-    // To standard error, which the peer does not use.
+    // It writes to standard error, which the peer does not use.
     strace.arg("-q").arg(peer.get_program()).args(peer.get_args());
     let output = strace.output().unwrap();
     let log = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -47,7 +47,7 @@ fn assert_calls(task: &str, name: &str, expected: &[&str]) {
     }
 }
 
-/// The six of hand-written C, and the `fstat` that keeps the mapping inside its object.
+/// The six calls of hand-written C, and the `fstat` that keeps the mapping inside its object.
 #[test]
 fn create_size_map_touch_unmap_close_unlink() {
     let names = Names::new();
@@ -68,7 +68,7 @@ fn open_map_touch_unmap_close() {
 }
 
 #[test]
-fn an_anonymous_object_sized_and_mapped_at_once() {
+fn creating_and_mapping_an_anonymous_object_at_once() {
     let expected: &[&str] = if cfg!(posix_shm_portable) {
         &["getrandom", "openat", "fallocate", "mmap", "unlink", "munmap", "close"]
     } else {
@@ -78,9 +78,9 @@ fn an_anonymous_object_sized_and_mapped_at_once() {
     assert_calls("anonymous", &names.name().to_string(), expected);
 }
 
-/// Never half-made costs one call more than half-made.
+/// One call more, `linkat`, gives the name to an object that is complete.
 #[test]
-fn a_named_object_sized_and_mapped_before_it_has_its_name() {
+fn creating_and_mapping_a_named_object_at_once() {
     let expected: &[&str] = if cfg!(posix_shm_portable) {
         &["openat", "fallocate", "mmap", "munmap", "close", "unlink"]
     } else {
@@ -90,9 +90,9 @@ fn a_named_object_sized_and_mapped_before_it_has_its_name() {
     assert_calls("mapped", &names.name().to_string(), expected);
 }
 
-/// In separate steps it is one `fstat` more.
+/// Separate steps need an `fstat` more.
 #[test]
-fn a_named_object_sized_then_mapped() {
+fn creating_a_named_object_and_mapping_it_afterwards() {
     let expected: &[&str] = if cfg!(posix_shm_portable) {
         &["openat", "fallocate", "fstat", "mmap", "munmap", "close", "unlink"]
     } else {
@@ -102,9 +102,10 @@ fn a_named_object_sized_then_mapped() {
     assert_calls("in-steps", &names.name().to_string(), expected);
 }
 
-/// Writing gives the object its length and its memory, so nothing else has to. Where POSIX promises no writing, it is mapped.
+/// One write sets the length, reserves the memory and copies the content. POSIX does not promise
+/// that objects can be written, so the portable code maps them.
 #[test]
-fn an_object_that_is_published() {
+fn publishing_an_object() {
     let expected: &[&str] = if cfg!(posix_shm_portable) {
         &["openat", "fallocate", "mmap", "munmap", "close", "unlink"]
     } else {

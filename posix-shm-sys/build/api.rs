@@ -1,4 +1,4 @@
-//! What both generators end in: the names that were found, offered under one set of Rust types.
+//! The output of both generators, and the module of bindings that is written from it.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -10,15 +10,15 @@ use crate::target::Target;
 
 /// What a generator found in the headers.
 pub(crate) struct Found {
-    /// The generator.
+    /// The generator: `bindgen` or `cc`.
     pub(crate) source: &'static str,
-    /// Rust items, some of which are of no concern to users.
+    /// Rust code that declares what was found. It may declare more than the bindings offer.
     pub(crate) items: String,
-    /// Constants, functions, and fields whose name differs between systems.
+    /// The constants, functions, and differently named fields that the headers have.
     pub(crate) names: BTreeSet<&'static str>,
-    /// The item that gives the place of `errno`.
+    /// The function in `items` that returns the address of `errno`.
     pub(crate) errno_location: &'static str,
-    /// Whether the functions are the system's own, of which some take `...`.
+    /// Whether `items` declares the system's own functions, some of which take `...`.
     pub(crate) variadic: bool,
 }
 
@@ -27,10 +27,11 @@ impl Found {
     pub(crate) fn write(&self, target: &Target) -> Result<(), String> {
         let directory = env::var("OUT_DIR").expect("Cargo sets OUT_DIR");
         let path = format!("{directory}/bindings.rs");
-        fs::write(&path, self.module(target)).map_err(|error| format!("{path}: {error}"))
+        fs::write(&path, self.module(target))
+            .map_err(|error| format!("cannot write {path}: {error}"))
     }
 
-    /// Tells the crates that depend on this one what there is: `DEP_POSIX_SHM_HAS_<NAME>` in their build scripts.
+    /// Sets `DEP_POSIX_SHM_HAS_<NAME>` for the build scripts of the crates that depend on this one.
     pub(crate) fn tell_dependents(&self) {
         println!("cargo::metadata=bindings={}", self.source);
         for name in &self.names {
@@ -45,7 +46,7 @@ impl Found {
         self.addresses(&mut module);
         self.functions(target, &mut offered, &mut module);
         offered.extend(names::TYPES.iter().map(|name| name.to_string()));
-        offered.extend(names::STRUCTS.iter().map(|(name, _)| name.to_string()));
+        offered.extend(names::STRUCTS.iter().map(|structure| structure.name.to_string()));
         let _ = writeln!(module, "pub use raw::{{{}}};", offered.join(", "));
         let _ = writeln!(module, "pub(super) const SOURCE: &str = {:?};", self.source);
         module
@@ -56,7 +57,8 @@ impl Found {
         offered.extend(all.filter(|name| self.names.contains(*name)).map(|name| name.to_string()));
     }
 
-    /// An address that is no object's becomes a pointer without provenance.
+    /// Defines the constants that are addresses. No object is at such an address, so the pointers
+    /// have no provenance.
     fn addresses(&self, module: &mut String) {
         for (name, of) in names::ADDRESSES.iter().filter(|(name, _)| self.names.contains(name)) {
             let of = rust_type(of);
@@ -72,8 +74,8 @@ impl Found {
         }
     }
 
-    /// Functions are offered as they are, but for variadic ones, which get the arguments that they really take. The
-    /// compiler checks every signature against the list.
+    /// Offers the functions. A variadic one is wrapped in a function with a fixed number of
+    /// arguments. The compiler checks every signature against the list.
     fn functions(&self, target: &Target, offered: &mut Vec<String>, module: &mut String) {
         for function in prototype::functions(target) {
             let (name, signature) = (function.name, function.rust_signature());
@@ -85,7 +87,7 @@ impl Found {
                 let _ = writeln!(
                     module,
                     "#[inline]\npub unsafe extern \"C\" fn {name}{signature} {{\n    \
-                     // SAFETY: the caller's promises are those that the C function asks for.\n    \
+                     // SAFETY: the caller meets the requirements of the C function.\n    \
                      unsafe {{ raw::{name}_variadic({arguments}) }}\n}}"
                 );
             } else {

@@ -1,4 +1,5 @@
-//! The C compiler for the target, found by the `cc` crate and run here: it compiles `wrapper.h` and some more lines.
+//! The C compiler for the target. The `cc` crate finds it, and the calls here run it on
+//! `wrapper.h` followed by some more C.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -6,10 +7,16 @@ use std::{env, fs};
 
 use crate::target::Target;
 
-/// Arguments that come after those of the user's `CFLAGS`: no dialect that hides declarations, machine code in the
-/// object file and not an optimizer's own format, and a function that is not declared is an error, but nothing else is.
-const LAST_WORD: &[&str] =
-    &["-std=gnu11", "-fno-lto", "-Wno-error", "-Werror=implicit-function-declaration"];
+/// Arguments that override the user's `CFLAGS`.
+const OVERRIDES: &[&str] = &[
+    // A strict dialect, such as -std=c11, hides declarations.
+    "-std=gnu11",
+    // The probe reads machine code, not the format of a link-time optimizer.
+    "-fno-lto",
+    // The only warning that must be an error is the one for an undeclared function.
+    "-Wno-error",
+    "-Werror=implicit-function-declaration",
+];
 
 /// A C compiler for the target.
 pub(crate) struct Compiler {
@@ -19,21 +26,24 @@ pub(crate) struct Compiler {
 }
 
 impl Compiler {
-    /// Finds the compiler as `CC`, `CFLAGS` and the like say.
+    /// Finds the compiler. `CC`, `CFLAGS` and their variants for a target can name it.
     pub(crate) fn find(target: &Target) -> Result<Self, String> {
-        let tool = build().try_get_compiler().map_err(|error| error.to_string())?;
+        let tool = build()
+            .try_get_compiler()
+            .map_err(|error| format!("cannot find a C compiler: {error}"))?;
         let out = env::var_os("OUT_DIR").expect("Cargo sets OUT_DIR");
         Ok(Self { tool, defines: target.defines(), out: out.into() })
     }
 
-    /// Whether the text, which comes after `wrapper.h`, is right.
+    /// Whether `text` compiles when it follows `wrapper.h`.
     pub(crate) fn accepts(&self, text: &str) -> bool {
         // No -fsyntax-only: `zig cc` fails with it.
         let object = self.path("check", "o");
         self.compile("check", text, &["-c", "-o", &object.to_string_lossy()]).is_ok()
     }
 
-    /// Compiles the text, which comes after `wrapper.h`. The headers that it comes from are watched from then on.
+    /// Compiles `wrapper.h` followed by `text`, and tells Cargo to watch the headers. Returns the
+    /// path of the object file.
     pub(crate) fn object(&self, name: &str, text: &str) -> Result<PathBuf, String> {
         let (object, headers) = (self.path(name, "o"), self.path(name, "d"));
         let [object_argument, headers_argument] =
@@ -44,22 +54,21 @@ impl Compiler {
         Ok(object)
     }
 
-    /// Makes a library of an object file, and tells Cargo to link it.
+    /// Puts an object file into a static library, and tells Cargo to link it.
     pub(crate) fn link(&self, object: &Path, library: &str) -> Result<(), String> {
-        // The error names the whole command, with what is in the environment.
-        build()
-            .object(object)
-            .try_compile(library)
-            .map_err(|_| "the archiver (AR) failed".to_string())
+        // The error itself is left out: it contains the whole environment.
+        build().object(object).try_compile(library).map_err(|_| {
+            format!("the archiver could not make lib{library}.a: set AR to one that can")
+        })
     }
 
     fn compile(&self, name: &str, text: &str, arguments: &[&str]) -> Result<(), String> {
         let source = self.path(name, "c");
         fs::write(&source, format!("#include \"wrapper.h\"\n{text}"))
-            .map_err(|error| format!("{}: {error}", source.display()))?;
+            .map_err(|error| format!("cannot write {}: {error}", source.display()))?;
         let root = env::var("CARGO_MANIFEST_DIR").expect("Cargo sets CARGO_MANIFEST_DIR");
         let mut command: Command = self.tool.to_command();
-        command.args(&self.defines).arg(format!("-I{root}")).args(LAST_WORD).args(arguments);
+        command.args(&self.defines).arg(format!("-I{root}")).args(OVERRIDES).args(arguments);
         let compiler = self.tool.path().display();
         let output = command
             .arg(&source)
@@ -69,9 +78,16 @@ impl Compiler {
             return Ok(());
         }
         let messages = String::from_utf8_lossy(&output.stderr);
-        let first: Vec<_> =
-            messages.lines().filter(|line| line.contains("error")).take(8).collect();
-        Err(format!("{compiler} refuses the headers ({})\n{}", output.status, first.join("\n")))
+        let mut lines: Vec<_> = messages.lines().filter(|line| line.contains("error")).collect();
+        if lines.is_empty() {
+            lines = messages.lines().collect();
+        }
+        lines.truncate(8);
+        Err(format!(
+            "{compiler} could not compile wrapper.h with the system's headers ({}):\n{}",
+            output.status,
+            lines.join("\n")
+        ))
     }
 
     fn path(&self, name: &str, extension: &str) -> PathBuf {
@@ -79,7 +95,7 @@ impl Compiler {
     }
 }
 
-/// The directory of the headers that belong to the compiler itself, if there is a compiler.
+/// The directory of the compiler's own headers, such as `<stddef.h>`, if there is a compiler.
 #[cfg(feature = "bindgen")]
 pub(crate) fn builtin_headers() -> Option<String> {
     let tool = build().try_get_compiler().ok()?;
@@ -90,12 +106,12 @@ pub(crate) fn builtin_headers() -> Option<String> {
 
 fn build() -> cc::Build {
     let mut build = cc::Build::new();
-    // Whether a failure is worth a warning is not for `cc` to say: the other way may succeed.
+    // The `cc` crate must not warn about a failure: the other generator may succeed.
     build.cargo_warnings(false);
     build
 }
 
-/// Has Cargo run the build script again when one of the headers changes, of which the compiler wrote a makefile.
+/// Tells Cargo to watch the headers that a makefile lists. The compiler wrote it, for `-MD`.
 fn watch(makefile: &Path) {
     let text = fs::read_to_string(makefile).unwrap_or_default();
     let words = text.split_whitespace().filter(|word| word.ends_with(".h"));

@@ -1,32 +1,35 @@
-//! Questions to a C compiler that is not to run anything, and its answers.
+//! Asks a C compiler for numbers without running what it compiles, so that it works when cross
+//! compiling.
 //!
-//! The answers are in the data of an object file, as decimal digits: those are the same in every byte order and every
+//! Every question becomes a constant in a C file. Its value, the answer, is read from the object
+//! file. It is stored there as decimal digits, which look the same in every byte order and in every
 //! format of object files.
 
 use std::collections::HashMap;
 use std::fmt::Write;
 
-/// What every answer starts with.
+/// Every answer in the object file starts with this.
 const TAG: &[u8] = b"PSHM:";
 
-/// Digits of an answer: enough for 64 bits.
+/// The number of digits of an answer: enough for 64 bits.
 const DIGITS: usize = 20;
 
-/// `ANSWER` puts an answer into the object file: the tag, the question, NUL, a sign and the digits.
+/// The C macro `ANSWER` puts an answer into the object file: tag, question, NUL, sign, digits.
 const MACROS: &str = r#"
 #define SIZE(v) ((v) < 0 ? 0ULL - (unsigned long long) (v) : (unsigned long long) (v))
 #define DIGIT(v, place) (char) ('0' + SIZE(v) / place##ULL % 10)
 #define ANSWER(number, question, v) \
     const struct { char tag[sizeof "PSHM:" question], sign, digits[20]; } pshm_answer_##number = { \
     "PSHM:" question, (v) < 0 ? '-' : '+', { \
-    DIGIT(v, 10000000000000000000), DIGIT(v, 1000000000000000000), DIGIT(v, 100000000000000000), \
-    DIGIT(v, 10000000000000000), DIGIT(v, 1000000000000000), DIGIT(v, 100000000000000), \
-    DIGIT(v, 10000000000000), DIGIT(v, 1000000000000), DIGIT(v, 100000000000), DIGIT(v, 10000000000), \
-    DIGIT(v, 1000000000), DIGIT(v, 100000000), DIGIT(v, 10000000), DIGIT(v, 1000000), \
-    DIGIT(v, 100000), DIGIT(v, 10000), DIGIT(v, 1000), DIGIT(v, 100), DIGIT(v, 10), DIGIT(v, 1) } };
+    DIGIT(v, 10000000000000000000), DIGIT(v, 1000000000000000000), \
+    DIGIT(v, 100000000000000000), DIGIT(v, 10000000000000000), DIGIT(v, 1000000000000000), \
+    DIGIT(v, 100000000000000), DIGIT(v, 10000000000000), DIGIT(v, 1000000000000), \
+    DIGIT(v, 100000000000), DIGIT(v, 10000000000), DIGIT(v, 1000000000), DIGIT(v, 100000000), \
+    DIGIT(v, 10000000), DIGIT(v, 1000000), DIGIT(v, 100000), DIGIT(v, 10000), DIGIT(v, 1000), \
+    DIGIT(v, 100), DIGIT(v, 10), DIGIT(v, 1) } };
 "#;
 
-/// A C text that asks for numbers.
+/// C code that asks for numbers.
 pub(crate) struct Questions {
     text: String,
     count: usize,
@@ -43,14 +46,14 @@ impl Questions {
         let _ = writeln!(self.text, "ANSWER({}, \"{question}\", {expression})", self.count);
     }
 
-    /// Asks the same where a macro is defined.
+    /// Asks for the value of an expression if the macro `name` is defined.
     pub(crate) fn ask_if_defined(&mut self, name: &str, question: &str, expression: &str) {
         let _ = writeln!(self.text, "#ifdef {name}");
         self.ask(question, expression);
         self.text.push_str("#endif\n");
     }
 
-    /// Asks for the size and the sign of an integer, whose type is given.
+    /// Asks for the size of an integer type, and whether it is signed.
     pub(crate) fn ask_integer(&mut self, question: &str, of: &str) {
         self.ask(&format!("{question} size"), &format!("sizeof({of})"));
         self.ask(&format!("{question} signed"), &format!("(({of}) -1 < 0)"));
@@ -61,7 +64,7 @@ impl Questions {
     }
 }
 
-/// What an object file says.
+/// The answers in an object file.
 pub(crate) struct Answers(HashMap<String, i128>);
 
 impl Answers {
@@ -71,25 +74,28 @@ impl Answers {
         Self(starts.filter_map(|at| parse(&object[at + TAG.len()..])).collect())
     }
 
-    /// The answer, where the question depended on a macro.
+    /// The answer to a question that depended on a macro.
     pub(crate) fn find(&self, question: &str) -> Option<i128> {
         self.0.get(question).copied()
     }
 
-    /// The answer to a question that was asked.
+    /// The answer to a question that was always asked.
     pub(crate) fn get(&self, question: &str) -> Result<i128, String> {
         self.find(question).ok_or_else(|| {
-            format!("no answer in the object file for {question}: is it something else than machine code?")
+            format!(
+                "the compiler's object file has no value for `{question}`. It may not be machine \
+                 code: remove arguments such as -emit-llvm from CFLAGS"
+            )
         })
     }
 
-    /// The same as a number of bytes.
+    /// The same, as a number of bytes.
     pub(crate) fn bytes(&self, question: &str) -> Result<usize, String> {
         let bytes = self.get(question)?;
-        usize::try_from(bytes).map_err(|_| format!("{question}: {bytes} bytes"))
+        usize::try_from(bytes).map_err(|_| format!("`{question}` cannot be {bytes} bytes"))
     }
 
-    /// The Rust type of an integer that was asked for.
+    /// The Rust type for the answers to [`Questions::ask_integer`].
     pub(crate) fn integer(&self, question: &str) -> Result<String, String> {
         let sign = if self.get(&format!("{question} signed"))? == 0 { 'u' } else { 'i' };
         let bits = self.bytes(&format!("{question} size"))? * 8;

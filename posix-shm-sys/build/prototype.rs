@@ -1,4 +1,4 @@
-//! A function of the list, taken apart, and what its C types are in Rust.
+//! Parses the C declarations in `names.rs`, and translates their types to Rust.
 
 use crate::names::{self, Presence};
 use crate::target::Target;
@@ -6,11 +6,11 @@ use crate::target::Target;
 /// A C declaration, such as `int shm_open(const char *name, int oflag, mode_t mode)`.
 pub(crate) struct Prototype {
     pub(crate) name: &'static str,
-    /// The C type of what it returns.
+    /// The C type that it returns.
     returns: &'static str,
     /// (C type, name) of each argument.
     arguments: Vec<(&'static str, &'static str)>,
-    /// Whether it is enough that some system has it.
+    /// Whether the target may lack it.
     pub(crate) optional: bool,
 }
 
@@ -46,7 +46,7 @@ impl Prototype {
             || (target.is_apple() && names::VARIADIC_ON_APPLE.contains(&self.name))
     }
 
-    /// The declaration in C, under a name with a prefix.
+    /// The declaration in C, with a prefix to the name.
     pub(crate) fn c_declaration(&self, prefix: &str) -> String {
         let arguments: Vec<_> =
             self.arguments.iter().map(|(of, name)| format!("{of} {name}")).collect();
@@ -54,13 +54,14 @@ impl Prototype {
         format!("{} {prefix}{}({arguments})", self.returns, self.name)
     }
 
-    /// A call in C that passes the arguments on.
+    /// A call in C with the names of the arguments.
     pub(crate) fn c_call(&self) -> String {
         let names: Vec<_> = self.arguments.iter().map(|(_, name)| *name).collect();
         format!("{}({})", self.name, names.join(", "))
     }
 
-    /// The arguments as Rust passes them to a variadic function, where nothing widens the last one by itself.
+    /// The arguments of a call to the variadic function in Rust. C widens a small integer that is
+    /// passed through `...`; Rust has to be told.
     pub(crate) fn variadic_arguments(&self) -> String {
         let pass = |&(of, name): &(&str, &str)| match of {
             "mode_t" => format!("::core::ffi::c_uint::from({name})"),
@@ -69,7 +70,7 @@ impl Prototype {
         self.arguments.iter().map(pass).collect::<Vec<_>>().join(", ")
     }
 
-    /// The Rust signature, from the parenthesis on.
+    /// The Rust signature, from the opening parenthesis on.
     pub(crate) fn rust_signature(&self) -> String {
         let arguments: Vec<_> =
             self.arguments.iter().map(|(of, name)| format!("{name}: {}", rust_type(of))).collect();
@@ -83,7 +84,7 @@ fn split_name(declarator: &'static str) -> (&'static str, &'static str) {
     (declarator[..start].trim_end(), &declarator[start..])
 }
 
-/// The Rust type of a C type of the list.
+/// The Rust type of a C type in `names.rs`.
 pub(crate) fn rust_type(c: &str) -> String {
     if let Some(pointee) = c.strip_suffix('*') {
         let pointee = pointee.trim_end();

@@ -1,24 +1,21 @@
-//! What the build script says when something is missing.
+//! What the build script tells the user when a generator fails.
 
-use std::fmt;
+use std::env;
 
-/// The ways that failed, each with its reason.
-pub(crate) struct Failure(pub(crate) Vec<(&'static str, String)>);
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "posix-shm-sys: no bindings could be made from this system's headers.\n")?;
-        for (way, reason) in &self.0 {
-            writeln!(f, "  {way}: {}\n", reason.trim().replace('\n', "\n    "))?;
-        }
-        f.write_str(REMEDY)
+/// The message for a failed build. `reasons` names each generator that was tried, and its error.
+pub(crate) fn failure(reasons: &[(&str, String)]) -> String {
+    let target = env::var("TARGET").unwrap_or_default();
+    let mut message = format!("could not generate bindings from the headers for {target}.\n\n");
+    for (generator, reason) in reasons {
+        message += &format!("  {generator}: {}\n\n", reason.trim().replace('\n', "\n    "));
     }
+    message + REMEDY
 }
 
 const REMEDY: &str = "\
-A C compiler with the C library's headers is enough. With libclang too, bindgen makes the bindings.
+Install a C compiler and the C library's headers. libclang, which bindgen uses, is optional.
 
-                    a C compiler                       libclang
+                    C compiler and headers             libclang
   Debian, Ubuntu    apt install gcc libc6-dev          apt install libclang-dev
   Fedora            dnf install gcc glibc-devel        dnf install clang-devel
   Arch              pacman -S gcc                      pacman -S clang
@@ -28,17 +25,22 @@ A C compiler with the C library's headers is enough. With libclang too, bindgen 
   OpenBSD           in the base system (comp set)      pkg_add llvm
   NetBSD            in the base system (comp set)      pkgin install clang
 
-Environment: CC, CFLAGS (and CC_<target>, CFLAGS_<target>) name a compiler and its arguments; LIBCLANG_PATH names
-the directory of libclang, BINDGEN_EXTRA_CLANG_ARGS its arguments, such as --sysroot=DIR when cross compiling;
-POSIX_SHM_SYS_BINDINGS=bindgen or =cc chooses one way.
+If they are installed, these variables say how to use them:
+
+  CC, CFLAGS                        the C compiler and its arguments
+  LIBCLANG_PATH                     the directory of libclang
+  BINDGEN_EXTRA_CLANG_ARGS          arguments for libclang
+  POSIX_SHM_SYS_BINDINGS            bindgen or cc: use only this generator
+
+To cross-compile, set CC_<target>, CFLAGS_<target> and BINDGEN_EXTRA_CLANG_ARGS_<target>.
+--sysroot=DIR in the last two names the target's headers.
 ";
 
-/// Says in one line that bindgen was not to be had, and that nothing is lost by it.
-#[cfg(feature = "bindgen")]
+/// Warns, in one line, that the C compiler was used because bindgen failed.
 pub(crate) fn warn_of_fallback(reason: &str) {
     let reason: String = reason.lines().next().unwrap_or_default().chars().take(160).collect();
     println!(
-        "cargo::warning=bindgen could not read the system's headers, so the C compiler alone made the same bindings \
-         (POSIX_SHM_SYS_BINDINGS=cc asks for that without this warning): {reason}"
+        "cargo::warning=bindgen failed, so the C compiler generated the same bindings. To avoid \
+         this warning, install libclang or set POSIX_SHM_SYS_BINDINGS=cc. bindgen said: {reason}"
     );
 }

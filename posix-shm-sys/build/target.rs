@@ -1,4 +1,5 @@
-//! What Cargo says about the target. `cfg!` would answer for the machine that builds.
+//! The target system, as Cargo describes it. In a build script `cfg!` describes the machine that
+//! builds, which may be another one.
 
 use std::env;
 
@@ -11,13 +12,14 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    /// Reads Cargo's variables, or says that there is no POSIX to bind.
+    /// Reads Cargo's variables. Fails if the target is not a Unix system.
     pub(crate) fn from_cargo() -> Result<Self, String> {
         let cfg = |name: &str| env::var(format!("CARGO_CFG_{name}")).unwrap_or_default();
         if env::var_os("CARGO_CFG_UNIX").is_none() {
             let target = env::var("TARGET").unwrap_or_default();
             return Err(format!(
-                "{target} is no Unix system: it has no POSIX shared memory to bind"
+                "{target} is not a Unix target. POSIX shared memory exists only on Unix systems: \
+                 make the dependency conditional, under [target.'cfg(unix)'.dependencies]"
             ));
         }
         Ok(Self {
@@ -38,7 +40,7 @@ impl Target {
         matches!(self.os.as_str(), "linux" | "android")
     }
 
-    /// The arguments that tell `wrapper.h` about the target.
+    /// The compiler arguments that describe the target to `wrapper.h`.
     pub(crate) fn defines(&self) -> Vec<String> {
         let mut defines = vec![
             format!("-DPSHM_OS_{}=1", identifier(&self.os)),

@@ -1,4 +1,4 @@
-//! Bindings by bindgen, which reads the headers with libclang.
+//! Generates the bindings with bindgen, which reads the headers with libclang.
 
 use std::collections::{BTreeSet, HashSet};
 use std::env;
@@ -10,14 +10,14 @@ use bindgen::callbacks::{ItemInfo, ItemKind, MacroParsingBehavior, ParseCallback
 
 use crate::api::Found;
 use crate::compiler;
-use crate::names::{self, Names};
+use crate::names;
 use crate::prototype::{self, Prototype};
 use crate::target::Target;
 
-/// What stands before a constant's name in the text given to bindgen.
+/// The prefix of a constant's name in the header given to bindgen.
 const PREFIX: &str = "pshm_c_";
 
-/// Generates the bindings, or says why not.
+/// Generates the bindings. The error says what is missing.
 pub(crate) fn generate(target: &Target) -> Result<Found, String> {
     let functions = prototype::functions(target);
     let items = run(builder(target, &functions))?;
@@ -38,19 +38,17 @@ pub(crate) fn generate(target: &Target) -> Result<Found, String> {
     if let Some(name) = names::TYPES.iter().find(|name| !declared.has("type", name)) {
         return Err(format!("the headers do not define {name}"));
     }
-    for field in names::STRUCTS.iter().flat_map(|(_, fields)| *fields) {
-        match field.names {
-            Names::Same(name) if declared.has("pub", name) => {}
-            Names::Same(name) => return Err(format!("the headers do not define {name}")),
-            Names::OneOf(several) => {
-                let name = several.iter().find(|name| declared.has("pub", name));
-                names
-                    .insert(name.ok_or_else(|| format!("the headers define none of {several:?}"))?);
-            }
+    for structure in names::STRUCTS {
+        let has = |field: &str| declared.has("pub", field);
+        if let Some(field) = structure.integers.iter().find(|field| !has(field)) {
+            return Err(format!("struct {} has no field {field} in these headers", structure.name));
         }
+        names.extend(structure.timespecs(has)?);
     }
     let errno = names::ERRNO_LOCATION.iter().find(|name| declared.has("fn", name));
-    let errno_location = errno.ok_or("the headers do not say where errno is")?;
+    let errno_location = errno.ok_or_else(|| {
+        format!("the headers declare none of {}, for errno", names::ERRNO_LOCATION.join(", "))
+    })?;
     Ok(Found { source: "bindgen", items, names, errno_location, variadic: true })
 }
 
@@ -62,7 +60,8 @@ fn builder(target: &Target, functions: &[Prototype]) -> bindgen::Builder {
         .header_contents("posix-shm-sys.h", &header())
         .clang_arg(format!("-I{root}"))
         .clang_args(target.defines())
-        // libclang from a Python wheel comes without <stddef.h>: the compiler's own is as good, after all others.
+        // libclang from a Python wheel comes without <stddef.h>. The C compiler's own will do, if
+        // it is searched last.
         .clang_args(compiler::builtin_headers().map(|path| format!("-idirafter{path}")))
         .rust_target(rust_target())
         .rust_edition(bindgen::RustEdition::Edition2024)
@@ -83,20 +82,21 @@ fn builder(target: &Target, functions: &[Prototype]) -> bindgen::Builder {
     for name in names::ERRNO_LOCATION {
         builder = builder.allowlist_function(name);
     }
-    for name in names::TYPES.iter().chain(names::STRUCTS.iter().map(|(name, _)| name)) {
+    for name in names::TYPES.iter().chain(names::STRUCTS.iter().map(|structure| &structure.name)) {
         builder = builder.allowlist_type(name);
     }
     builder
 }
 
-/// The compiler that the bindings have to suit is the oldest one that the crate does.
+/// The oldest Rust compiler that the crate supports. bindgen writes code for it.
 fn rust_target() -> bindgen::RustTarget {
     let version = env::var("CARGO_PKG_RUST_VERSION").expect("Cargo sets CARGO_PKG_RUST_VERSION");
     version.parse().expect("rust-version is one that bindgen knows")
 }
 
-/// A constant is asked for as a value of its type, which clang evaluates. Of a macro bindgen would see the text: no
-/// casts, its own guess of a type, and the first of two definitions.
+/// The header for bindgen. It defines a typed constant for every macro, so that clang evaluates the
+/// macro. bindgen itself sees only the text of a macro: it cannot evaluate casts, guesses the type,
+/// and takes the first of two definitions.
 fn header() -> String {
     let mut header = String::from("#include \"wrapper.h\"\n");
     for (of, name) in names::constants() {
@@ -108,7 +108,8 @@ fn header() -> String {
     header
 }
 
-/// Runs bindgen, which panics when it finds no libclang: that is a failure like others, and no message of its own.
+/// Runs bindgen. It panics if it finds no libclang, which here becomes an error without a panic
+/// message.
 fn run(builder: bindgen::Builder) -> Result<String, String> {
     let hook = panic::take_hook();
     panic::set_hook(Box::new(|_| {}));
@@ -125,12 +126,12 @@ fn run(builder: bindgen::Builder) -> Result<String, String> {
     }
 }
 
-/// The name that a variadic function gets in bindgen's output, which leaves its own to the function around it.
+/// The name of a variadic function in bindgen's output. Its own name belongs to its wrapper.
 fn variadic(name: &str) -> String {
     format!("{name}_variadic")
 }
 
-/// The names that bindgen's output declares, each after the keyword that it follows.
+/// The names that bindgen's output declares, each with the keyword before it: `("fn", "mmap")`.
 struct Declared<'a>(HashSet<(&'a str, &'a str)>);
 
 impl<'a> Declared<'a> {
@@ -149,7 +150,7 @@ impl<'a> Declared<'a> {
 #[derive(Debug)]
 struct Callbacks {
     variadic: Vec<&'static str>,
-    /// Whether musl renames what uses `time_t` to its 64-bit functions.
+    /// Whether musl redirects functions that use `time_t` to those with a 64-bit `time_t`.
     musl_time64: std::cell::Cell<bool>,
 }
 
@@ -170,8 +171,8 @@ impl ParseCallbacks for Callbacks {
         (is_function && self.variadic.contains(&item.name)).then(|| variadic(item.name))
     }
 
-    /// musl declares these a second time, with the name of the symbol. bindgen keeps the first declaration: the old
-    /// function, which fills a smaller structure.
+    /// musl declares these functions twice, the second time with the name of the right symbol.
+    /// bindgen keeps the first declaration: the old function, which fills a smaller structure.
     fn generated_link_name_override(&self, item: ItemInfo<'_>) -> Option<String> {
         let redirected = matches!(item.name, "fstat" | "fstatat") && self.musl_time64.get();
         redirected.then(|| format!("__{}_time64", item.name))

@@ -1,7 +1,10 @@
-//! Bindings by a C compiler alone: for machines without libclang, and for users who do not want it.
+//! Generates the bindings with a C compiler, on machines without libclang and for users who do not
+//! want it.
 //!
-//! It compiles and never runs, so it serves every target that there is a compiler for. Functions are called through a
-//! few lines of C: their symbols and calling conventions, which differ between systems, stay the compiler's business.
+//! Nothing that is compiled here is run, so this works for every target that has a C compiler.
+//! Numbers are read from an object file, as `probe` explains. Functions are called through a small
+//! library in C, the shim: symbols and calling conventions differ between systems, and the C
+//! compiler knows them.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -9,22 +12,24 @@ use std::fs;
 
 use crate::api::Found;
 use crate::compiler::Compiler;
-use crate::names::{self, Field, Names};
+use crate::names;
 use crate::probe::{Answers, Questions};
 use crate::prototype::{self, Prototype, rust_type};
 use crate::target::Target;
 
-/// What stands before the name of a function of the shim.
+/// The prefix of the names of the shim's functions.
 const PREFIX: &str = "posix_shm_sys_";
 
-/// Generates the bindings and links the shim, or says why not.
+/// Generates the bindings and links the shim. The error says what failed.
 pub(crate) fn generate(target: &Target) -> Result<Found, String> {
     let compiler = Compiler::find(target)?;
-    // First the headers alone: a later refusal then means that something is not declared in them.
+    // The headers alone come first: if they compile, a later error means that a name is missing.
     compiler.object("wrapper", "")?;
-    let structs = Struct::all(&compiler)?;
+    let structs = names::STRUCTS.iter().map(|wanted| Struct::find(&compiler, wanted));
+    let structs = structs.collect::<Result<Vec<_>, _>>()?;
     let object = compiler.object("probe", questions(&structs).text())?;
-    let bytes = fs::read(&object).map_err(|error| format!("{}: {error}", object.display()))?;
+    let bytes =
+        fs::read(&object).map_err(|error| format!("cannot read {}: {error}", object.display()))?;
     let answers = Answers::read(&bytes);
 
     let mut functions = prototype::functions(target);
@@ -45,75 +50,53 @@ pub(crate) fn generate(target: &Target) -> Result<Found, String> {
     }
     for found in &structs {
         items.push_str(&found.definition(&answers)?);
-        names
-            .extend(found.fields.iter().filter(|(_, field)| field.differs()).map(|(name, _)| name));
+        names.extend(&found.timespecs);
     }
     items.push_str(&declarations(&functions));
     Ok(Found { source: "cc", items, names, errno_location: "errno_location", variadic: false })
 }
 
-/// A structure and the names that its fields have here.
+/// A structure and the names that its fields have in these headers.
 struct Struct {
     name: &'static str,
-    fields: Vec<(&'static str, &'static Field)>,
+    integers: &'static [&'static str],
+    timespecs: Vec<&'static str>,
 }
 
 impl Struct {
-    fn all(compiler: &Compiler) -> Result<Vec<Self>, String> {
-        names::STRUCTS.iter().map(|(name, fields)| Self::find(compiler, name, fields)).collect()
-    }
-
-    fn find(
-        compiler: &Compiler,
-        name: &'static str,
-        fields: &'static [Field],
-    ) -> Result<Self, String> {
-        let mut found = Vec::new();
-        for field in fields {
-            let field_name = match field.names {
-                Names::Same(name) => name,
-                Names::OneOf(names) => *names
-                    .iter()
-                    .find(|field| has_field(compiler, name, field))
-                    .ok_or_else(|| format!("the headers define none of {names:?}"))?,
-            };
-            found.push((field_name, field));
-        }
-        Ok(Self { name, fields: found })
+    fn find(compiler: &Compiler, wanted: &names::Struct) -> Result<Self, String> {
+        let timespecs = wanted.timespecs(|field| has_field(compiler, wanted.name, field))?;
+        Ok(Self { name: wanted.name, integers: wanted.integers, timespecs })
     }
 
     fn ask(&self, questions: &mut Questions) {
         let name = self.name;
         questions.ask(&format!("{name} size"), &format!("sizeof(struct {name})"));
         questions.ask(&format!("{name} align"), &format!("_Alignof(struct {name})"));
-        for (field, of) in &self.fields {
+        for field in self.integers.iter().chain(&self.timespecs) {
             let offset = format!("offsetof(struct {name}, {field})");
             questions.ask(&format!("{name}.{field} offset"), &offset);
-            let member = format!("((struct {name} *) 0)->{field}");
-            match of.of {
-                Some(_) => {
-                    questions.ask(&format!("{name}.{field} size"), &format!("sizeof({member})"))
-                }
-                None => {
-                    questions
-                        .ask_integer(&format!("{name}.{field}"), &format!("__typeof__({member})"));
-                }
-            }
+        }
+        for field in self.integers {
+            let of = format!("__typeof__(((struct {name} *) 0)->{field})");
+            questions.ask_integer(&format!("{name}.{field}"), &of);
         }
     }
 
-    /// The structure in Rust: its fields, what is between them as padding, and the compiler's word that all is where C
-    /// has it.
+    /// The structure in Rust: its fields, the padding between them, and assertions that size,
+    /// alignment and offsets are those of C.
     fn definition(&self, answers: &Answers) -> Result<String, String> {
         let name = self.name;
         let mut fields = Vec::new();
-        for (field, of) in &self.fields {
+        let offset = |field| answers.bytes(&format!("{name}.{field} offset"));
+        for field in self.integers {
             let question = format!("{name}.{field}");
-            let offset = answers.bytes(&format!("{question} offset"))?;
             let size = answers.bytes(&format!("{question} size"))?;
-            let of =
-                of.of.map_or_else(|| answers.integer(&question), |name| Ok(name.to_string()))?;
-            fields.push((offset, size, field, of));
+            fields.push((offset(field)?, size, field, answers.integer(&question)?));
+        }
+        for field in &self.timespecs {
+            let size = answers.bytes("timespec size")?;
+            fields.push((offset(field)?, size, field, "timespec".to_string()));
         }
         fields.sort();
         let size = answers.bytes(&format!("{name} size"))?;
@@ -141,7 +124,7 @@ impl Struct {
     }
 }
 
-/// Nobody promises that a call writes what is between the fields.
+/// Adds padding. It is `MaybeUninit`, because a call that fills the structure need not write it.
 fn pad(text: &mut String, from: usize, to: usize) {
     if from < to {
         let _ =
@@ -149,7 +132,7 @@ fn pad(text: &mut String, from: usize, to: usize) {
     }
 }
 
-/// Whether a structure has a field of this very name: another system may have it as a macro for its own.
+/// Whether a structure has a field of this name. A macro does not count: it means another field.
 fn has_field(compiler: &Compiler, name: &str, field: &str) -> bool {
     compiler.accepts(&format!(
         "#ifdef {field}\n#error \"a macro\"\n#endif\n\
@@ -175,7 +158,7 @@ fn questions(structs: &[Struct]) -> Questions {
     questions
 }
 
-/// The functions in C.
+/// The shim: the functions in C.
 fn shim(functions: &[Prototype]) -> String {
     let mut text = format!("int *{PREFIX}errno_location(void) {{ return &errno; }}\n");
     for function in functions {
@@ -185,7 +168,7 @@ fn shim(functions: &[Prototype]) -> String {
     text
 }
 
-/// The functions of the shim in Rust.
+/// The Rust declarations of the shim's functions.
 fn declarations(functions: &[Prototype]) -> String {
     let mut text = format!(
         "unsafe extern \"C\" {{\n    #[link_name = \"{PREFIX}errno_location\"]\n    \

@@ -1,9 +1,18 @@
-//! Copying out of a mapping and into it: ours against `memcpy` and against what others do, from 1 byte to 1 GiB.
+//! Measures copies out of a mapping and into it, from 1 byte to 1 GiB: this library against
+//! `memcpy`, vm-memory and loops of single bytes.
 //!
-//! First a table of ratios, which is what decides; then criterion's absolute figures for ours and `memcpy`.
-//! `cargo bench -- --table` prints the table alone.
+//! Type one of these in `posix-shm/benches`:
+//!
+//! ```sh
+//! cargo bench              # the tables of ratios, then criterion's absolute figures
+//! cargo bench -- --table   # the tables only
+//! ```
+//!
+//! You should see one table for each direction, like those in `README.md`: a row for each size, and
+//! in the column "posix-shm" about 1.00 from 100 bytes on. Then criterion prints the time and the
+//! throughput of memcpy and posix-shm for each size.
 
-// What the library must not do to mapped bytes is what it is measured against.
+// The library itself must not use these methods on mapped bytes; it is measured against them.
 #![allow(clippy::disallowed_methods)]
 
 use std::hint::black_box;
@@ -17,7 +26,7 @@ use vm_memory::VolatileSlice;
 const SIZES: [usize; 13] =
     [1, 8, 16, 32, 48, 64, 100, 256, 4 << 10, 64 << 10, 1 << 20, 64 << 20, 1 << 30];
 
-/// Which way the bytes go.
+/// The direction of a copy: out of the mapping or into it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Way {
     Out,
@@ -26,11 +35,12 @@ enum Way {
 
 fn main() {
     let mapping = Shm::anonymous(1 << 30).unwrap().map_mut().unwrap();
-    // Not at the same place in its page as the mapping: processors take such addresses for the same one.
+    // Not at the same offset in its page as the mapping: processors can mistake two such addresses
+    // for the same one, which slows copies down.
     const APART: usize = 2048 + 64;
     let mut own = vec![1; APART + (1 << 30)];
     let own = &mut own[APART..];
-    // Every page is there before anything is measured.
+    // Allocates every page before the measurement.
     mapping.bytes().copy_from(own);
     table(&mapping, own);
     if !std::env::args().any(|argument| argument == "--table") {
@@ -43,7 +53,7 @@ fn table(mapping: &Mapping<ReadWrite>, own: &mut [u8]) {
         println!("\n{way:?}: time divided by copy_nonoverlapping's, median");
         for size in SIZES {
             let mut variants = variants(mapping, own, size, way);
-            // The loops of single bytes take seconds at a gigabyte.
+            // At 1 GiB the loops of single bytes take seconds.
             let rounds = if size > 1 << 20 { 9 } else { 301 };
             if size == SIZES[0] {
                 let names: Vec<_> = variants.iter().map(|variant| variant.name).collect();
@@ -57,7 +67,7 @@ fn table(mapping: &Mapping<ReadWrite>, own: &mut [u8]) {
     }
 }
 
-/// All ways to copy `size` bytes, a number that the compiler does not know.
+/// All ways to copy `size` bytes. The compiler does not know the size.
 fn variants<'a>(
     mapping: &'a Mapping<ReadWrite>,
     own: &'a mut [u8],
@@ -69,7 +79,7 @@ fn variants<'a>(
         let run = move |times| {
             for _ in 0..times {
                 let private = black_box(private);
-                // SAFETY: both are `size` bytes long, and apart; nobody else touches them.
+                // SAFETY: both are `size` bytes long and do not overlap. No one else uses them.
                 unsafe {
                     match way {
                         Way::Out => out(shared, private, size),
@@ -97,19 +107,19 @@ fn variants<'a>(
         };
         Variant { name, run }
     };
-    // The views are made once, as the pointers are.
+    // The view is created once, like the pointers.
     let bytes = mapping.bytes().range(..size);
     let ours: Box<dyn FnMut(u32)> = match way {
         Way::Out => Box::new(move |times| {
             for _ in 0..times {
-                // SAFETY: memory of our own that nobody else touches while this runs.
+                // SAFETY: this memory is our own, `size` bytes long, and no one else uses it.
                 let own = unsafe { std::slice::from_raw_parts_mut(black_box(private), size) };
                 bytes.copy_to(own);
             }
         }),
         Way::In => Box::new(move |times| {
             for _ in 0..times {
-                // SAFETY: memory of our own that nobody else touches while this runs.
+                // SAFETY: this memory is our own, `size` bytes long, and no one else uses it.
                 let own = unsafe { std::slice::from_raw_parts(black_box(private), size) };
                 bytes.copy_from(own);
             }
@@ -129,7 +139,7 @@ type Raw = unsafe fn(*const u8, *mut u8, usize);
 
 #[inline(never)]
 unsafe fn vm_memory_out(from: *const u8, to: *mut u8, len: usize) {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller promises that both are valid for `len` bytes.
     unsafe {
         VolatileSlice::new(from.cast_mut(), len).copy_to(std::slice::from_raw_parts_mut(to, len))
     };
@@ -137,14 +147,14 @@ unsafe fn vm_memory_out(from: *const u8, to: *mut u8, len: usize) {
 
 #[inline(never)]
 unsafe fn vm_memory_in(from: *const u8, to: *mut u8, len: usize) {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller promises that both are valid for `len` bytes.
     unsafe { VolatileSlice::new(to, len).copy_from(std::slice::from_raw_parts(from, len)) };
 }
 
 #[inline(never)]
 unsafe fn atomics_out(from: *const u8, to: *mut u8, len: usize) {
     for i in 0..len {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller promises that both are valid for `len` bytes.
         unsafe { *to.add(i) = AtomicU8::from_ptr(from.add(i).cast_mut()).load(Ordering::Relaxed) };
     }
 }
@@ -152,7 +162,7 @@ unsafe fn atomics_out(from: *const u8, to: *mut u8, len: usize) {
 #[inline(never)]
 unsafe fn atomics_in(from: *const u8, to: *mut u8, len: usize) {
     for i in 0..len {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller promises that both are valid for `len` bytes.
         unsafe { AtomicU8::from_ptr(to.add(i)).store(*from.add(i), Ordering::Relaxed) };
     }
 }
@@ -160,7 +170,7 @@ unsafe fn atomics_in(from: *const u8, to: *mut u8, len: usize) {
 #[inline(never)]
 unsafe fn volatile_out(from: *const u8, to: *mut u8, len: usize) {
     for i in 0..len {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller promises that both are valid for `len` bytes.
         unsafe { *to.add(i) = from.add(i).read_volatile() };
     }
 }
@@ -168,7 +178,7 @@ unsafe fn volatile_out(from: *const u8, to: *mut u8, len: usize) {
 #[inline(never)]
 unsafe fn volatile_in(from: *const u8, to: *mut u8, len: usize) {
     for i in 0..len {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller promises that both are valid for `len` bytes.
         unsafe { to.add(i).write_volatile(*from.add(i)) };
     }
 }

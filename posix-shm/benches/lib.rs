@@ -1,4 +1,4 @@
-//! What the benches share: a table of ratios in which no variant is favoured by the moment it runs in.
+//! Measures variants against each other, fairly: they take turns.
 
 use std::time::{Duration, Instant};
 
@@ -6,15 +6,15 @@ use std::time::{Duration, Instant};
 pub struct Variant<'a> {
     /// The column's title.
     pub name: &'static str,
-    /// Does it this many times.
+    /// Runs it this many times.
     pub run: Box<dyn FnMut(u32) + 'a>,
 }
 
-/// How long one batch of a variant should take: long against the clock's own cost.
+/// The least time that one batch of runs should take, so that reading the clock costs little of it.
 const BATCH: Duration = Duration::from_micros(100);
 
-/// For each variant, the median over rounds of its time divided by the first one's of the same round. The variants take turns
-/// in rotated order, so that drift and neighbours hit all alike.
+/// Returns for each variant the median of its ratios. A ratio is its time in a round divided by
+/// that of the first variant. The order rotates, so that a disturbance affects all alike.
 pub fn ratios(variants: &mut [Variant<'_>], rounds: usize) -> Vec<f64> {
     let mut times = 1;
     while time(&mut variants[0], times) < BATCH && times < 1 << 24 {

@@ -1,8 +1,25 @@
-//! The README's walk-through: a named object by hand, the same in the scoped form, and one without a name that another
-//! process reads.
+//! A tour of the library, in three parts: a named object step by step, the same in fewer steps, and
+//! an anonymous object that another process reads.
+//!
+//! Type this in the repository:
 //!
 //! ```sh
 //! cargo run --example walkthrough
+//! ```
+//!
+//! You should see this, with a line for each of the ten numbers in the place of `…`:
+//!
+//! ```text
+//! by hand: /foobar-shm
+//!   0: 0
+//!   …
+//!   9: 90
+//! scoped: /foobar-shm
+//!   the last number is 90
+//! anonymous, read by another process:
+//!   0: 0
+//!   …
+//!   9: 90
 //! ```
 
 use std::env;
@@ -13,7 +30,7 @@ use std::process::{Command, Stdio};
 
 use posix_shm::{Direction, IfExists, MapOptions, OpenOptions, Permissions, Shm, unlink};
 
-/// How the second process is told what it is.
+/// The argument that makes this program the second process.
 const READER: &str = "--reader";
 
 const INTS: usize = 10;
@@ -28,7 +45,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     anonymous()
 }
 
-/// Create, size, map twice, write, read, unmap, close, delete.
+/// Every step on its own: create, set the size, map twice, write, read, unmap, close, unlink.
 fn by_hand() -> Result<(), Box<dyn Error>> {
     println!("by hand: /foobar-shm");
     let shm = OpenOptions::new()
@@ -54,7 +71,8 @@ fn by_hand() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The same: created with its size, mapped before it has its name, unmapped and closed at the end of the scope.
+/// The same in fewer steps. One call creates the object with its size and maps it before any other
+/// process can see the name. The end of the scope unmaps and closes it.
 fn scoped() -> Result<(), Box<dyn Error>> {
     println!("scoped: /foobar-shm");
     let (shm, mapping) = OpenOptions::new()
@@ -66,12 +84,13 @@ fn scoped() -> Result<(), Box<dyn Error>> {
     for i in 0..INTS {
         ints.store(i, i32::try_from(i)? * 10);
     }
-    println!("  the last one is {}", ints.load(INTS - 1));
+    println!("  the last number is {}", ints.load(INTS - 1));
     shm.unlink()?;
     Ok(())
 }
 
-/// No name that could be left behind: another process inherits the descriptor, here as its standard input.
+/// An object without a name cannot leak. Another process inherits its descriptor, here as its
+/// standard input.
 fn anonymous() -> Result<(), Box<dyn Error>> {
     println!("anonymous, read by another process:");
     let (shm, mapping) =
@@ -87,7 +106,7 @@ fn anonymous() -> Result<(), Box<dyn Error>> {
     if status.success() { Ok(()) } else { Err(format!("the reader failed: {status}").into()) }
 }
 
-/// The second process: maps what it was given.
+/// The second process: maps the object that it inherited.
 fn reader() -> Result<(), Box<dyn Error>> {
     let shm = Shm::from(io::stdin().as_fd().try_clone_to_owned()?);
     let mapping = shm.map()?;

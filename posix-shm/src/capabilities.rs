@@ -1,23 +1,23 @@
-//! [`capabilities`]: what this system can promise.
+//! [`Capabilities`]: what a system can promise.
 
-use crate::imp;
-
-/// What this system can promise: the result of [`capabilities`]. Where a field is false, the item that it is about says what
-/// happens instead.
+/// What this system can promise: the result of [`capabilities`](crate::capabilities()).
+///
+/// If a field is false, the documentation of the item that it links to says what happens instead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 #[allow(clippy::struct_excessive_bools, reason = "each is a question of its own")]
 pub struct Capabilities {
     /// Objects can have names.
     pub named: bool,
-    /// Users other than the owner can open an object, where its permissions let them.
+    /// Users other than the owner can open an object, if its permissions let them.
     pub other_users: bool,
-    /// The umask takes bits from the [`permissions`](crate::OpenOptions::permissions) of a new object.
+    /// The umask clears bits of the [`permissions`](crate::OpenOptions::permissions) of a new
+    /// object.
     pub umask: bool,
-    /// An object has exactly the length that it was given, and is not rounded up to whole pages.
+    /// An object has exactly the length that it was given, not rounded up to whole pages.
     pub exact_len: bool,
     /// An object that is created with a [`size`](crate::OpenOptions::size) or by
-    /// [`open_with`](crate::OpenOptions::open_with) has its name only when it is complete.
+    /// [`open_with`](crate::OpenOptions::open_with) gets its name only when it is complete.
     pub complete_before_named: bool,
     /// [`IfExists::Supersede`](crate::IfExists::Supersede) takes a name over in one step.
     pub supersede_in_one_step: bool,
@@ -25,32 +25,27 @@ pub struct Capabilities {
     pub reserve: bool,
     /// The length of an object can be set more than once.
     pub resize: bool,
-    /// [`set_permissions`](crate::Shm::set_permissions) and [`set_owner`](crate::Shm::set_owner) work.
+    /// [`grow`](crate::Shm::grow) never shortens an object that a peer makes longer at the same
+    /// time.
+    pub grow_never_shortens: bool,
+    /// [`punch`](crate::Shm::punch) gives memory back, and [`reserve`](crate::Shm::reserve) takes
+    /// it again.
+    pub punch: bool,
+    /// [`set_permissions`](crate::Shm::set_permissions) and [`set_owner`](crate::Shm::set_owner)
+    /// work.
     pub set_permissions: bool,
     /// `read_at` and `write_at` go through `pread` and `pwrite`.
     pub read_write_at: bool,
-    /// [`list`](crate::list) works.
+    /// [`list`](crate::list()) works.
     pub list: bool,
     /// Anonymous objects can be [sealed](crate::Shm::seal).
     pub seal: bool,
-    /// [`freeze`](crate::Shm::freeze) works while the object is mapped for writing, and what is mapped stays so.
+    /// [`freeze`](crate::Shm::freeze) works while the object is mapped for writing, and such a
+    /// mapping stays writable.
     pub freeze_while_mapped: bool,
     /// [`read_only`](crate::Shm::read_only) works for anonymous objects too.
     pub read_only_anonymous: bool,
-    /// Objects can be told apart, so that [`Shm::unlink`](crate::Shm::unlink) leaves a successor's alone.
+    /// Objects can be told apart, so that [`Shm::unlink`](crate::Shm::unlink) leaves a successor's
+    /// object alone.
     pub tell_objects_apart: bool,
-}
-
-/// What this system can promise.
-///
-/// # Examples
-///
-/// ```
-/// if !posix_shm::capabilities().reserve {
-///     eprintln!("memory that runs out will be a signal here, and not an error");
-/// }
-/// ```
-#[must_use]
-pub fn capabilities() -> Capabilities {
-    imp::CAPABILITIES
 }

@@ -1,204 +1,131 @@
-//! Errors: what was tried, on what, what the system said, what helps. And [`cvt`], the one place that reads `errno`.
+//! [`Error`]: what was tried, on which object, what the system answered, and what helps.
 
-use std::borrow::Cow;
-use std::ffi::{c_int, c_void};
 use std::fmt;
 use std::io;
 
-use posix_shm_sys as sys;
-
+use crate::failure::{Cause, Detail, Errno, Failure, Operation};
 use crate::imp;
 use crate::name::ShmName;
 
-/// The result of everything here that can fail.
+/// The result of everything in this crate that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What was being done when an [`Error`] happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Operation {
-    /// Checking or making a name, before any system call.
-    Name,
-    /// Opening an object that exists (`shm_open`), or deciding whether to.
-    Open,
-    /// Creating an object: `shm_open` with `O_CREAT | O_EXCL`, or the system's way to make one without a name.
-    Create,
-    /// Giving a complete object its name.
-    Publish,
-    /// Reserving memory for an object: `posix_fallocate`, or what a system has for it.
-    Reserve,
-    /// Changing an object's length (`ftruncate`).
-    SetLen,
-    /// Reading an object's length, owner, permissions and times (`fstat`).
-    Metadata,
-    /// Changing permissions (`fchmod`).
-    SetPermissions,
-    /// Changing the owner (`fchown`).
-    SetOwner,
-    /// Mapping an object into memory (`mmap`).
-    Map,
-    /// Removing a mapping (`munmap`).
-    Unmap,
-    /// Looking at a part of a mapping as values of some type.
-    View,
-    /// Removing a name (`shm_unlink`).
-    Unlink,
-    /// Closing a handle (`close`).
-    Close,
-    /// Reading from an object (`pread`).
-    Read,
-    /// Writing to an object (`pwrite`).
-    Write,
-    /// Making another handle of an object (`dup`, or opening it again).
-    Clone,
-    /// Sealing an object, or asking how it is sealed (`fcntl`).
-    Seal,
-    /// Sending a handle over a socket (`sendmsg`).
-    Send,
-    /// Receiving a handle from a socket (`recvmsg`).
-    Receive,
-    /// Listing the objects there are.
-    List,
-}
-
-/// What went wrong: the operation, the object's name, the system's error number, and what to do about it.
+/// What went wrong: the operation, the object's name, the system's error number, and what helps.
 ///
-/// It prints as one sentence: what was tried, on which name, what the system said, and what to do where we know it:
+/// It prints as one sentence:
 ///
 /// ```text
-/// reserve 67108864 bytes for "/frames": No space left on device (os error 28); the shared memory file system has
-/// 1048576 bytes free; in a container, raise --shm-size
+/// reserve 67108864 bytes for "/frames": No space left on device (os error 28); the shared
+/// memory file system, which anonymous objects do not need, has 1048576 bytes free; in a
+/// container, raise --shm-size
 /// ```
 ///
-/// Converted into an [`io::Error`] it keeps its [`raw_os_error`](io::Error::raw_os_error), so `?` loses no number; what
-/// was refused before any system call keeps its whole text instead.
+/// If `?` converts it into an [`io::Error`], it is kept whole inside and prints the same.
+/// [`into_io_error`](Error::into_io_error) makes the plain error of the system instead.
 ///
 /// # Examples
 ///
 /// ```
-/// let error = posix_shm::Shm::open("/posix-shm-doc-nobody-made-this").unwrap_err();
+/// let error = posix_shm::Shm::open("/posix-shm-doc-absent").unwrap_err();
 /// assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
 /// assert_eq!(error.operation(), posix_shm::Operation::Open);
-/// assert_eq!(error.name().unwrap().as_os_str(), "/posix-shm-doc-nobody-made-this");
+/// assert_eq!(error.name().unwrap().as_os_str(), "/posix-shm-doc-absent");
 ///
 /// // A name that breaks a rule never reaches the system.
 /// let error = posix_shm::Shm::open("/a/b").unwrap_err();
-/// assert_eq!((error.kind(), error.raw_os_error()), (std::io::ErrorKind::InvalidInput, None));
+/// assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+/// assert_eq!(error.raw_os_error(), None);
 /// ```
 #[doc(alias = "shm-error")]
 pub struct Error(Box<Inner>);
 
 struct Inner {
-    operation: Operation,
-    detail: Detail,
+    failure: Failure,
     name: Option<ShmName>,
-    cause: Cause,
-    hint: Option<Cow<'static, str>>,
 }
 
-/// The numbers that belong to the sentence.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) enum Detail {
-    #[default]
-    None,
-    /// A length that was wanted.
-    Bytes(u64),
-    /// A part of an object, `None` for all that follows the offset.
-    Range { offset: u64, len: Option<usize> },
-}
-
-enum Cause {
-    /// The system said no.
-    System(Errno),
-    /// We said no, before asking the system.
-    Refused(io::ErrorKind, Cow<'static, str>),
+impl Failure {
+    /// The public error of this failure, with what helps against it.
+    #[cold]
+    pub(crate) fn named(mut self, name: Option<&ShmName>) -> Error {
+        if let (None, Some(errno)) = (&self.hint, self.errno()) {
+            self.hint = hint(self.operation, errno).map(Into::into);
+        }
+        Error(Box::new(Inner { failure: self, name: name.cloned() }))
+    }
 }
 
 impl Error {
-    /// What the system refused.
-    #[cold]
-    pub(crate) fn system(operation: Operation, errno: Errno, name: Option<&ShmName>) -> Error {
-        let hint = hint(operation, errno).map(Cow::Borrowed);
-        let cause = Cause::System(errno);
-        Error(Box::new(Inner { operation, detail: Detail::None, name: name.cloned(), cause, hint }))
-    }
-
-    /// What we refuse ourselves, and why.
-    #[cold]
-    pub(crate) fn refused(
-        operation: Operation,
-        kind: io::ErrorKind,
-        why: impl Into<Cow<'static, str>>,
-        name: Option<&ShmName>,
-    ) -> Error {
-        let cause = Cause::Refused(kind, why.into());
-        let (detail, hint) = (Detail::None, None);
-        Error(Box::new(Inner { operation, detail, name: name.cloned(), cause, hint }))
-    }
-
-    /// [`Error::refused`] for input that can never work.
-    #[cold]
-    pub(crate) fn invalid(
-        operation: Operation,
-        why: impl Into<Cow<'static, str>>,
-        name: Option<&ShmName>,
-    ) -> Error {
-        Error::refused(operation, io::ErrorKind::InvalidInput, why, name)
-    }
-
-    pub(crate) fn with_detail(mut self, detail: Detail) -> Error {
-        self.0.detail = detail;
-        self
-    }
-
-    fn with_hint(mut self, hint: String) -> Error {
-        self.0.hint = Some(hint.into());
-        self
-    }
-
     /// What was being done.
     #[must_use]
     pub fn operation(&self) -> Operation {
-        self.0.operation
-    }
-
-    /// The name of the object, where it has one and the operation knew it. What takes any descriptor, as
-    /// [`MapOptions`](crate::MapOptions) does, does not.
-    #[must_use]
-    pub fn name(&self) -> Option<&ShmName> {
-        self.0.name.as_ref()
+        self.0.failure.operation
     }
 
     /// The kind of error, as `std::io` sorts them.
     #[must_use]
     pub fn kind(&self) -> io::ErrorKind {
-        match &self.0.cause {
-            Cause::System(errno) => errno.kind(),
-            Cause::Refused(kind, _) => *kind,
-        }
+        self.0.failure.kind()
     }
 
-    /// The system's error number (`errno`), or `None` for what was refused before any system call.
+    /// The name of the object, if it has one and the operation knew it. The functions of
+    /// [`MapOptions`](crate::MapOptions) take any descriptor, so they do not know it.
+    #[must_use]
+    #[doc(alias = "shm-error-name")]
+    pub fn name(&self) -> Option<&ShmName> {
+        self.0.name.as_ref()
+    }
+
+    /// The system's error number (`errno`), or `None` if this crate refused before any system
+    /// call.
     #[must_use]
     #[doc(alias = "errno")]
     #[doc(alias = "shm-error-errno")]
     pub fn raw_os_error(&self) -> Option<i32> {
-        match &self.0.cause {
-            Cause::System(errno) => Some(errno.0),
-            Cause::Refused(..) => None,
+        self.0.failure.errno().map(|errno| errno.0)
+    }
+
+    /// The plain error of the system, with its [`raw_os_error`](io::Error::raw_os_error), as
+    /// functions of `std` return it. The operation, the name and the hint are lost. An error that
+    /// this crate found before any system call has no number and is kept whole.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use posix_shm::{Error, Shm};
+    ///
+    /// let error = Shm::open("/posix-shm-doc-absent").unwrap_err();
+    /// let number = error.raw_os_error();
+    /// assert_eq!(error.into_io_error().raw_os_error(), number);
+    ///
+    /// // `?` and `From` keep the whole error instead.
+    /// let error = std::io::Error::from(Shm::open("/posix-shm-doc-absent").unwrap_err());
+    /// let inner = error.get_ref().unwrap().downcast_ref::<Error>().unwrap();
+    /// assert_eq!(inner.name().unwrap().as_os_str(), "/posix-shm-doc-absent");
+    /// ```
+    #[must_use]
+    pub fn into_io_error(self) -> io::Error {
+        match self.0.failure.errno() {
+            Some(errno) => io::Error::from(errno),
+            None => io::Error::from(self),
         }
     }
 
-    /// What to do about it, where we know.
+    pub(crate) fn with_hint(mut self, hint: &'static str) -> Error {
+        self.0.failure.hint = Some(hint.into());
+        self
+    }
+
+    /// What helps, if this crate knows: the last part of the message.
     #[must_use]
     pub fn hint(&self) -> Option<&str> {
-        self.0.hint.as_deref()
+        self.0.failure.hint.as_deref()
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { operation, detail, name, cause, hint } = &*self.0;
+        let Inner { failure: Failure { operation, cause, detail, hint, .. }, name } = &*self.0;
         let object = Object(name.as_ref());
         match (operation, detail) {
             (Operation::Reserve, Detail::Bytes(n)) => write!(f, "reserve {n} bytes for {object}")?,
@@ -215,7 +142,7 @@ impl fmt::Display for Error {
             (Operation::View, _) => write!(f, "view a part of a mapping")?,
             (Operation::Unmap, _) => write!(f, "unmap a mapping")?,
             (Operation::Receive, _) => write!(f, "receive an object")?,
-            (Operation::List, _) => write!(f, "list the objects")?,
+            (Operation::List, _) if name.is_none() => write!(f, "list the objects")?,
             (operation, _) => write!(f, "{} {object}", operation.verb())?,
         }
         match cause {
@@ -229,7 +156,7 @@ impl fmt::Display for Error {
     }
 }
 
-/// An object as a sentence calls it.
+/// How a message calls an object.
 struct Object<'a>(Option<&'a ShmName>);
 
 impl fmt::Display for Object<'_> {
@@ -250,6 +177,7 @@ impl Operation {
             Operation::Publish => "publish",
             Operation::Reserve => "reserve memory for",
             Operation::SetLen => "set the length of",
+            Operation::Punch => "punch a hole into",
             Operation::Metadata => "read the metadata of",
             Operation::SetPermissions => "set the permissions of",
             Operation::SetOwner => "set the owner of",
@@ -269,7 +197,7 @@ impl Operation {
     }
 }
 
-/// What helps against an error number, where that does not depend on the object.
+/// What helps against an error number, whatever the object. To add a hint, add it here.
 fn hint(operation: Operation, errno: Errno) -> Option<&'static str> {
     if let Some(hint) = imp::hint(operation, errno) {
         return Some(hint);
@@ -277,36 +205,48 @@ fn hint(operation: Operation, errno: Errno) -> Option<&'static str> {
     Some(match (operation, errno) {
         (_, Errno::MFILE) => "this process has no free descriptor; close some or raise its limit",
         (_, Errno::NFILE) => "the system has no free descriptor",
-        (Operation::Open, Errno::ACCES) => {
-            "the object's permissions do not allow this user this direction"
+        (_, Errno::DQUOT) => "this user's quota on the file system is used up",
+        #[cfg(pshm_has_etoomanyrefs)]
+        (Operation::Send, Errno::TOOMANYREFS) => {
+            "too many descriptors are on their way; let the receivers take theirs, or raise \
+             RLIMIT_NOFILE"
         }
-        (Operation::Open, Errno::LOOP) => {
-            "a symbolic link stands where the object should, and links are not followed"
+        (Operation::Send, Errno::AFNOSUPPORT) => {
+            "only a Unix socket carries descriptors to another process"
         }
-        (Operation::Create | Operation::Publish, Errno::EXIST) => {
-            "an object of this name exists already"
+        (Operation::Open | Operation::Clone, Errno::AGAIN) => {
+            "another process holds a lease on the object (F_SETLEASE); try again later"
+        }
+        (Operation::Map, Errno::AGAIN) => {
+            "this process locks its memory (mlockall) and may not lock so much; raise \
+             RLIMIT_MEMLOCK"
+        }
+        (Operation::SetOwner, Errno::INVAL) => {
+            "the id has no mapping in the user namespace of this process"
+        }
+        (Operation::Open, Errno::ACCES) => "this user may not open the object in this direction",
+        (Operation::Open, Errno::LOOP) => "the name is a symbolic link, and links are not followed",
+        (Operation::Create, Errno::EXIST) => {
+            "open_or_create opens it, IfExists::Supersede replaces it"
         }
         (Operation::Map, Errno::ACCES) => {
-            "the handle does not allow this access; to write, open it with Direction::Io"
+            "the handle does not allow this access; writing takes a handle of Direction::Io"
         }
         (Operation::Map, Errno::PERM) => {
-            "the object is sealed against it, or its file system allows nothing to be executed"
+            "the object is sealed against writing, or its file system forbids executing"
         }
         (Operation::SetPermissions, Errno::PERM) => {
-            "the object is another user's, or is sealed against becoming executable"
+            "the object belongs to another user, or is sealed against becoming executable"
         }
-        (Operation::Seal, Errno::PERM) => {
-            "named objects cannot be sealed, nor can what is sealed against it; only anonymous ones can"
+        (Operation::Seal, Errno::INVAL) => {
+            "only anonymous objects can be sealed, and only with seals that the system has"
         }
-        (Operation::Seal, Errno::BUSY) => "the object is mapped for writing somewhere",
-        (Operation::SetLen | Operation::Reserve | Operation::Write, Errno::PERM) => {
-            "the object is sealed against it"
+        (Operation::Seal, Errno::BUSY) => {
+            "the object is mapped for writing somewhere, or through a handle that can write"
         }
         (Operation::Map, Errno::NOMEM) => {
-            "there is no address range of this length, or this process has too many mappings"
-        }
-        (Operation::SetLen | Operation::Reserve, Errno::BADF | Errno::INVAL) => {
-            "the handle may be read-only; to size an object, open it with Direction::Io"
+            "no address range of this length is free, this process has too many mappings, or its \
+             limit on address space (RLIMIT_AS) is reached"
         }
         _ => return None,
     })
@@ -326,131 +266,10 @@ impl fmt::Debug for Error {
 
 impl std::error::Error for Error {}
 
+/// Keeps the whole error inside: `io::Error::get_ref` and a downcast to [`Error`] give it back.
+/// [`Error::into_io_error`] makes the plain one.
 impl From<Error> for io::Error {
     fn from(error: Error) -> io::Error {
-        match &error.0.cause {
-            Cause::System(errno) => io::Error::from(*errno),
-            Cause::Refused(kind, _) => io::Error::new(*kind, error),
-        }
+        io::Error::new(error.kind(), error)
     }
-}
-
-/// A step that failed inside [`imp`](crate::imp), where the name is not known: [`Failure::named`] makes the [`Error`].
-#[derive(Debug)]
-pub(crate) struct Failure {
-    pub(crate) operation: Operation,
-    pub(crate) errno: Errno,
-    pub(crate) detail: Detail,
-    /// What helps, where that depends on the moment.
-    pub(crate) hint: Option<String>,
-}
-
-impl Failure {
-    pub(crate) fn new(operation: Operation, errno: Errno) -> Failure {
-        Failure { operation, errno, detail: Detail::None, hint: None }
-    }
-
-    /// For `map_err`: the failure of one operation.
-    pub(crate) fn of(operation: Operation) -> impl FnOnce(Errno) -> Failure {
-        move |errno| Failure::new(operation, errno)
-    }
-
-    #[cold]
-    pub(crate) fn named(self, name: Option<&ShmName>) -> Error {
-        let error = Error::system(self.operation, self.errno, name).with_detail(self.detail);
-        match self.hint {
-            Some(hint) => error.with_hint(hint),
-            None => error,
-        }
-    }
-}
-
-/// An error number of the system.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Errno(pub(crate) c_int);
-
-impl Errno {
-    pub(crate) const ACCES: Errno = Errno(sys::EACCES);
-    pub(crate) const AGAIN: Errno = Errno(sys::EAGAIN);
-    pub(crate) const BADF: Errno = Errno(sys::EBADF);
-    pub(crate) const BUSY: Errno = Errno(sys::EBUSY);
-    pub(crate) const EXIST: Errno = Errno(sys::EEXIST);
-    pub(crate) const INTR: Errno = Errno(sys::EINTR);
-    pub(crate) const INVAL: Errno = Errno(sys::EINVAL);
-    pub(crate) const LOOP: Errno = Errno(sys::ELOOP);
-    pub(crate) const MFILE: Errno = Errno(sys::EMFILE);
-    pub(crate) const NAMETOOLONG: Errno = Errno(sys::ENAMETOOLONG);
-    pub(crate) const NFILE: Errno = Errno(sys::ENFILE);
-    pub(crate) const NOENT: Errno = Errno(sys::ENOENT);
-    pub(crate) const NOMEM: Errno = Errno(sys::ENOMEM);
-    pub(crate) const NOSPC: Errno = Errno(sys::ENOSPC);
-    pub(crate) const NOTSUP: Errno = Errno(sys::EOPNOTSUPP);
-    pub(crate) const PERM: Errno = Errno(sys::EPERM);
-
-    pub(crate) fn kind(self) -> io::ErrorKind {
-        match self {
-            // On some systems two numbers; std knows one of them, or in our oldest compiler's time none.
-            Errno(number) if [sys::ENOTSUP, sys::EOPNOTSUPP].contains(&number) => {
-                io::ErrorKind::Unsupported
-            }
-            // What a descriptor that was made to do less says on FreeBSD, and whatever takes a name in its sandbox.
-            #[cfg(pshm_has_enotcapable)]
-            Errno(sys::ENOTCAPABLE) => io::ErrorKind::PermissionDenied,
-            #[cfg(pshm_has_ecapmode)]
-            Errno(sys::ECAPMODE) => io::ErrorKind::PermissionDenied,
-            _ => io::Error::from(self).kind(),
-        }
-    }
-}
-
-impl From<Errno> for io::Error {
-    fn from(errno: Errno) -> io::Error {
-        io::Error::from_raw_os_error(errno.0)
-    }
-}
-
-/// What C functions return when they fail: -1, as the integer or the pointer that it is.
-pub(crate) trait MinusOne: Copy {
-    fn is_minus_one(self) -> bool;
-}
-
-impl MinusOne for c_int {
-    fn is_minus_one(self) -> bool {
-        self == -1
-    }
-}
-
-impl MinusOne for isize {
-    fn is_minus_one(self) -> bool {
-        self == -1
-    }
-}
-
-impl MinusOne for *mut c_void {
-    fn is_minus_one(self) -> bool {
-        self == sys::MAP_FAILED
-    }
-}
-
-/// Turns the -1 of a C function into its `errno`. To be called on the result itself, before anything else can set it.
-#[inline]
-pub(crate) fn cvt<T: MinusOne>(returned: T) -> Result<T, Errno> {
-    if returned.is_minus_one() { Err(last()) } else { Ok(returned) }
-}
-
-/// [`cvt`] for calls that a signal may interrupt before they did anything: `EINTR` never leaves this library.
-pub(crate) fn cvt_retry<T: MinusOne>(mut call: impl FnMut() -> T) -> Result<T, Errno> {
-    loop {
-        match cvt(call()) {
-            Err(Errno::INTR) => {}
-            result => return result,
-        }
-    }
-}
-
-#[cold]
-#[expect(clippy::disallowed_methods, reason = "the one place that reads errno")]
-fn last() -> Errno {
-    // An error made by `last_os_error` always has its number.
-    Errno(io::Error::last_os_error().raw_os_error().unwrap_or_default())
 }

@@ -1,33 +1,42 @@
-//! Reading and writing an object by its handle: where the system can, without mapping it, so that no page is faulted and nothing
-//! can be a signal.
+//! Reading and writing an object through its handle. If the system can do it without a mapping,
+//! there is no page fault and no signal.
 
-use std::ffi::OsStr;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::FileExt;
 
 use posix_shm_sys as sys;
 
-use crate::error::{Errno, Failure, Operation, Result};
-use crate::imp;
-use crate::map::{self, MapOptions, Mapping, ReadOnly, ReadWrite};
-use crate::open::{Direction, IfDoesNotExist, IfExists, OpenOptions};
+use crate::error::{Error, Result};
+use crate::failure::{Errno, Failure, Operation};
+use crate::imp::{self, Growth};
+use crate::map::{MapOptions, Mapping, ReadOnly, ReadWrite};
 use crate::shm::Shm;
 
-/// Reads and writes by `pread` and `pwrite`: the safe way to touch an object of a peer that is not trusted. Where the object is
-/// shorter than it was, a read is short; where there is no memory, a write is an error; never a signal.
+/// Reads and writes by `pread` and `pwrite`: the safe way to touch an object of a peer that you do
+/// not trust. If the object has become shorter, a read is short. If the file system has no room, or
+/// the process may not make files so long, a write returns an error. Neither causes a signal,
+/// unless
+/// the limit on the length of files is below 4096 bytes: that is not looked for.
 ///
-/// Writing past the end makes the object longer. For one pass over an object it is also faster than mapping: a quarter of the
-/// time at 4 KiB.
+/// Writing past the end makes the object longer. For a single pass over an object this is also
+/// faster than mapping it: a quarter of the time at 4 KiB.
+///
+/// Before a write of 4 MiB or more, this crate asks Linux how much memory there is, as
+/// [`set_len`](Shm::set_len) does. Before shorter writes it does not: if a memory cgroup or the
+/// machine has nothing left, the system may kill a process, as for any other memory.
+///
+/// An error of the system is a plain one, with its `raw_os_error`.
 ///
 /// # Platform-specific behavior
 ///
-/// macOS has no such calls for shared memory; OpenBSD has, and they do not see what is mapped; elsewhere POSIX promises nothing.
-/// So on systems other than Linux, Android, FreeBSD and NetBSD ([`capabilities`](crate::capabilities) say which) the bytes are
-/// copied through a mapping that is made for it. A peer that shortens the object in that moment can still end the process; on
-/// macOS no object becomes shorter. What makes an object longer there is [`set_len`](Shm::set_len), with its errors.
+/// macOS has no such calls for shared memory. OpenBSD has them, but they do not see what is mapped.
+/// Elsewhere POSIX promises nothing. So on systems other than Linux, Android, FreeBSD and NetBSD
+/// ([`capabilities`](crate::capabilities()) says which) the bytes are copied through a mapping that
+/// lives as long as the call. A peer that shortens the object at that moment can still cause a
+/// `SIGBUS`; on macOS no object becomes shorter. On all these systems a write past the end
+/// makes the object longer as [`set_len`](Shm::set_len) does, with its errors.
 ///
-/// FreeBSD makes a named object longer first, where the end is written past, and then writes.
+/// FreeBSD makes a named object longer first, and then writes.
 ///
 /// # Examples
 ///
@@ -45,24 +54,40 @@ impl FileExt for Shm {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         let at = offset_of(offset)?;
         if imp::CAPABILITIES.read_write_at {
-            Ok(imp::read_at(self.as_fd(), buffer, at)?)
+            Ok(imp::read_at(self.fd(), buffer, at)?)
         } else {
-            Ok(self.read_mapped(buffer, offset)?)
+            self.read_mapped(buffer, offset).map_err(Error::into_io_error)
         }
     }
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
         let at = offset_of(offset)?;
         if imp::CAPABILITIES.read_write_at {
-            Ok(imp::write_at(self.as_fd(), bytes, at)?)
+            self.may_write_at(at, bytes.len())?;
+            Ok(imp::write_at(self.fd(), bytes, at)?)
         } else {
-            Ok(self.write_mapped(bytes, offset)?)
+            self.write_mapped(bytes, offset).map_err(Error::into_io_error)
         }
     }
 }
 
-/// The same through a mapping, where the system has nothing else.
+/// The same through a mapping, for systems that have nothing else.
 impl Shm {
+    /// Refuses a write that the system would answer with a signal, or would do at another offset.
+    fn may_write_at(&self, offset: sys::off_t, len: usize) -> io::Result<()> {
+        // The object may have a length from now on.
+        self.take_still_empty();
+        imp::may_write(self.fd(), offset, len, self.ignores_estimates())
+            .map_err(|failure| self.named(failure).into_io_error())?;
+        // A peer that shares the open descriptor may have set a flag on it.
+        if imp::appends(self.fd())? {
+            let why = "the descriptor is in append mode (O_APPEND), so the system would write at \
+                       the end";
+            return Err(self.named(Failure::invalid(Operation::Write, why)).into_io_error());
+        }
+        Ok(())
+    }
+
     fn read_mapped(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {
         let there = usize::try_from(self.len()?.saturating_sub(offset)).unwrap_or(usize::MAX);
         let buffer = match buffer.len().min(there) {
@@ -71,7 +96,7 @@ impl Shm {
         };
         let mut part = MapOptions::new();
         part.offset(offset).len(buffer.len());
-        let mapping: Mapping<ReadOnly> = part.map_named(self.as_fd(), self.name())?;
+        let mapping: Mapping<ReadOnly> = part.map_named(self.fd(), self.name())?;
         mapping.bytes().copy_to(buffer);
         Ok(buffer.len())
     }
@@ -80,92 +105,30 @@ impl Shm {
         if bytes.is_empty() {
             return Ok(0);
         }
-        let failed = |failure: Failure| failure.named(self.name());
-        let write_failed = |errno| failed(Failure::new(Operation::Write, errno));
-        if !imp::is_writable(self.as_fd()).map_err(write_failed)? {
-            return Err(write_failed(Errno::BADF));
+        self.take_still_empty();
+        let failed = self.error(Operation::Write);
+        if !imp::is_writable(self.fd()).map_err(&failed)? {
+            return Err(failed(Errno::BADF));
         }
         let (from, end) = (self.len()?, offset.saturating_add(bytes.len() as u64));
         if from < end {
-            let end = sys::off_t::try_from(end).map_err(|_| write_failed(Errno(sys::EFBIG)))?;
-            // What the system says of a length always fits its own type.
-            imp::reserve(self.as_fd(), from as sys::off_t, end).map_err(failed)?;
+            let end = sys::off_t::try_from(end).map_err(|_| failed(Errno::FBIG))?;
+            // A length that the system reports fits its own type.
+            let from = from as sys::off_t;
+            let ignore_estimates = self.ignores_estimates();
+            imp::reserve(self.fd(), Growth { from, to: end, ours: false, ignore_estimates })
+                .map_err(|failure| self.named(failure))?;
         }
         let mut part = MapOptions::new();
         part.offset(offset).len(bytes.len());
-        let mapping: Mapping<ReadWrite> = part.map_named(self.as_fd(), self.name())?;
+        let mapping: Mapping<ReadWrite> = part.map_named(self.fd(), self.name())?;
         mapping.bytes().copy_from(bytes);
         Ok(bytes.len())
     }
-}
-
-/// Gives a new object its content.
-fn write_new(object: BorrowedFd<'_>, contents: &[u8]) -> Result<(), Failure> {
-    if imp::CAPABILITIES.read_write_at {
-        return imp::write_new(object, contents);
-    }
-    if !contents.is_empty() {
-        // A slice is never longer than `isize::MAX`.
-        imp::reserve(object, 0, contents.len() as sys::off_t)?;
-        let mapping = map::new_object(object, contents.len())?;
-        mapping.bytes().copy_from(contents);
-    }
-    Ok(())
 }
 
 fn offset_of(offset: u64) -> io::Result<sys::off_t> {
     let invalid = io::ErrorKind::InvalidInput;
     sys::off_t::try_from(offset)
         .map_err(|_| io::Error::new(invalid, "the offset is past the end of any object"))
-}
-
-impl Shm {
-    /// Creates an object with this content, for reading and writing: written by `pwrite`, then named.
-    ///
-    /// Whoever opens it finds all of it. No page is faulted, which takes half the time of mapping and copying.
-    ///
-    /// # Errors
-    ///
-    /// As [`OpenOptions::open`]: `AlreadyExists` where an object has the name, `StorageFull` (`ENOSPC`) where there is no
-    /// memory, [`Operation::Write`] or [`Operation::Reserve`].
-    ///
-    /// # Platform-specific behavior
-    ///
-    /// Where [`capabilities`](crate::capabilities) say that an object is not complete before it is named, it can be opened
-    /// while it is being written. Where they say that `read_at` and `write_at` go another way, so does this: through a mapping.
-    /// On macOS what follows the content in its last page is zero.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use posix_shm::{Shm, ShmName};
-    ///
-    /// let name = ShmName::random("doc.")?;
-    /// let object = Shm::publish(&name, b"all or nothing")?;
-    /// assert_eq!(Shm::open(&name)?.map()?.bytes().range(..14).to_vec(), b"all or nothing");
-    ///
-    /// object.unlink()?;
-    /// # Ok::<(), posix_shm::Error>(())
-    /// ```
-    #[doc(alias = "pwrite")]
-    pub fn publish(name: impl AsRef<OsStr>, contents: &[u8]) -> Result<Shm> {
-        OpenOptions::new()
-            .direction(Direction::Io)
-            .if_exists(IfExists::Error)
-            .if_does_not_exist(IfDoesNotExist::Create)
-            .size(contents.len() as u64)
-            .open_filled(name.as_ref(), &|fd| write_new(fd, contents))
-    }
-
-    /// Another handle of the same opening, with the same direction: `fcntl` with `F_DUPFD_CLOEXEC`.
-    ///
-    /// # Errors
-    ///
-    /// `EMFILE`: no descriptor is free.
-    #[doc(alias = "dup")]
-    pub fn try_clone(&self) -> Result<Shm> {
-        let fd = imp::clone(self.as_fd())
-            .map_err(|errno| Failure::new(Operation::Clone, errno).named(self.name()))?;
-        Ok(self.again(fd))
-    }
 }

@@ -1,18 +1,21 @@
-//! POSIX shared memory: objects that processes on one machine create, find by name, size and map into their memory.
+//! POSIX shared memory: objects that processes on one machine create, find by name, size and map
+//! into their memory.
 //!
 //! # From the top
 //!
-//! * [`Shm`] is the handle of an object, [`OpenOptions`] says which to open or create and what to do about one that
-//!   exists. [`ShmName`] is a checked name.
-//! * [`Mapping`] is memory that shows an object, made by [`Shm::map`] and [`Shm::map_mut`], or by [`MapOptions`] for a part
-//!   of it. It outlives its handle.
-//! * [`SharedSlice`] and [`SharedCell`] read and write what a mapping shows, soundly, whatever other processes do to it
-//!   meanwhile: one value, many at the speed of `memcpy`, a field, a stream, a counter.
-//! * [`Shm::send`] and [`Shm::receive`] pass handles between processes, [`Shm::seal`] and [`Shm::read_only`] keep peers from
-//!   what they should not do. [`list`] tells which objects there are.
+//! * [`Shm`] is the handle of an object. [`OpenOptions`] says which object to open or create, and
+//!   what to do if it exists or does not. [`ShmName`] is a checked name.
+//! * [`Mapping`] is memory backed by an object, made by [`Shm::map`] and [`Shm::map_mut`], or by
+//!   [`MapOptions`] for a part of it. It outlives its handle.
+//! * [`SharedSlice`] and [`SharedCell`] read and write the bytes of a mapping, soundly, whatever
+//!   other processes do to them meanwhile: one value, many at the speed of `memcpy`, a field, a
+//!   stream, a counter.
+//! * [`Shm::send`] and [`Shm::receive`] pass handles between processes. [`Shm::seal`] and
+//!   [`Shm::read_only`] restrict what peers can do. [`list()`] lists the named objects.
 //! * [`Error`] names the operation, the object and the system's error number, and says what helps.
 //!
-//! The C functions are in the crate `posix-shm-sys`, with every constant as this system's headers have it.
+//! The C functions are in the crate `posix-shm-sys`, with every constant as this system's headers
+//! have it.
 //!
 //! # Example: two processes, one object
 //!
@@ -31,7 +34,7 @@
 //! let reader = Shm::open(&name)?.map()?;
 //! assert_eq!(reader.slice::<i32>(0, 10)?.load(9), 90);
 //!
-//! // The name is removed when nobody is to find it any more. The memory is gone with the last mapping.
+//! // Remove the name once no one else needs it. The memory is freed with the last mapping.
 //! posix_shm::unlink(&name)?;
 //! # Ok::<(), posix_shm::Error>(())
 //! ```
@@ -39,150 +42,279 @@
 //! # Example: no name at all
 //!
 //! ```
-//! use posix_shm::{Direction, OpenOptions};
+//! use std::os::unix::net::UnixStream;
+//! use posix_shm::{Direction, OpenOptions, Shm};
 //!
-//! // Nothing can be left behind: it is gone with its last handle and mapping.
+//! // It cannot be left behind: it is gone with its last handle and mapping.
 //! let (object, mapping) =
 //!     OpenOptions::new().direction(Direction::Io).size(1 << 20).open_anonymous_mapped()?;
 //! mapping.bytes().store(0, 1);
 //!
-//! // A socket carries it to another process; a child may inherit the descriptor instead.
-//! let (here, there) = std::os::unix::net::UnixStream::pair()?;
+//! // A socket carries it to another process. A child may inherit the descriptor instead.
+//! let (here, there) = UnixStream::pair()?;
 //! object.send(&here)?;
-//! let received = posix_shm::Shm::receive(&there)?;
+//! let received = Shm::receive(&there)?;
 //! assert_eq!(received.map()?.bytes().load(0), 1);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
 //! # Safety
 //!
-//! No safe function of this crate can cause undefined behaviour, whatever peers do to the bytes. A *peer* is any other
-//! thread or process that can reach the same object. These rules see to it, and the code cites them by number:
+//! No safe function of this crate can cause undefined behaviour, whatever peers do to the bytes. A
+//! *peer* is any other thread or process that can reach the same object. These rules make it so,
+//! and the code cites them by number:
 //!
-//! 1. **Mapped memory stays outside every Rust allocation.** Safe code gets no `&[u8]`, `&mut [u8]` or `&T` into a mapping.
-//!    A reference promises that nobody writes, or that nobody else does, and no process can promise that for another. The
-//!    functions that do give references are `unsafe`, and their contract says what has to be promised.
-//! 2. **Every access is one that the compiler cannot touch**: a volatile one, or one by code it cannot see into. So accesses
-//!    of different sizes to the same bytes, by any threads and processes, are each what the machine makes of them.
-//! 3. **A value of 1, 2, 4 or 8 bytes at a multiple of its size is moved in one access** and never torn (8 bytes: on 64-bit
-//!    machines). All else is a copy, and may be a mix of what several peers wrote: larger values, and whatever
-//!    [`copy_to`](SharedSlice::copy_to) and its kind move. A peer that writes parts of an integer makes such a mix, too.
-//! 4. **Bounds and alignment are checked against the mapping**, once where a view is made and once for each index, and never
-//!    against what a peer wrote. A mapping keeps its length for as long as a view borrows it.
-//! 5. **Only plain data is moved**: types for which any bytes are a value ([`AnyBitPattern`]) are read, and types without
-//!    uninitialised bytes ([`NoUninit`]) are written.
+//! 1. **Mapped memory stays outside every Rust allocation.** Safe code gets no `&[u8]`, `&mut [u8]`
+//!    or `&T` into a mapping. A reference promises that nobody writes, or that nobody else does,
+//!    and no process can promise that for another. The functions that do return references are
+//!    `unsafe`, and their contract says what the caller must promise.
+//! 2. **The compiler cannot change an access**: it is a volatile one, or it is done by code that
+//!    the compiler cannot see into. So racing accesses of different sizes have the result that the
+//!    hardware gives them; the compiler assumes nothing about them.
+//! 3. **A value of 1, 2, 4 or 8 bytes at a multiple of its size is moved in one access**, so it is
+//!    never torn. (For 8 bytes this holds on 64-bit machines. The atomic operations tear nothing on
+//!    any machine.) Larger values are copied, and so is everything that
+//!    [`copy_to`](SharedSlice::copy_to) and the like move. A copy may mix what several peers wrote.
+//!    If a peer writes an integer in parts, reading it gives a mix too.
+//! 4. **Bounds and alignment are checked against the mapping**, once when a view is made and once
+//!    for each index, and never against what a peer wrote. A mapping keeps its length while a view
+//!    borrows it.
+//! 5. **Only plain data is moved.** A type can be read if any bytes are a value of it
+//!    ([`AnyBitPattern`]), and written if it has no uninitialised bytes ([`NoUninit`]).
+//!
+//! Where these rules hold:
+//!
+//! * Rule 2 holds for loads, stores and copies wherever Rust 1.85 has inline assembly: on `x86_64`,
+//!   `x86`, `aarch64`, `arm`, `riscv64`, `riscv32`, `s390x` and `loongarch64`. One assumption
+//!   remains: the documentation of volatile accesses says that they must not trap, and an access
+//!   past the end of a shortened object does trap.
+//! * For the atomic operations of [`SharedCell`], rule 2 holds on `x86_64`, `x86`, `aarch64`, `arm`
+//!   (version 7), `riscv64` (with the extension A), `s390x` and `loongarch64`, where they are
+//!   machine code. It does not hold on ARM before version 7, on `riscv32`, on x32 and ILP32, nor in
+//!   byte-wise mode, where they are the standard library's atomics. Rust does not define a race of
+//!   such an operation with an access of another size, and no compiler is known to exploit that.
+//! * *Byte-wise mode* is used on all other architectures (such as PowerPC, MIPS and SPARC), under
+//!   Miri and under `ThreadSanitizer`. Every plain access is made of atomics of one byte there, so
+//!   rule 3 does not hold: any value of more than one byte may tear. Miri reports a race of an
+//!   atomic operation with an access of another size. To avoid that, access such an integer only
+//!   with the atomic operations of its own type while others may access it: `load_relaxed`, and not
+//!   `load`. Some versions of Miri (November 2025 to July 2026) also stop with an error of their
+//!   own at a store that has another size than an earlier atomic one, even if they do not race;
+//!   `-Zmiri-disable-weak-memory-emulation` avoids it.
 //!
 //! What that leaves to you:
 //!
-//! * Values are copied out. Check the copy and use the copy: what you read again may be something else.
-//! * Plain loads and stores order nothing around them: a peer may see two stores in either order. To publish data, write it,
-//!   then [`store_release`](SharedCell::store_release) a word that says so; the peer that sees it with
-//!   [`load_acquire`](SharedCell::load_acquire) sees the data.
-//! * A peer with a writable handle can shorten the object, and a process that then touches a page past its end is killed by
-//!   the system with `SIGBUS`. That is an end, not undefined behaviour, and Rust cannot prevent it. Map objects of peers you
-//!   trust that far.
+//! * Values are copied out. Check the copy and use the copy: a second read may give another value.
+//! * Plain loads and stores order nothing around them: a peer may see two stores in either order.
+//!   To publish data, write it, then [`store_release`](SharedCell::store_release) a word that says
+//!   so. A peer that sees this word with [`load_acquire`](SharedCell::load_acquire) sees the data.
+//! * A peer with a writable handle can shorten the object or punch holes into it. A process that
+//!   then touches a page past the end, or a hole for which no memory is left, is killed by
+//!   `SIGBUS`. That is not undefined behaviour, and Rust cannot prevent it. [`Shm::may_fault`]
+//!   tells whether it can still happen to an object. If it can, map the object only if you trust
+//!   its writers, or use `read_at`.
 //!
-//! How it is done, and why that is enough, is written beside the code in `src/access/copy.rs`.
+//! The top of `src/access/copy.rs` explains how the rules are kept, and why they are enough.
 //!
 //! # Never half-made
 //!
-//! An object that is created with a [`size`](OpenOptions::size), with an initialiser ([`OpenOptions::open_with`]) or with its
-//! content ([`Shm::publish`]) has its name only when it is complete: sized, reserved, filled, with its final permissions.
-//! Nobody ever opens one that is too short. A call that fails leaves no name, no descriptor and no mapping behind.
+//! If an object is created with a [`size`](OpenOptions::size), with an initialiser
+//! ([`OpenOptions::open_with`]) or with its content ([`Shm::publish`]), it gets its name only when
+//! it is complete: sized, reserved, filled, with its final permissions. No process opens one that
+//! is too short. A failed call leaves no name, no descriptor and no mapping. There is one
+//! exception: if a directory or a sandbox lets this process create names and not remove them, a
+//! temporary name may be left (`posix-shm.` and 16 characters). The error says which, unless it is
+//! `AlreadyExists` or your initialiser's own.
 //!
-//! Memory is reserved when an object is sized: a full `/dev/shm` (64 MB in a container, unless told otherwise) is an
-//! [`Error`] and not a signal later. [`sparse`](OpenOptions::sparse) opts out. What a peer can still do is shorten the
-//! object; against that there are seals ([`Seals::SHRINK`]), and `read_at` and `write_at` of
-//! [`FileExt`](std::os::unix::fs::FileExt), which need no mapping.
+//! Memory is reserved when an object is sized. A full `/dev/shm` (64 MB in a container, by default)
+//! is an [`Error`] then, and not a signal later. [`sparse`](OpenOptions::sparse) opts out.
+//!
+//! # What is asked before memory is taken
+//!
+//! Past some limits, Linux returns no error: it kills a process. So this crate asks for them first:
+//!
+//! * The limit on the length of files (`RLIMIT_FSIZE`), for lengths over 4096 bytes. Past it the
+//!   kernel would send `SIGXFSZ`; here it is [`FileTooLarge`](std::io::ErrorKind::FileTooLarge).
+//!   For shorter objects the limit is not asked for, since that would cost each of them a system
+//!   call.
+//! * The room in the file system, from 1 MiB on.
+//! * The limits of the memory cgroups of this process, and the memory of the machine, from 4 MiB
+//!   on. These are estimates: other processes may take the memory in the meantime, and what could
+//!   be freed is not known exactly. If there seems to be too little, the error is
+//!   [`OutOfMemory`](std::io::ErrorKind::OutOfMemory).
+//!   [`ignore_estimates`](OpenOptions::ignore_estimates) takes the memory all the same. A range
+//!   that is written or reserved again counts in full, even if it has its memory already: only
+//!   `lseek` tells where in an object its memory lies, and it moves an offset that peers share.
+//!
+//! What a sandbox does not let this crate ask counts as unlimited. So do the limits of a cgroup
+//! namespace whose `/sys/fs/cgroup` shows the cgroups outside it.
+//!
+//! If the system cannot reserve memory for an object (a file system or a sandbox without
+//! `fallocate`), a new object is filled with zeros instead. If peers may already use the object,
+//! that is not possible, and the call fails. [`Shm::is_reserved`] tells whether an object has all
+//! its memory.
 //!
 //! # Leaks
 //!
-//! A named object outlives its process: it stays until its name is removed with [`unlink`] or the system restarts. Nothing
-//! here removes a name by itself; no drop, exit handler, signal handler or thread does. So decide who removes it, and when:
+//! A named object outlives its process. It stays until its name is removed with [`unlink()`] or the
+//! system restarts. This crate removes no name by itself: no exit handler, signal handler or thread
+//! does. So decide who removes it, and when:
 //!
-//! * nobody needs a name if the descriptor can be inherited or sent: [`Shm::anonymous`] cannot leak;
-//! * if all peers have opened it, remove the name at once, and go on with the handles;
-//! * else the creator removes it at the end, with [`Shm::unlink_on_drop`] or [`Shm::unlink`], which leave a successor's
-//!   object alone; and at the start, what a killed predecessor left: [`IfExists::Supersede`].
+//! * If the descriptor can be inherited or sent, the object needs no name: [`Shm::anonymous`]
+//!   cannot leak.
+//! * If all peers have opened it, remove the name at once and go on with the handles.
+//! * Otherwise the creator removes it at the end, with [`Shm::unlink_on_drop`] or [`Shm::unlink`],
+//!   which leave a successor's object alone. If a killed predecessor may have left a name, create
+//!   the object with [`IfExists::Supersede`], which needs room for both objects for a moment.
 //!
-//! Others remove names too: systemd removes all objects of a user who logs out (`RemoveIPC=`), unless it is a system user;
-//! and a container's `/dev/shm` goes with the container.
+//! Others remove names too. systemd removes all objects of a user who logs out (`RemoveIPC=`),
+//! unless it is a system user. A container's `/dev/shm` goes with the container. Python's
+//! `multiprocessing.shared_memory` before 3.13 removes at exit the name of every object that it
+//! attached to, even if another process created it (`track=False` prevents that from 3.13 on).
 //!
-//! A process that is killed while it supersedes may leave a name of ours behind, `posix-shm.` and 16 random characters, under
-//! which the new object was for a moment; on FreeBSD and NetBSD also one that is killed while it creates. Such a name can be
-//! removed by anybody who may.
+//! A process killed during `Supersede` may leave a temporary name: `posix-shm.` and 16 random
+//! characters. On FreeBSD and NetBSD, a process killed while it creates an object may leave one
+//! too. The same holds on Linux if a sandbox or a file system does not let objects be built without
+//! one. Remove such a name as any other, with [`unlink()`].
 //!
 //! # Security
 //!
-//! * **Names are a space that all users share.** Anybody may take a name first (squatting). Who creates with
-//!   [`IfExists::Error`] knows that the object is new; who opens should look at [`Metadata::uid`]. [`ShmName::random`] makes
-//!   names that nobody can guess, and anonymous objects have none.
-//! * **What is no object is not followed.** Symbolic links that stand under a name are refused, and a FIFO that does holds up
-//!   nobody and is refused where it is mapped. (On OpenBSD, where objects are files in `/tmp`, it does hold up who opens it for
-//!   reading: the flag against that is refused there.)
-//! * **Permissions** are 0o600 unless set, and the umask takes bits away (not on macOS). They are final before the object has its
-//!   name on Linux, FreeBSD and NetBSD. Who may open an object for writing can change its content and its length at any time.
-//! * **Hostile peers**: see [Safety](#safety). Map what is sealed against shrinking; use `read_at` for what is not. Check a
-//!   value after it was copied out, and the copy alone.
-//! * **Handles** are closed on exec. Who is sent one has its direction and, on Linux, whatever more the object's permissions
-//!   let them open again through `/proc`: [`Shm::freeze`] is a barrier, [`Shm::read_only`] alone is one only for others.
+//! * **All users share one space of names.** Any user may take a name first (squatting). If you
+//!   create with [`IfExists::Error`], the object is new. If you open, check [`Metadata::uid`].
+//!   [`ShmName::random`] makes names that nobody can guess, and anonymous objects have none.
+//! * **Only shared memory objects are used.** A symbolic link is refused. A FIFO, a directory or a
+//!   device does not block, and cannot be mapped, sized or changed. (On OpenBSD, where objects are
+//!   files in `/tmp`, a FIFO does block a process that opens it for reading: the system refuses the
+//!   flag against that.)
+//! * **Permissions** are 0o600 by default, and the umask clears bits (not on macOS). On Linux,
+//!   FreeBSD and NetBSD they are final before the object has its name. If you set none for an
+//!   anonymous object, Linux and Android let every user write who can reach it.
+//!   [`Shm::read_only`] then makes them 0o600.
+//! * **A user who may write** can change the content and the length at any time.
+//! * **Hostile peers**: see [Safety](#safety). Use `read_at` and `write_at` of
+//!   [`FileExt`](std::os::unix::fs::FileExt), or map an object that cannot fault
+//!   ([`Shm::may_fault`]). Check a value after it was copied out, and only the copy.
+//! * **Handles** are closed on exec. A received handle keeps its direction. On Linux the receiver
+//!   can reopen the object through `/proc` with whatever access its permissions allow: for an
+//!   object of 0o600, that is its owner and root. [`Shm::freeze`] stops them too. It does not stop
+//!   a process that has already mapped the object through a handle that can write, even if only
+//!   for reading: such a mapping can be made writable.
+//!
+//! # Preloaded libraries and sandboxes
+//!
+//! On Linux this crate reaches every object by its path below `/dev/shm`, for opening, creating and
+//! removing alike, as the C library's `shm_open` does. A preloaded library, or the program itself,
+//! may put its own `shm_open` in front of that one, for instance to give names another form in a
+//! snap. Then this crate uses that function and its `shm_unlink` for every object, so that a name
+//! means the same as in other programs there. It does not know the path of an object then. So an
+//! object has its name while it is being built, and [`list()`] shows the names in the directory. A
+//! statically linked program cannot tell, and takes `shm_open` for the C library's own.
+//!
+//! If a sandbox forbids a call, this crate uses another one that keeps the same promise. If there
+//! is no other one, an object has its name while it is being built. If the sandbox forbids every
+//! call that renames, superseding is refused.
 //!
 //! # What differs where
 //!
 //! | | Linux | Android | FreeBSD | NetBSD | OpenBSD | macOS |
 //! |---|---|---|---|---|---|---|
-//! | objects are | files of the tmpfs at `/dev/shm` | without a name | the kernel's own | files of the tmpfs at `/var/shm` | files of `/tmp`, called by a hash | the kernel's own |
-//! | a new object with a size | has no name until it is complete | | is built under another name | is built under another name | is created under its name, then sized | is created under its name, then sized |
-//! | [`IfExists::Supersede`] | in one step | | in one step | in one step | removes the name, then creates | removes the name, then creates |
-//! | reserving memory | `fallocate` | `fallocate` | nothing is reserved | counted by the file system | nothing is reserved | nothing is reserved |
-//! | the length | any, at any time | any, at any time | any, at any time | any, at any time | any, at any time | whole pages, once |
-//! | [`Shm::anonymous`] | `memfd_create` | `memfd_create` | `memfd_create` | a name that is removed | a name that is removed | a name that is removed |
-//! | seals | on anonymous objects | on anonymous objects | on anonymous objects, no [`FUTURE_WRITE`](Seals::FUTURE_WRITE) | none | none | none |
-//! | [`Shm::read_only`] | through `/proc` | not for apps | `cap_rights_limit` | by name | by name | by name |
-//! | `read_at`, `write_at` | `pread`, `pwrite` | `pread`, `pwrite` | `pread`, `pwrite` | `pread`, `pwrite` | through a mapping | through a mapping |
-//! | [`list`] | reads `/dev/shm` | | `sysctl` | reads `/var/shm` | `Unsupported` | `Unsupported` |
-//! | permissions | as set, less the umask | as set | as set, less the umask | as set, less the umask | the owner's alone | as set; final |
-//! | the longest name | 255 bytes | | 1022 | 247 | any | 30 |
+//! | objects are in | `/dev/shm` | no names | the kernel | `/var/shm` | `/tmp` | the kernel |
+//! | new, with a size | unnamed | | renamed | renamed | in place | in place |
+//! | superseding | one step | | one step | one step | two steps | two steps |
+//! | memory | reserved | reserved | | reserved | | |
+//! | lengths | any | any | any | any | any | pages, once |
+//! | anonymous | memfd | memfd | memfd | unlinked | unlinked | unlinked |
+//! | seals | yes | yes | most | | | |
+//! | `read_only` | `/proc` | not apps | rights | by name | by name | by name |
+//! | `read_at` | `pread` | `pread` | `pread` | `pread` | mapped | mapped |
+//! | `list` | yes | | yes | yes | | |
+//! | umask | yes | | yes | yes | yes | |
+//! | other users | yes | yes | yes | yes | | yes |
+//! | longest name | 255 | | 1022 | 247 | any | 30 |
+//! | `grow` only grows | yes | yes | yes | | | |
+//! | `punch`, `reserve` | yes | yes | | | | |
 //!
-//! [`capabilities`] answer the same at run time; each item says more under its own heading. On a system that is not in the table
-//! everything is done by what POSIX promises everywhere: as on OpenBSD, with `posix_fallocate` where the system has it, and with
-//! other users.
+//! * *New, with a size*: the object is built without a name, or under a temporary one and renamed,
+//!   or in place under its own name, where others see it before it is complete.
+//! * *Superseding* in two steps removes the old name, then creates the new object.
+//! * *Anonymous*: `memfd_create`, or an object whose random name is removed.
+//! * *Seals* are for anonymous objects; FreeBSD lacks [`FUTURE_WRITE`](Seals::FUTURE_WRITE) and
+//!   [`EXEC`](Seals::EXEC).
+//! * *`read_only`*: the object is opened again through `/proc` or by its name, or a second
+//!   descriptor loses rights.
+//! * *`read_at`* and `write_at` go through `pread` and `pwrite`, or through a mapping.
 //!
-//! Only Linux has been run. The code for macOS was run on Linux, on a model of its kernel made from Apple's source; that for
-//! Android was run on Linux, whose kernel it has. That for FreeBSD, NetBSD and OpenBSD is compiled and linked, and never was run.
-//! The README has the table of what was done with which machine and C library.
+//! [`capabilities()`] answers the same at run time, and each item says more under its own heading.
+//! On a system that is not in the table, this crate uses only what POSIX promises. It then works as
+//! on OpenBSD, with two differences: other users can open objects, and memory is reserved if the
+//! system has `posix_fallocate`.
+//!
+//! Only Linux has been run. The code for macOS was run on Linux, on a model of its kernel made from
+//! Apple's source. The code for Android was run on Linux, whose kernel it has. The code for
+//! FreeBSD, NetBSD and OpenBSD is compiled and linked, and was never run. The README has the table
+//! of what was done with which machine and C library.
 
-mod access;
+// The ground floor: these use no other module.
 mod capabilities;
+mod direction;
+mod failure;
+mod permissions;
+mod seals;
+
 mod error;
 mod imp;
+mod metadata;
+mod name;
+
+// rustdoc shows the methods of a type in the order of these modules.
+mod open;
+mod shm;
+
+mod length;
+
+mod unlink;
+
+mod seal;
+
+mod transfer;
+
 mod io;
 mod list;
 mod map;
-mod metadata;
-mod name;
-mod open;
-mod permissions;
-mod seal;
-mod shm;
-mod transfer;
-mod unlink;
+
+mod access;
 
 pub use access::{Atomic, SharedCell, SharedReader, SharedSlice, SharedWriter, Word};
-pub use capabilities::{Capabilities, capabilities};
-pub use error::{Error, Operation, Result};
+pub use capabilities::Capabilities;
+pub use direction::Direction;
+pub use error::{Error, Result};
+pub use failure::Operation;
 pub use list::{Entry, List, list};
 pub use map::{MapOptions, Mapping, Protection, RawMapping, ReadOnly, ReadWrite};
 pub use metadata::Metadata;
 pub use name::ShmName;
-pub use open::{Direction, IfDoesNotExist, IfExists, OpenOptions};
+pub use open::{IfDoesNotExist, IfExists, OpenOptions};
 pub use permissions::Permissions;
-pub use seal::Seals;
+pub use seals::Seals;
 pub use shm::Shm;
 pub use unlink::{UnlinkOnDrop, unlink};
 
 // The traits in the bounds of `Mapping::slice` and `SharedSlice::store`, from the same version.
 pub use bytemuck::{AnyBitPattern, NoUninit};
+
+/// What this system can promise.
+///
+/// # Examples
+///
+/// ```
+/// if !posix_shm::capabilities().reserve {
+///     eprintln!("a shortage of memory is a signal on this system, and not an error");
+/// }
+/// ```
+#[must_use]
+pub fn capabilities() -> Capabilities {
+    imp::CAPABILITIES
+}
 
 /// The README's examples, run as tests.
 #[cfg(doctest)]

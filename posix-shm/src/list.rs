@@ -1,9 +1,10 @@
-//! [`list`]: the objects there are.
+//! [`list`]: the named objects of the system.
 
 use std::ffi::OsString;
 use std::fmt;
 
-use crate::error::{Errno, Error, Operation, Result};
+use crate::error::Result;
+use crate::failure::{Errno, Failure, Operation};
 use crate::imp;
 use crate::metadata::Metadata;
 use crate::name::ShmName;
@@ -22,7 +23,7 @@ impl Entry {
         &self.name
     }
 
-    /// What the system knew about it.
+    /// What the system knew about it when the iterator came to it.
     #[must_use]
     pub fn metadata(&self) -> &Metadata {
         &self.metadata
@@ -34,19 +35,20 @@ pub struct List(Box<dyn Iterator<Item = std::io::Result<OsString>>>);
 
 /// The named objects of the system, of all users, in no order.
 ///
-/// What is no shared memory is left out: semaphores, which Linux keeps beside the objects, and anything that is not a plain
-/// file. What appears or vanishes meanwhile may be in it or not.
+/// Entries that are not shared memory are skipped: semaphores, which Linux keeps in the same
+/// directory, and everything that is not a plain file. An object that appears or vanishes while the
+/// list is read may be listed or not.
 ///
 /// # Errors
 ///
-/// `Unsupported` where the system cannot tell. The iterator gives an error where reading the list, or asking about an object,
-/// fails; an object that has vanished since is no error.
+/// `Unsupported` if the system cannot list names. The iterator returns an error if reading the list
+/// or asking about an object fails. An object that has vanished since is skipped.
 ///
 /// # Platform-specific behavior
 ///
-/// Linux reads `/dev/shm`, NetBSD `/var/shm`, FreeBSD `sysctl kern.ipc.posix_shm_list`. FreeBSD tells more than the name only to
-/// those who may read the object; for others it is an error of the iterator (`PermissionDenied`). macOS and OpenBSD do not tell,
-/// and on Android there is nothing to tell.
+/// Linux reads `/dev/shm`, NetBSD `/var/shm`, FreeBSD `sysctl kern.ipc.posix_shm_list`. FreeBSD
+/// tells more than the name only to users who may read the object; for others the iterator returns
+/// an error (`PermissionDenied`). macOS and OpenBSD cannot list names, and Android has none.
 ///
 /// # Examples
 ///
@@ -71,16 +73,20 @@ impl Iterator for List {
             let name = match self.0.next()? {
                 Ok(name) => name,
                 Err(error) => {
-                    let errno = Errno(error.raw_os_error().unwrap_or_default());
-                    return Some(Err(Error::system(Operation::List, errno, None)));
+                    let errno = error.raw_os_error().map_or(Errno::IO, Errno);
+                    return Some(Err(Failure::new(Operation::List, errno).named(None)));
                 }
             };
-            // What the directory holds is a name by our rules, or nothing that we could open.
+            // A file whose name breaks the rules cannot be opened as an object.
             let Ok(name) = ShmName::new(name) else { continue };
             match imp::find(name.as_c_str()) {
-                Ok(metadata) => return Some(Ok(Entry { name, metadata })),
+                // Another file has taken the name since it was read.
+                Ok(stat) if stat.is_certainly_no_object() => {}
+                Ok(stat) => return Some(Ok(Entry { name, metadata: Metadata(stat) })),
                 Err(Errno::NOENT) => {}
-                Err(errno) => return Some(Err(Error::system(Operation::List, errno, Some(&name)))),
+                Err(errno) => {
+                    return Some(Err(Failure::new(Operation::List, errno).named(Some(&name))));
+                }
             }
         }
     }

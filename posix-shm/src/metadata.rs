@@ -1,18 +1,19 @@
 //! [`Metadata`]: what the system knows about an object.
 
+use std::fmt;
 use std::time::{Duration, SystemTime};
 
-use posix_shm_sys as sys;
-
-use crate::imp;
+use crate::imp::{self, Stat};
 use crate::permissions::Permissions;
 
-/// What `fstat` says about an object: its length, owner, permissions, identity and times, as they were when it was asked.
+/// The length, owner, permissions, identity and times of an object, as they were when it was
+/// asked: what `fstat` says.
 ///
 /// # Platform-specific behavior
 ///
-/// macOS fills in the length (rounded up to whole pages), the permissions and the owner; the rest is zero there. FreeBSD counts an
-/// object's mappings among its [`links`](Metadata::links), and takes all of its length for [`allocated`](Metadata::allocated).
+/// macOS fills in the length (rounded up to whole pages), the permissions and the owner; the rest
+/// is zero there. FreeBSD counts an object's mappings among its [`links`](Metadata::links), and
+/// its whole length as [`allocated`](Metadata::allocated).
 ///
 /// # Examples
 ///
@@ -23,98 +24,92 @@ use crate::permissions::Permissions;
 /// # Ok::<(), posix_shm::Error>(())
 /// ```
 #[derive(Clone, Copy)]
-pub struct Metadata(sys::stat);
+#[doc(alias = "stat")]
+#[doc(alias = "shm-stats")]
+pub struct Metadata(pub(crate) Stat);
 
-// The system's types differ in width and sign; each of these widens.
-#[allow(clippy::unnecessary_cast, reason = "the cast is needed on other systems")]
 impl Metadata {
-    pub(crate) fn new(stat: sys::stat) -> Metadata {
-        Metadata(stat)
-    }
-
     /// The length in bytes: `st_size`.
     #[must_use]
     #[allow(clippy::len_without_is_empty, reason = "as std::fs::Metadata")]
     pub fn len(&self) -> u64 {
-        // No system reports a negative length.
-        u64::try_from(self.0.st_size).unwrap_or_default()
+        self.0.len()
     }
 
-    /// Who may read, write and execute it: `st_mode` without the type of the file.
+    /// Who may read, write and execute the object: `st_mode` without the type of the file.
     #[must_use]
     pub fn permissions(&self) -> Permissions {
-        Permissions::from_mode(self.0.st_mode as u32)
+        self.0.permissions()
     }
 
-    /// The user who owns it: `st_uid`.
+    /// The user who owns the object: `st_uid`.
     #[must_use]
     pub fn uid(&self) -> u32 {
-        self.0.st_uid as u32
+        self.0.uid()
     }
 
-    /// The group that owns it: `st_gid`.
+    /// The group that owns the object: `st_gid`.
     #[must_use]
     pub fn gid(&self) -> u32 {
-        self.0.st_gid as u32
+        self.0.gid()
     }
 
-    /// The device it lies on: `st_dev`. With [`inode`](Metadata::inode) it tells objects apart.
+    /// The size of the object's blocks in bytes: `st_blksize`. For an object of huge pages, the
+    /// size of a page.
     #[must_use]
-    pub fn device(&self) -> u64 {
-        self.0.st_dev as u64
+    pub fn block_size(&self) -> u64 {
+        self.0.block_size()
     }
 
-    /// Its number on that device: `st_ino`.
-    #[must_use]
-    pub fn inode(&self) -> u64 {
-        self.0.st_ino as u64
-    }
-
-    /// How many names it has: `st_nlink`, 0 for an anonymous object and for one whose name was removed.
-    #[must_use]
-    pub fn links(&self) -> u64 {
-        self.0.st_nlink as u64
-    }
-
-    /// How many bytes of memory it takes now: `st_blocks`, in bytes. Less than [`len`](Metadata::len) where it is sparse.
+    /// How many bytes of memory the object takes now: `st_blocks`, in bytes. A sparse object takes
+    /// less than its [`len`](Metadata::len).
     #[must_use]
     pub fn allocated(&self) -> u64 {
         imp::allocated(&self.0)
     }
 
-    /// When it was last read: `st_atime`. Accesses through a mapping need not count.
+    /// How many names the object has: `st_nlink`. Zero for an anonymous object and for one whose
+    /// name was removed.
+    #[must_use]
+    pub fn links(&self) -> u64 {
+        self.0.links()
+    }
+
+    /// The device that holds the object: `st_dev`. Together with [`inode`](Metadata::inode) it
+    /// tells objects apart.
+    #[must_use]
+    pub fn device(&self) -> u64 {
+        self.0.device()
+    }
+
+    /// The object's number on that device: `st_ino`.
+    #[must_use]
+    pub fn inode(&self) -> u64 {
+        self.0.inode()
+    }
+
+    /// The device number, if the descriptor is of a device: `st_rdev`. Zero for shared memory.
+    #[must_use]
+    pub fn rdev(&self) -> u64 {
+        self.0.rdev()
+    }
+
+    /// When the object was last read: `st_atime`. Reading through a mapping may not count.
     #[must_use]
     pub fn accessed(&self) -> SystemTime {
-        time(imp::times(&self.0)[0])
+        time(self.0.times()[0])
     }
 
-    /// When it was last written: `st_mtime`. Stores through a mapping need not count.
+    /// When the object was last written: `st_mtime`. Writing through a mapping may not count.
     #[must_use]
     pub fn modified(&self) -> SystemTime {
-        time(imp::times(&self.0)[1])
+        time(self.0.times()[1])
     }
 
-    /// When its owner, permissions, names or length last changed: `st_ctime`.
+    /// When the object's owner, permissions, names or length last changed: `st_ctime`.
     #[must_use]
     pub fn changed(&self) -> SystemTime {
-        time(imp::times(&self.0)[2])
-    }
-
-    /// The type of the file, as `st_mode` has it.
-    pub(crate) fn kind(&self) -> sys::mode_t {
-        self.0.st_mode & sys::S_IFMT
-    }
-
-    /// Whether it is something else than an object: a directory, a device, a pipe or a socket. What `fstat` says of an object
-    /// POSIX leaves open, but it is none of these.
-    pub(crate) fn is_no_object(&self) -> bool {
-        let others = [sys::S_IFDIR, sys::S_IFCHR, sys::S_IFBLK, sys::S_IFIFO, sys::S_IFSOCK];
-        others.contains(&self.kind())
-    }
-
-    /// Whether both describe the same object, where the system tells objects apart.
-    pub(crate) fn is_same_object(&self, other: &Metadata) -> bool {
-        (self.device(), self.inode()) == (other.device(), other.inode())
+        time(self.0.times()[2])
     }
 }
 
@@ -131,8 +126,8 @@ fn time((seconds, nanoseconds): (i64, u32)) -> SystemTime {
         .unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
-impl std::fmt::Debug for Metadata {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Metadata {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Metadata")
             .field("len", &self.len())
             .field("permissions", &self.permissions())

@@ -4,22 +4,26 @@ use std::ffi::{CStr, CString, OsStr};
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 
-use crate::error::{Errno, Error, Operation, Result};
+use crate::error::{Error, Result};
+use crate::failure::{Errno, Failure, Operation};
 use crate::imp;
 
-/// The name of a shared memory object: valid on this system, and the same object however it was spelt.
+/// The name of a shared memory object, as `shm_open` takes it: valid on this system.
 ///
-/// What `shm_open` takes. `"foo"` and `"/foo"` are the same name: exactly one leading slash is stored. Functions of this
-/// crate that want a name take `impl AsRef<OsStr>`, so a `&str`, a `String`, a `&Path` and a `&ShmName` all do.
+/// `"foo"` and `"/foo"` are the same name: exactly one leading slash is stored. Functions of this
+/// crate take names as `impl AsRef<OsStr>`: a `&str`, a `String`, a `&Path` or a `&ShmName`.
 ///
-/// Names are bytes and need not be UTF-8. They live in one flat space for all users of the system: there are no
-/// directories, so a slash may only come first.
+/// On Linux, names that begin with `sem.` are those of named semaphores. They are not refused, but
+/// [`list`](crate::list()) leaves them out.
+///
+/// Names are bytes and need not be UTF-8. All users of the system share one flat space of names.
+/// There are no directories, so a slash may only come first.
 ///
 /// # Platform-specific behavior
 ///
-/// The longest name, counted after the slash: 255 bytes on Linux, 247 on NetBSD, which puts 8 before it, 30 on macOS, 1022 on
-/// FreeBSD (less the path of the jail); OpenBSD takes any length.
-/// [`ShmName::portable`] holds every name to what all of them take.
+/// The longest name, counted after the slash, has 255 bytes on Linux, 247 on NetBSD (which puts 8
+/// bytes before it), 30 on macOS and 1022 on FreeBSD (less the path of the jail). OpenBSD takes any
+/// length. [`ShmName::portable`] takes only names that are valid on all of them.
 ///
 /// # Examples
 ///
@@ -35,28 +39,29 @@ use crate::imp;
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ShmName(CString);
 
-/// The longest name that every supported system takes, after the slash: macOS stores 31 bytes with it.
+/// The longest name, after the slash, that is valid everywhere: macOS stores 31 bytes with it.
 const PORTABLE_MAX: usize = 30;
 
 /// How many characters [`ShmName::random`] adds: five random bits each, 80 in all.
 const RANDOM_LEN: usize = 16;
 
 impl ShmName {
-    /// A name that is valid on this system.
+    /// Checks a name against the rules of this system.
     ///
     /// # Errors
     ///
-    /// `InvalidInput`, with a sentence that says which rule was broken: the name is empty or `/` alone, has a NUL byte or
-    /// a slash after the first byte, or is `.` or `..`. `InvalidFilename` (`ENAMETOOLONG`) where it is longer than this
-    /// system allows.
+    /// `InvalidInput`, and the message says which rule was broken: the name is empty or `/` alone,
+    /// has a NUL byte or a slash after the first byte, or is `.` or `..`. `InvalidFilename`
+    /// (`ENAMETOOLONG`) if it is longer than this system allows.
     pub fn new(name: impl AsRef<OsStr>) -> Result<ShmName> {
         ShmName::checked(name.as_ref().as_bytes(), imp::NAME_MAX)
     }
 
-    /// A name that is valid on every supported system.
+    /// Checks a name against the rules of every supported system.
     ///
-    /// Beyond the rules of [`ShmName::new`] it has at most 30 bytes after the slash, all of them from the POSIX portable
-    /// filename character set (`A`–`Z`, `a`–`z`, `0`–`9`, `.`, `_`, `-`). It refuses on Linux what would fail on macOS.
+    /// Beyond the rules of [`ShmName::new`], the name has at most 30 bytes after the slash, all of
+    /// them from the POSIX portable filename character set (`A`–`Z`, `a`–`z`, `0`–`9`, `.`, `_`,
+    /// `-`). So a name that would fail on macOS is refused on Linux too.
     ///
     /// # Errors
     ///
@@ -83,13 +88,14 @@ impl ShmName {
         }
     }
 
-    /// A name nobody can guess: the prefix and 16 random characters (80 bits from the system's random source).
+    /// Makes a name that nobody can guess: the prefix and 16 random characters (80 bits from the
+    /// system's random source).
     ///
-    /// It is portable if the prefix is at most 14 portable bytes.
+    /// The name is portable if the prefix has at most 14 bytes, all portable.
     ///
     /// # Errors
     ///
-    /// As [`ShmName::new`] for the whole name, and what the system's random source reports.
+    /// As [`ShmName::new`] for the whole name, and what the random source reports.
     ///
     /// # Examples
     ///
@@ -102,12 +108,12 @@ impl ShmName {
     /// # Ok::<(), posix_shm::Error>(())
     /// ```
     pub fn random(prefix: &str) -> Result<ShmName> {
-        let suffix =
-            random_suffix().map_err(|errno| Error::system(Operation::Name, errno, None))?;
+        let suffix = imp::random_suffix::<RANDOM_LEN>()
+            .map_err(|errno| Failure::new(Operation::Name, errno).named(None))?;
         ShmName::checked(&[prefix.as_bytes(), &suffix].concat(), imp::NAME_MAX)
     }
 
-    /// The name as C wants it, with its leading slash.
+    /// The name as a C string, with its leading slash.
     #[must_use]
     pub fn as_c_str(&self) -> &CStr {
         &self.0
@@ -144,29 +150,22 @@ impl ShmName {
     }
 }
 
-/// Characters that nobody can guess, for the end of a name.
-pub(crate) fn random_suffix() -> Result<[u8; RANDOM_LEN], Errno> {
-    let mut bytes = [0; RANDOM_LEN];
-    imp::random(&mut bytes)?;
-    // 256 is a multiple of 32, so every character is as likely as the next; lower case only, for systems that fold it.
-    Ok(bytes.map(|b| b"abcdefghijklmnopqrstuvwxyz234567"[usize::from(b % 32)]))
-}
-
 #[cold]
 fn refused(given: &[u8], why: &str) -> Error {
-    Error::invalid(Operation::Name, format!("{:?} cannot be used: {why}", lossy(given)), None)
+    let why = format!("{:?} cannot be used: {why}", lossy(given));
+    Failure::invalid(Operation::Name, why).named(None)
 }
 
 #[cold]
 fn too_long(rest: &[u8], max: usize) -> Error {
-    // The kind is InvalidFilename, which has a public name only in newer compilers than our oldest.
+    // InvalidFilename, which our oldest compiler has no public name for.
     let kind = Errno::NAMETOOLONG.kind();
     let why = format!(
         "{:?} cannot be used: it has {} bytes after the slash, and the limit is {max}",
         lossy(rest),
         rest.len()
     );
-    Error::refused(Operation::Name, kind, why, None)
+    Failure::refused(Operation::Name, kind, why).named(None)
 }
 
 fn lossy(bytes: &[u8]) -> std::borrow::Cow<'_, str> {

@@ -1,98 +1,55 @@
-//! [`OpenOptions`]: which object to open or create, and what to do about one that exists or does not.
+//! [`OpenOptions`]: which object to open or create, and what to do if it exists or does not.
 //!
-//! Here is what can be asked for; [`decide`] carries it out, and [`imp`](crate::imp) has the system calls.
+//! This file has the options and the methods that open. `policy` says which combinations make
+//! sense, `prepare` makes a request of the options, and `attempt` carries it out.
+//! [`imp`](crate::imp) has the system calls.
 
-use std::cell::Cell;
 use std::ffi::OsStr;
-use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
-use crate::error::{Errno, Error, Failure, Operation, Result};
-use crate::map::{self, Mapping, ReadWrite};
+use crate::direction::Direction;
+use crate::error::{Error, Result};
+use crate::map::{MapOptions, Mapping, ReadWrite};
 use crate::name::ShmName;
 use crate::permissions::Permissions;
-use crate::shm::Shm;
+use crate::shm::{Origin, Shm};
 
-mod decide;
+mod attempt;
+mod policy;
+mod prepare;
 
-use decide::Make;
+pub use policy::{IfDoesNotExist, IfExists};
 
-/// What a handle is for: reading, or reading and writing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Direction {
-    /// Only reading: `O_RDONLY`.
-    #[default]
-    #[doc(alias = "O_RDONLY")]
-    #[doc(alias = ":input")]
-    Input,
-    /// Reading and writing: `O_RDWR`. POSIX has no way to only write.
-    #[doc(alias = "O_RDWR")]
-    #[doc(alias = ":io")]
-    Io,
-}
+use attempt::{Fill, Outcome, Unfilled};
 
-/// What to do where an object has the name already.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum IfExists {
-    /// Open it as it is.
-    #[default]
-    Overwrite,
-    /// Open it and set its length to 0: `O_TRUNC`. Those who have it mapped lose the memory under their feet.
-    ///
-    /// # Platform-specific behavior
-    ///
-    /// On macOS an object that has a length keeps it, so this is refused (`Unsupported`); [`Supersede`](IfExists::Supersede) is
-    /// not.
-    #[doc(alias = "O_TRUNC")]
-    Truncate,
-    /// Put a new object in its place. Those who hold the old one keep it.
-    ///
-    /// # Platform-specific behavior
-    ///
-    /// On Linux, FreeBSD and NetBSD the name goes from the old object to the new one in one step, when the new one is complete.
-    /// Elsewhere the name is removed first: for a moment nothing has it, and should there be no memory for the new object,
-    /// nothing has it afterwards either. [`capabilities`](crate::capabilities) say which.
-    Supersede,
-    /// Refuse: `O_EXCL`.
-    #[doc(alias = "O_EXCL")]
-    Error,
-}
-
-/// What to do where nothing has the name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum IfDoesNotExist {
-    /// Create an object: `O_CREAT`.
-    #[doc(alias = "O_CREAT")]
-    Create,
-    /// Refuse.
-    Error,
-}
-
-/// How to open an object, or create it: `shm_open`, with every combination that can be told apart and none that POSIX
-/// leaves undefined.
+/// How to open or create an object: `shm_open`, with every combination of options that makes sense
+/// and none that POSIX leaves undefined.
 ///
-/// Set what matters, then call one of the methods that open; the options can be used again. [`Shm::open`],
-/// [`Shm::open_io`], [`Shm::create`], [`Shm::open_or_create`] and [`Shm::anonymous`] are the usual combinations in one
-/// call.
+/// Set what matters, then call one of the methods that open. The options can be used again.
+/// [`Shm::open`], [`Shm::open_io`], [`Shm::create`], [`Shm::open_or_create`] and
+/// [`Shm::anonymous`] are the usual combinations in one call.
 ///
-/// | `if_exists` \ `if_does_not_exist` | [`Error`](IfDoesNotExist::Error) | [`Create`](IfDoesNotExist::Create) |
+/// | [`if_exists`](OpenOptions::if_exists) | `IfDoesNotExist::Error` | `IfDoesNotExist::Create` |
 /// |---|---|---|
-/// | [`Overwrite`](IfExists::Overwrite) | open it; absent: `NotFound` | open it, or create it |
-/// | [`Truncate`](IfExists::Truncate) | open it and set its length to 0; absent: `NotFound` | the same, or create it |
-/// | [`Supersede`](IfExists::Supersede) | refused: cannot be told from `Overwrite` | a new object takes the name |
-/// | [`Error`](IfExists::Error) | refused: can never succeed | create it; present: `AlreadyExists` |
+/// | `Overwrite` | open it, else `NotFound` | open it, else create it |
+/// | `Truncate` | open and empty it, else `NotFound` | open and empty it, else create it |
+/// | `Supersede` | refused: the same as `Overwrite` | a new object takes the name |
+/// | `Error` | refused: can never succeed | create it, else `AlreadyExists` |
 ///
-/// Create or open is decided, not guessed: when both are allowed, a loop of opening what exists and creating what does
-/// not ends in exactly one of the two, [`Shm::created`] tells which, and of all who race for a name exactly one creates
-/// each object.
+/// If both opening and creating are allowed, exactly one of them happens, and [`Shm::created`]
+/// tells which. If several processes race for a name, exactly one of them creates the object.
 ///
 /// # Platform-specific behavior
 ///
-/// On Linux an object with a [`size`](OpenOptions::size) is built without a name and given it when it is complete, in
-/// one step; on FreeBSD and NetBSD it is built under a temporary name and renamed. On macOS and OpenBSD it is created under its
-/// name, then sized, with the name removed where that fails. [`IfExists::Supersede`] differs likewise.
+/// On Linux an object with a [`size`](OpenOptions::size) is built without a name, and gets it in
+/// one step when it is complete. On FreeBSD and NetBSD it is built under a temporary name and
+/// renamed. On macOS and OpenBSD it is created under its name, then sized; if that fails, the name
+/// is removed. [`IfExists::Supersede`] differs likewise.
 ///
-/// Android has no named objects: what takes a name is refused (`Unsupported`).
+/// If a sandbox on Linux forbids the first of these ways, the second is used, and if it forbids
+/// that too, the third.
+///
+/// Android has no named objects: every method that takes a name is refused (`Unsupported`).
 ///
 /// # Examples
 ///
@@ -122,67 +79,140 @@ pub struct OpenOptions {
     permissions: Option<Permissions>,
     ignore_umask: bool,
     size: u64,
+    resize: bool,
+    at_least: u64,
     sparse: bool,
+    ignore_estimates: bool,
     wait: Duration,
+    map_options: MapOptions,
+    label: Option<String>,
 }
 
 impl OpenOptions {
-    /// To open an existing object for reading: `Input`, `Overwrite`, and permissions 0o600 should it come to create one.
+    /// Opens an existing object for reading: `Input` and `Overwrite`. If the options are changed so
+    /// that they create an object, its permissions are 0o600.
     #[must_use]
     pub fn new() -> OpenOptions {
         OpenOptions::default()
     }
 
-    /// For reading, or for reading and writing.
+    /// Sets what the handle is for: reading, the default, or reading and writing.
     ///
-    /// An object that is created with a [`size`](OpenOptions::size) is sized all the same when the handle is to be
-    /// read-only.
+    /// An object that this call creates gets its [`size`](OpenOptions::size) even if the returned
+    /// handle is read-only.
     pub fn direction(&mut self, direction: Direction) -> &mut OpenOptions {
         self.direction = direction;
         self
     }
 
-    /// What to do where an object has the name already.
+    /// Sets what to do if an object already has the name. The default is
+    /// [`Overwrite`](IfExists::Overwrite): open it as it is.
     #[doc(alias = ":if-exists")]
     pub fn if_exists(&mut self, if_exists: IfExists) -> &mut OpenOptions {
         self.if_exists = if_exists;
         self
     }
 
-    /// What to do where nothing has the name.
+    /// Sets what to do if nothing has the name.
     ///
-    /// Unless set, it is [`Error`](IfDoesNotExist::Error) for [`Direction::Input`], [`IfExists::Overwrite`] and
-    /// [`IfExists::Truncate`], and [`Create`](IfDoesNotExist::Create) for the rest.
+    /// The default is [`Create`](IfDoesNotExist::Create) for [`Direction::Io`] with
+    /// [`IfExists::Supersede`] or [`IfExists::Error`], and [`Error`](IfDoesNotExist::Error)
+    /// otherwise.
     #[doc(alias = ":if-does-not-exist")]
     pub fn if_does_not_exist(&mut self, if_does_not_exist: IfDoesNotExist) -> &mut OpenOptions {
         self.if_does_not_exist = Some(if_does_not_exist);
         self
     }
 
-    /// The permissions of an object that this call creates, 0o600 unless set. The process's umask takes bits away from
-    /// them, as POSIX says.
+    /// Sets the length in bytes of an object that this call creates. The default is 0. All its
+    /// bytes are zero.
+    ///
+    /// The memory is reserved, so that touching it later cannot fail, unless
+    /// [`sparse`](OpenOptions::sparse) is set.
+    ///
+    /// An object that exists keeps its length, unless [`resize`](OpenOptions::resize) is set.
+    /// [`at_least`](OpenOptions::at_least) refuses one that is too short.
+    pub fn size(&mut self, bytes: u64) -> &mut OpenOptions {
+        self.size = bytes;
+        self
+    }
+
+    /// Gives an object that exists the [`size`](OpenOptions::size) too, as
+    /// [`set_len`](Shm::set_len) does. The default is `false`.
+    ///
+    /// This needs [`Direction::Io`] and a size. It cannot be combined with [`IfExists::Truncate`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use posix_shm::{Direction, OpenOptions, Shm, ShmName, capabilities};
+    ///
+    /// let name = ShmName::random("doc.")?;
+    /// let old = Shm::create(&name, 4096)?;
+    /// if capabilities().resize {
+    ///     OpenOptions::new().direction(Direction::Io).size(8192).resize(true).open(&name)?;
+    ///     assert_eq!(old.len()?, 8192);
+    /// }
+    /// old.unlink()?;
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
+    #[doc(alias = ":truncate")]
+    pub fn resize(&mut self, yes: bool) -> &mut OpenOptions {
+        self.resize = yes;
+        self
+    }
+
+    /// Refuses an existing object that is shorter than this many bytes. The default is 0.
+    ///
+    /// Without it, an object of any length is opened, and using it fails later if it is too short.
+    /// With [`wait`](OpenOptions::wait), the call waits until the object is this long. With
+    /// [`resize`](OpenOptions::resize), the length that the object had before does not matter. It
+    /// cannot be combined with [`IfExists::Truncate`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use posix_shm::{OpenOptions, Shm, ShmName};
+    ///
+    /// let name = ShmName::random("doc.")?;
+    /// let short = Shm::create(&name, 4096)?;
+    /// let error = OpenOptions::new().at_least(65536).open(&name).unwrap_err();
+    /// assert_eq!(error.kind(), std::io::ErrorKind::InvalidData);
+    /// short.unlink()?;
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
+    pub fn at_least(&mut self, bytes: u64) -> &mut OpenOptions {
+        self.at_least = bytes;
+        self
+    }
+
+    /// Sets the permissions of an object that this call creates. The default is 0o600. The
+    /// process's umask clears bits of them, as POSIX says.
     ///
     /// # Platform-specific behavior
     ///
-    /// An anonymous object on Linux, Android and FreeBSD has exactly the permissions that were set, and the kernel's own if none
-    /// were: nobody can open it by name, so they only matter to those who are sent a handle.
+    /// On Linux, Android and FreeBSD the umask does not apply to an anonymous object: it has
+    /// exactly these permissions, or the kernel's own if none were set. They only matter to a
+    /// process that is sent a handle.
     ///
-    /// macOS does not ask the umask: these are the permissions. On OpenBSD only 0o600 of them counts, since an object is its
-    /// owner's alone.
+    /// macOS ignores the umask for all objects. On OpenBSD only 0o600 of the permissions counts,
+    /// since only its owner can open an object.
     #[doc(alias = ":permissions")]
     pub fn permissions(&mut self, permissions: Permissions) -> &mut OpenOptions {
         self.permissions = Some(permissions);
         self
     }
 
-    /// Give an object that this call creates exactly its [`permissions`](OpenOptions::permissions), whatever the umask.
+    /// Gives an object that this call creates exactly its
+    /// [`permissions`](OpenOptions::permissions), whatever the umask. The default is `false`.
     ///
-    /// The process's umask is not touched, not even for a moment.
+    /// The process's umask is not changed, not even for a moment.
     ///
     /// # Platform-specific behavior
     ///
-    /// On Linux, FreeBSD and NetBSD the permissions are final before the object has its name; but on FreeBSD its owner may read
-    /// and write it until then, whatever they are. On OpenBSD `fchmod` follows the creation. On macOS they are exact already.
+    /// On Linux, FreeBSD and NetBSD the permissions are final before the object has its name. On
+    /// FreeBSD its owner may read and write it until then, whatever they are. On OpenBSD `fchmod`
+    /// follows the creation. On macOS the permissions are exact anyway.
     ///
     /// # Examples
     ///
@@ -205,29 +235,38 @@ impl OpenOptions {
         self
     }
 
-    /// The length in bytes of an object that this call creates, 0 unless set. All its bytes are zero.
+    /// Reserves no memory for an object that this call creates. The default is `false`.
     ///
-    /// The memory for it is reserved, so that touching it later cannot fail; see [`sparse`](OpenOptions::sparse). An
-    /// object that exists keeps its length: what this call did not make, it does not resize.
-    pub fn size(&mut self, bytes: u64) -> &mut OpenOptions {
-        self.size = bytes;
-        self
-    }
-
-    /// Do not reserve memory for an object that this call creates.
-    ///
-    /// Creating it is then quick at any size, and pages come when they are first touched. Where the system has none left
-    /// at that time, it kills the process with `SIGBUS`.
+    /// Creating the object is then quick at any size, and its pages come when they are first
+    /// touched. If the system has none left by then, it kills the process with `SIGBUS`.
     pub fn sparse(&mut self, yes: bool) -> &mut OpenOptions {
         self.sparse = yes;
         self
     }
 
-    /// Wait this long for an object to exist, and to have a length. Zero, as it is unless set, does not wait.
+    /// Reserves memory even if an estimate says that there is not enough. The default is `false`.
     ///
-    /// For peers that create an object first and size it later, and for those that start later than this process. Where
-    /// nothing is there at the end, the policy says what that means; what is there and still empty is `TimedOut`. What this
-    /// call truncates or creates, it does not wait for.
+    /// Before this crate takes 4 MiB or more on Linux, it asks how much memory the machine and the
+    /// memory cgroups have left. The answer is an estimate, and may be too low, for instance next
+    /// to a large ZFS cache. With this option the crate takes the memory all the same. If there
+    /// really is not enough, the kernel may kill a process.
+    ///
+    /// More than the machine has in all, or than the file system has left, is still refused.
+    ///
+    /// The handle remembers this for [`set_len`](Shm::set_len), [`grow`](Shm::grow),
+    /// [`reserve`](Shm::reserve) and `write_at`.
+    pub fn ignore_estimates(&mut self, yes: bool) -> &mut OpenOptions {
+        self.ignore_estimates = yes;
+        self
+    }
+
+    /// Waits this long for an object to exist and to have a length. The default, zero, does not
+    /// wait.
+    ///
+    /// This is for peers that create an object first and size it later, and for those that start
+    /// later than this process. If there is still no object after that time, the policies apply as
+    /// usual. If the object is still empty, the error is `TimedOut`. The call never waits if it
+    /// truncates or creates the object itself.
     ///
     /// # Examples
     ///
@@ -250,32 +289,90 @@ impl OpenOptions {
         self
     }
 
+    /// Sets which part [`open_mapped`](OpenOptions::open_mapped) and
+    /// [`open_anonymous_mapped`](OpenOptions::open_anonymous_mapped) map, and where. The default is
+    /// the whole object.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use posix_shm::{Direction, MapOptions, OpenOptions};
+    ///
+    /// let (_object, half) = OpenOptions::new()
+    ///     .direction(Direction::Io)
+    ///     .size(8192)
+    ///     .map_options(MapOptions::new().offset(4096))
+    ///     .open_anonymous_mapped()?;
+    /// assert_eq!(half.len(), 4096);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
+    pub fn map_options(&mut self, options: &MapOptions) -> &mut OpenOptions {
+        self.map_options = options.clone();
+        self
+    }
+
+    /// Sets what the system shows of an anonymous object, for instance in `/proc/PID/maps`. The
+    /// default is `posix-shm`. It need not be unique, and nothing can be opened by it.
+    ///
+    /// A label with a NUL byte, or with more than 249 bytes, is refused (`InvalidInput`) when the
+    /// object is created.
+    ///
+    /// # Platform-specific behavior
+    ///
+    /// Linux, Android and FreeBSD show it. Elsewhere it has no effect.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use posix_shm::{Direction, OpenOptions};
+    ///
+    /// let mut options = OpenOptions::new();
+    /// options.direction(Direction::Io).size(4096).label("frames");
+    /// let object = options.open_anonymous()?;
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
+    pub fn label(&mut self, text: &str) -> &mut OpenOptions {
+        self.label = Some(text.to_owned());
+        self
+    }
+
     /// Opens the object, or creates it: `shm_open`.
     ///
-    /// The descriptor is closed on exec. A failed call leaves nothing behind: no name, no descriptor.
+    /// The descriptor is closed on exec. A failed call leaves nothing behind: no name, no
+    /// descriptor.
     ///
     /// # Errors
     ///
-    /// * `InvalidInput`, before any system call: a name that breaks a rule ([`ShmName::new`]), a combination the table
-    ///   above refuses, `Truncate` with [`Direction::Input`] (POSIX leaves it undefined), a size over `i64::MAX`;
+    /// * `InvalidInput`, before any system call: a name that breaks a rule ([`ShmName::new`]), a
+    ///   combination that [`OpenOptions`] refuses, `Truncate` with [`Direction::Input`] (POSIX
+    ///   leaves it undefined), a size over `i64::MAX`;
     /// * `NotFound` (`ENOENT`) and `AlreadyExists` (`EEXIST`), as the table says;
-    /// * `PermissionDenied` (`EACCES`): an object that this user may not open so, or may not replace;
-    /// * `StorageFull` (`ENOSPC`): no memory for the size, [`Operation::Reserve`];
+    /// * `PermissionDenied` (`EACCES`, `EPERM`): this user may not open the object in this
+    ///   direction, or may not create or replace it;
+    /// * `StorageFull` (`ENOSPC`): no memory for the size,
+    ///   [`Operation::Reserve`](crate::Operation::Reserve);
     /// * `ELOOP`: a symbolic link has the name; `EMFILE`, `ENFILE`: no descriptor is free;
-    /// * `Unsupported`: to truncate on macOS, anything with a name on Android, NetBSD without a tmpfs at `/var/shm`;
-    /// * `TimedOut`: [`wait`](OpenOptions::wait) was over, and the object had no length yet;
-    /// * `ResourceBusy`: the name appeared and vanished 64 times while this call tried both ways.
+    /// * `Unsupported`: truncating on macOS, any name on Android, NetBSD without a tmpfs at
+    ///   `/var/shm`;
+    /// * `InvalidData`: the object is shorter than [`at_least`](OpenOptions::at_least);
+    /// * `TimedOut`: the object was still empty or too short when [`wait`](OpenOptions::wait) was
+    ///   over;
+    /// * `FileTooLarge` (`EFBIG`), `OutOfMemory` (`ENOMEM`): a size that [`Shm::set_len`] would
+    ///   refuse;
+    /// * `ResourceBusy`: the name appeared and vanished 64 times between opening and creating, or
+    ///   other processes kept taking the name that was to be superseded.
     ///
     /// Sources: POSIX.1-2024 `shm_open`; Linux `shm_open(3)`, `open(2)`.
     pub fn open(&self, name: impl AsRef<OsStr>) -> Result<Shm> {
         let name = ShmName::new(name)?;
-        self.open_unless_refused(&name)?.map_err(|refusal| refusal.named(Some(&name)))
+        let bytes = self.length(Some(&name))?;
+        self.open_filled(&name, &mut |object| Ok(self.fill(object, bytes)?))
     }
 
-    /// [`open`](OpenOptions::open), with `None` where the policy says that there is nothing to open, or nothing to create.
+    /// As [`open`](OpenOptions::open), but a refusal by the policies is `None` and not an error.
     ///
-    /// Exactly `NotFound` where only an existing object will do, and `AlreadyExists` where only a new one, become `None`.
-    /// Every other failure stays an error.
+    /// `None` replaces `NotFound` if creating is not allowed, and `AlreadyExists` if opening is
+    /// not. Every other failure stays an error.
     ///
     /// # Errors
     ///
@@ -286,30 +383,91 @@ impl OpenOptions {
     /// ```
     /// use posix_shm::{OpenOptions, ShmName};
     ///
-    /// let nobody_has_it = ShmName::random("doc.")?;
-    /// assert!(OpenOptions::new().open_optional(&nobody_has_it)?.is_none());
+    /// let absent = ShmName::random("doc.")?;
+    /// assert!(OpenOptions::new().open_optional(&absent)?.is_none());
     /// # Ok::<(), posix_shm::Error>(())
     /// ```
     #[doc(alias = ":if-exists nil")]
     #[doc(alias = ":if-does-not-exist nil")]
     pub fn open_optional(&self, name: impl AsRef<OsStr>) -> Result<Option<Shm>> {
-        Ok(self.open_unless_refused(&ShmName::new(name)?)?.ok())
+        let name = ShmName::new(name)?;
+        let bytes = self.length(Some(&name))?;
+        let request = self.request(&name, false)?;
+        let fill: Fill<'_, _, Error> = &mut |object| Ok(self.fill(object, bytes)?);
+        Ok(match request.attempt(fill)? {
+            Outcome::Found(fd) => Some(self.found(fd, &name)?),
+            Outcome::Created(fd, ()) => Some(self.created(fd, Some(&name))),
+            Outcome::Absent | Outcome::Present | Outcome::Short(_) => None,
+        })
     }
 
-    /// Opens the object, or creates it and lets `init` fill it before anybody sees it.
+    /// Opens or creates the object, and maps it for reading and writing: `shm_open` and `mmap`.
     ///
-    /// A new object is sized, given to `init`, and then named: whoever opens it finds it initialised. An object that exists
-    /// is opened as it is, and `init` is not called; where somebody else creates it while `init` runs, what `init` filled is
-    /// thrown away. Where it fails or panics, nothing is left of the object.
+    /// A new object is sized and mapped before it has a name, if the system can do that. An
+    /// existing object keeps its length, unless [`resize`](OpenOptions::resize) is set. The whole
+    /// object is mapped, unless [`map_options`](OpenOptions::map_options) says which part.
     ///
     /// # Errors
     ///
-    /// As [`open`](OpenOptions::open), and whatever `init` says.
+    /// As [`open`](OpenOptions::open) and [`Shm::map_mut`]. Also `InvalidInput` for options that
+    /// leave nothing to map: [`Direction::Input`], [`IfExists::Truncate`], or no
+    /// [`size`](OpenOptions::size) if an object may be created.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use posix_shm::{Direction, IfExists, OpenOptions, ShmName};
+    ///
+    /// let name = ShmName::random("doc.")?;
+    /// let (_object, mapping) = OpenOptions::new()
+    ///     .direction(Direction::Io)
+    ///     .if_exists(IfExists::Error)
+    ///     .size(4096)
+    ///     .open_mapped(&name)?;
+    /// mapping.bytes().store(0, 42);
+    ///
+    /// posix_shm::unlink(&name)?;
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
+    #[doc(alias = "with-open-shm-and-mmap")]
+    #[doc(alias = "with-mmapped-shm")]
+    pub fn open_mapped(&self, name: impl AsRef<OsStr>) -> Result<(Shm, Mapping<ReadWrite>)> {
+        let name = ShmName::new(name)?;
+        let bytes = self.length(Some(&name))?;
+        let request = self.request(&name, false)?;
+        self.check_mappable(request.policy.may_create(), Some(&name))?;
+        let fill: Fill<'_, _, Error> = &mut |object| {
+            self.fill(object, bytes)?;
+            Ok(self.map_options.map_new(object, self.size)?)
+        };
+        match request.attempt(fill)? {
+            Outcome::Created(fd, mapping) => Ok((self.created(fd, Some(&name)), mapping)),
+            Outcome::Found(fd) => {
+                let object = self.found(fd, &name)?;
+                let mapping = self.map_options.map_named(object.fd(), Some(&name))?;
+                Ok((object, mapping))
+            }
+            refused => Err(refused.refusal(&request)),
+        }
+    }
+
+    /// Opens the object, or creates it and lets `init` fill it before any other process sees it.
+    ///
+    /// A new object is sized, given to `init`, and then named, so every process that opens it finds
+    /// it initialised. An object that exists is opened as it is, and `init` is not called. If
+    /// another process creates the object while `init` runs, the object that `init` filled is
+    /// thrown away. If `init` fails or panics, nothing is left of the object.
+    ///
+    /// `init` may be called again on a fresh object, if the first one could not be given its name.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](OpenOptions::open), and what `init` returns.
     ///
     /// # Platform-specific behavior
     ///
-    /// Where [`capabilities`](crate::capabilities) say that an object is not complete before it is named, it can be opened
-    /// while `init` runs.
+    /// If [`capabilities`](crate::capabilities()) says that an object is not complete before it is
+    /// named, other processes can open it while `init` runs.
     ///
     /// # Examples
     ///
@@ -330,89 +488,53 @@ impl OpenOptions {
     pub fn open_with<E: From<Error>>(
         &self,
         name: impl AsRef<OsStr>,
-        init: impl FnOnce(&Shm) -> Result<(), E>,
+        mut init: impl FnMut(&Shm) -> Result<(), E>,
     ) -> Result<Shm, E> {
         let name = ShmName::new(name)?;
         let bytes = self.length(Some(&name))?;
-        let (init, refused) = (Cell::new(Some(init)), Cell::new(None));
-        let new = |fd: BorrowedFd<'_>| {
-            self.fill(fd, bytes)?;
-            let Some(init) = init.take() else {
-                return Err(Failure::new(Operation::Create, Errno::AGAIN));
-            };
-            Shm::lend(fd, &name, |new| init(new)).map_err(|error| {
-                refused.set(Some(error));
-                Failure::new(Operation::Create, Errno::INVAL)
-            })
-        };
-        let make = Make { found: &|_| Ok(()), new: &new, once: true };
-        match self.attempt(&name, &make) {
-            Ok(Ok(opened)) => Ok(self.shm(opened, Some(&name), true).0),
-            Ok(Err(refusal)) => Err(refusal.named(Some(&name)).into()),
-            Err(error) => Err(refused.take().unwrap_or_else(|| error.into())),
+        let request = self.request(&name, true)?;
+        let outcome = request.attempt::<(), E>(&mut |object| {
+            self.fill(object, bytes)?;
+            Shm::lend(object, &name, &mut init).map_err(Unfilled::Callers)?;
+            Ok(self.check_filled(object)?)
+        })?;
+        match outcome {
+            Outcome::Found(fd) => Ok(self.found(fd, &name)?),
+            // `init` may have given it any length.
+            Outcome::Created(fd, ()) => {
+                let origin = self.origin(true);
+                Ok(Shm::new(
+                    fd,
+                    Some(name),
+                    Some(self.direction),
+                    Origin { still_empty: false, ..origin },
+                ))
+            }
+            refused => Err(refused.refusal(&request).into()),
         }
     }
 
-    /// Opens the object, or creates it, and maps it whole for reading and writing.
+    /// Creates an object that has no name.
     ///
-    /// A new object is sized and mapped before it has a name where the system can. An existing one is mapped as it is:
-    /// what this call did not make, it does not resize.
-    ///
-    /// # Errors
-    ///
-    /// As [`open`](OpenOptions::open) and [`Shm::map_mut`]. Also `InvalidInput` for what could never be mapped:
-    /// [`Direction::Input`], [`IfExists::Truncate`], or no [`size`](OpenOptions::size) where an object may be created.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use posix_shm::{Direction, IfExists, OpenOptions, ShmName};
-    ///
-    /// let name = ShmName::random("doc.")?;
-    /// let (_object, mapping) = OpenOptions::new()
-    ///     .direction(Direction::Io)
-    ///     .if_exists(IfExists::Error)
-    ///     .size(4096)
-    ///     .open_mapped(&name)?;
-    /// mapping.bytes().store(0, 42);
-    ///
-    /// posix_shm::unlink(&name)?;
-    /// # Ok::<(), posix_shm::Error>(())
-    /// ```
-    #[doc(alias = "with-mmapped-shm")]
-    pub fn open_mapped(&self, name: impl AsRef<OsStr>) -> Result<(Shm, Mapping<ReadWrite>)> {
-        let name = ShmName::new(name)?;
-        let bytes = self.length(Some(&name))?;
-        let len = self.mappable_len(self.policy(&name)?.may_create(), Some(&name))?;
-        let make = Make {
-            found: &|fd| map::whole(fd, Some(&name)),
-            new: &|fd| {
-                self.fill(fd, bytes)?;
-                map::new_object(fd, len)
-            },
-            once: false,
-        };
-        let opened = self.attempt(&name, &make)?.map_err(|refusal| refusal.named(Some(&name)))?;
-        Ok(self.shm(opened, Some(&name), false))
-    }
-
-    /// Creates an object that has no name, and never had one where the system can.
-    ///
-    /// Nobody can find it, and it is gone with its last handle and mapping: the only kind that cannot be left behind.
-    /// Another process gets at it by inheriting the descriptor or being sent it. The direction must be
-    /// [`Direction::Io`], and the policies for names do not apply.
+    /// No other process can find it, and it is gone with its last handle and mapping. It is the
+    /// only kind of object that cannot be left behind. Another process gets it if it inherits the
+    /// descriptor, or if you [send](Shm::send) it. The direction must be [`Direction::Io`], and the
+    /// policies for names do not apply.
     ///
     /// # Errors
     ///
-    /// * `InvalidInput`: [`Direction::Input`], since nobody could ever give it content; a size over `i64::MAX`;
-    /// * `StorageFull` (`ENOSPC`) or `ENOMEM`: no memory for the size; `EMFILE`, `ENFILE`: no descriptor is free.
+    /// * `InvalidInput`: [`Direction::Input`], since nothing could ever give it content; a size
+    ///   over `i64::MAX`;
+    /// * `StorageFull` (`ENOSPC`) or `OutOfMemory` (`ENOMEM`): no memory for the size;
+    /// * `EMFILE`, `ENFILE`: no descriptor is free.
     ///
     /// # Platform-specific behavior
     ///
-    /// Linux and Android: `memfd_create`, close-on-exec and sealable. Unless its [`permissions`](OpenOptions::permissions) say
-    /// otherwise it can never be made executable, where the kernel knows of that (6.3). FreeBSD: `memfd_create`, which is
-    /// `shm_open` with `SHM_ANON`. Elsewhere: an exclusively created object under a random name, which is removed again once it
-    /// is sized and mapped.
+    /// Linux and Android: `memfd_create`, close-on-exec and sealable. Unless its
+    /// [`permissions`](OpenOptions::permissions) say otherwise, it can never be made executable
+    /// (from Linux 6.3 on). FreeBSD: `memfd_create`, which is `shm_open` with `SHM_ANON`.
+    /// Elsewhere: an object under a random name, created exclusively; the name is removed when the
+    /// object is sized and mapped.
     ///
     /// # Examples
     ///
@@ -431,16 +553,20 @@ impl OpenOptions {
     #[doc(alias = "SHM_ANON")]
     pub fn open_anonymous(&self) -> Result<Shm> {
         let bytes = self.length(None)?;
-        Ok(self.anonymous(&|fd| self.fill(fd, bytes))?.0)
+        Ok(self.anonymous(|object| self.fill(object, bytes))?.0)
     }
 
-    /// [`open_anonymous`](OpenOptions::open_anonymous), mapped whole for reading and writing: five system calls from here
-    /// to the closing of both.
+    /// As [`open_anonymous`](OpenOptions::open_anonymous), and maps the object for reading and
+    /// writing: `mmap`.
+    ///
+    /// The whole object is mapped, unless [`map_options`](OpenOptions::map_options) says which
+    /// part. On Linux an object of up to 4096 bytes takes five system calls, with those that unmap
+    /// and close it.
     ///
     /// # Errors
     ///
-    /// As [`open_anonymous`](OpenOptions::open_anonymous) and [`Shm::map_mut`]; `InvalidInput` also where no
-    /// [`size`](OpenOptions::size) was set.
+    /// As [`open_anonymous`](OpenOptions::open_anonymous) and [`Shm::map_mut`]. Also `InvalidInput`
+    /// if no [`size`](OpenOptions::size) was set.
     ///
     /// # Examples
     ///
@@ -453,38 +579,14 @@ impl OpenOptions {
     /// assert_eq!(mapping.bytes().load(0), 42);
     /// # Ok::<(), posix_shm::Error>(())
     /// ```
+    #[doc(alias = "with-open-shm-and-mmap*")]
     #[doc(alias = "with-mmapped-shm*")]
     pub fn open_anonymous_mapped(&self) -> Result<(Shm, Mapping<ReadWrite>)> {
         let bytes = self.length(None)?;
-        let len = self.mappable_len(true, None)?;
-        self.anonymous(&|fd| {
-            self.fill(fd, bytes)?;
-            map::new_object(fd, len)
+        self.check_mappable(true, None)?;
+        self.anonymous(|object| {
+            self.fill(object, bytes)?;
+            self.map_options.map_new(object, self.size)
         })
-    }
-
-    /// A handle, or the policy's refusal.
-    fn open_unless_refused(&self, name: &ShmName) -> Result<Result<Shm, Failure>> {
-        let bytes = self.length(Some(name))?;
-        self.open_making(name, &|fd| self.fill(fd, bytes))
-    }
-
-    /// [`open`](OpenOptions::open), with another way to give a new object its length.
-    pub(crate) fn open_filled(
-        &self,
-        name: &OsStr,
-        fill: &dyn Fn(BorrowedFd<'_>) -> Result<(), Failure>,
-    ) -> Result<Shm> {
-        let name = ShmName::new(name)?;
-        self.open_making(&name, fill)?.map_err(|refusal| refusal.named(Some(&name)))
-    }
-
-    fn open_making(
-        &self,
-        name: &ShmName,
-        new: &dyn Fn(BorrowedFd<'_>) -> Result<(), Failure>,
-    ) -> Result<Result<Shm, Failure>> {
-        let make = Make { found: &|_| Ok(()), new, once: false };
-        Ok(self.attempt(name, &make)?.map(|opened| self.shm(opened, Some(name), false).0))
     }
 }

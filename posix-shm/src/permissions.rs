@@ -7,8 +7,8 @@ use posix_shm_sys as sys;
 bitflags::bitflags! {
     /// Who may read, write and execute an object: the file mode bits of `fchmod`, printed in octal.
     ///
-    /// Bits without a name here (set-user-ID, sticky) are kept as they are. On the way to the system, only the nine
-    /// bits named here and those three mean something.
+    /// Set-user-ID, set-group-ID and sticky have no name here but are kept. The system gets these
+    /// three and the nine bits named here; all other bits are dropped.
     ///
     /// # Examples
     ///
@@ -70,12 +70,12 @@ bitflags::bitflags! {
         #[doc(alias = "all-other")]
         const OTHER_ALL = widen(sys::S_IRWXO);
 
-        // Whatever else the system keeps in a mode survives.
+        // Bits without a name here are kept.
         const _ = !0;
     }
 }
 
-/// What a mode has beside the type of the file.
+/// The bits of a mode that are not the type of the file.
 const MODE_BITS: u32 =
     widen(sys::S_IRWXU | sys::S_IRWXG | sys::S_IRWXO | sys::S_ISUID | sys::S_ISGID | sys::S_ISVTX);
 
@@ -86,22 +86,22 @@ const fn widen(mode: sys::mode_t) -> u32 {
 }
 
 impl Permissions {
-    /// The owner reads and writes, nobody else does anything: 0o600, what a new object has unless told otherwise.
+    /// The owner may read and write, and no one else: 0o600, the default for new objects.
     pub const PRIVATE: Permissions = Permissions::USER_READ.union(Permissions::USER_WRITE);
 
-    /// The permissions of a mode, usually written in octal (`0o640`). What is no permission bit in it is dropped.
+    /// The permissions of a mode, usually written in octal (`0o640`). Other bits are dropped.
     #[must_use]
     pub const fn from_mode(mode: u32) -> Permissions {
         Permissions::from_bits_retain(mode & MODE_BITS)
     }
 
-    /// The mode: `0o640` for a file its owner may read and write, and its group read.
+    /// The mode: `0o640` if the owner may read and write and the group may read.
     #[must_use]
     pub const fn mode(self) -> u32 {
         self.bits()
     }
 
-    /// For the system, whose type is narrower on some systems; every permission bit fits it.
+    /// As the system's type, which is narrower on some systems; every permission bit fits.
     pub(crate) fn to_sys(self) -> sys::mode_t {
         (self.bits() & MODE_BITS) as sys::mode_t
     }

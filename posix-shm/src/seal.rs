@@ -1,45 +1,24 @@
-//! Seals, and read-only handles: what peers are kept from.
+//! Sealing, and read-only handles: what keeps peers from changing an object.
 
-use std::os::fd::AsFd;
-
-use crate::error::{Errno, Failure, Operation, Result};
+use crate::direction::Direction;
+use crate::error::Result;
+use crate::failure::{Errno, Failure, Operation};
 use crate::imp;
-use crate::open::Direction;
-use crate::shm::Shm;
-
-bitflags::bitflags! {
-    /// What an object is sealed against, for everybody and for good.
-    ///
-    /// # Platform-specific behavior
-    ///
-    /// Linux, Android and FreeBSD seal anonymous objects; FreeBSD knows neither [`FUTURE_WRITE`](Seals::FUTURE_WRITE) nor
-    /// [`EXEC`](Seals::EXEC). Elsewhere the calls fail; [`capabilities`](crate::capabilities) say so.
-    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-    pub struct Seals: u32 {
-        /// Against further seals: `F_SEAL_SEAL`.
-        const SEAL = 1;
-        /// Against becoming shorter: `F_SEAL_SHRINK`. Whoever maps it need fear no `SIGBUS` from a peer.
-        const SHRINK = 2;
-        /// Against becoming longer: `F_SEAL_GROW`.
-        const GROW = 4;
-        /// Against being written at all: `F_SEAL_WRITE`. Refused while anybody has it mapped for writing.
-        const WRITE = 8;
-        /// Against being written in any new way: `F_SEAL_FUTURE_WRITE`. What is mapped for writing stays so.
-        const FUTURE_WRITE = 16;
-        /// Against becoming executable or not: `F_SEAL_EXEC`.
-        const EXEC = 32;
-    }
-}
+use crate::seals::Seals;
+use crate::shm::{Origin, Shm};
 
 impl Shm {
-    /// Seals the object against changes, for everybody and for good: `fcntl` with `F_ADD_SEALS`.
+    /// Seals the object against changes, for every process and for good: `fcntl` with
+    /// `F_ADD_SEALS`.
     ///
     /// # Errors
     ///
-    /// * `PermissionDenied` (`EPERM`): the object is named, or sealed against further seals, or the handle is read-only;
-    /// * `ResourceBusy` (`EBUSY`): [`Seals::WRITE`] while it is mapped for writing;
+    /// * `PermissionDenied` (`EPERM`): the object is named, or sealed with [`Seals::SEAL`], or the
+    ///   handle is read-only;
+    /// * `ResourceBusy` (`EBUSY`): [`Seals::WRITE`] while the object is mapped through a handle
+    ///   that can write;
     /// * `InvalidInput` (`EINVAL`): the system does not have such a seal;
-    /// * `Unsupported`: it has none.
+    /// * `Unsupported`: the system has no seals.
     ///
     /// # Examples
     ///
@@ -58,29 +37,57 @@ impl Shm {
     /// Sources: Linux `fcntl(2)`, `memfd_create(2)`; FreeBSD `fcntl(2)`.
     #[doc(alias = "F_ADD_SEALS")]
     pub fn seal(&self, seals: Seals) -> Result<()> {
-        if self.direction() == Some(Direction::Input) {
-            // Not every system says so itself.
-            return Err(self.seal_failure(Errno::PERM));
+        // Not every system refuses a read-only handle itself.
+        let added = match self.direction() {
+            Some(Direction::Input) => Err(Errno::PERM),
+            _ => imp::add_seals(self.fd(), seals),
+        };
+        added.map_err(|errno| {
+            let failure = Failure::new(Operation::Seal, errno);
+            self.named(match errno {
+                Errno::PERM => failure.with_hint(self.why_not_sealed()),
+                _ => failure,
+            })
+        })
+    }
+
+    /// Why the system does not let this handle seal the object.
+    #[cold]
+    fn why_not_sealed(&self) -> &'static str {
+        match (imp::seals(self.fd()), imp::is_writable(self.fd())) {
+            // The kernel's own answer for an object that never had another.
+            (Ok(Seals::SEAL), _) => {
+                "only anonymous objects can be sealed, and not after Seals::SEAL"
+            }
+            (Ok(seals), _) if seals.contains(Seals::SEAL) => {
+                "the object was sealed with Seals::SEAL, so no seal can be added"
+            }
+            (_, Ok(false)) => "the handle is read-only; this takes a handle of Direction::Io",
+            _ => "the system forbids the call, as a sandbox does",
         }
-        imp::add_seals(self.as_fd(), seals).map_err(|errno| self.seal_failure(errno))
     }
 
     /// What the object is sealed against: `fcntl` with `F_GET_SEALS`.
     ///
-    /// A peer's object that is sealed against [`Seals::SHRINK`] can be mapped without fear.
+    /// A peer's object that is sealed with [`Seals::SHRINK`] cannot become shorter.
+    /// [`may_fault`](Shm::may_fault) says whether a mapping of it can still fault.
     ///
     /// # Errors
     ///
-    /// `InvalidInput` (`EINVAL`): the descriptor is of something that has no seals; `Unsupported`: the system has none.
+    /// `InvalidInput` (`EINVAL`): the descriptor is not of shared memory; `Unsupported`: the system
+    /// has no seals.
     #[doc(alias = "F_GET_SEALS")]
     pub fn seals(&self) -> Result<Seals> {
-        imp::seals(self.as_fd()).map_err(|errno| self.seal_failure(errno))
+        imp::seals(self.fd()).map_err(self.error(Operation::Seal))
     }
 
-    /// Nobody gains write access to the object from now on, and its length is final: [`Seals::FUTURE_WRITE`],
-    /// [`Seals::GROW`], [`Seals::SHRINK`] and [`Seals::SEAL`]. What is mapped for writing stays so.
+    /// Lets no process open or map the object for writing from now on, and makes its length final:
+    /// [`seal`](Shm::seal) with [`Seals::FUTURE_WRITE`], [`Seals::GROW`], [`Seals::SHRINK`] and
+    /// [`Seals::SEAL`].
     ///
-    /// The way to share what one process writes and all others only read: create, map, freeze, send.
+    /// Use it to share memory that one process writes and all others only read: create, map,
+    /// freeze, send. If a process has already mapped the object through a handle that can write,
+    /// even if only for reading, it can still write. So freeze an object before you send it.
     ///
     /// # Errors
     ///
@@ -88,9 +95,10 @@ impl Shm {
     ///
     /// # Platform-specific behavior
     ///
-    /// FreeBSD has no seal that leaves one writer: there it is [`Seals::WRITE`], and refused (`ResourceBusy`) while a handle that
-    /// can write, or a [`read_only`](Shm::read_only) one that was made of it, has the object mapped, even for reading.
-    /// [`capabilities`](crate::capabilities) say so (`freeze_while_mapped`).
+    /// FreeBSD has no seal that leaves one writer. There this call uses [`Seals::WRITE`], which is
+    /// refused (`ResourceBusy`) while the object is mapped, even for reading, through a handle that
+    /// can write or through a [`read_only`](Shm::read_only) handle made from one.
+    /// [`capabilities`](crate::capabilities()) says so (`freeze_while_mapped`).
     ///
     /// # Examples
     ///
@@ -114,23 +122,32 @@ impl Shm {
         Ok(self)
     }
 
-    /// A second handle of the same object, which can only read.
+    /// Makes a second handle of the same object, which can only read.
     ///
-    /// Whoever is sent it cannot write through it. On Linux, who owns the object or is root can open it again for writing
-    /// through `/proc`; [`freeze`](Shm::freeze) is a barrier for them too.
+    /// If you send it to a process, that process cannot write through it. On Linux the process can
+    /// open the object again through `/proc`, with whatever access the object's permissions allow:
+    /// by default, only the owner and root can. (The kernel lets everyone write to an anonymous
+    /// object. If no permissions were chosen for it through this handle, this call makes them
+    /// 0o600.)
+    /// [`freeze`](Shm::freeze) stops the owner and root too.
     ///
     /// # Errors
     ///
-    /// * `Unsupported`: the system has no way to;
-    /// * `AlreadyExists`: the way is by name, and the name means another object now; `NotFound`: it means none;
-    /// * `PermissionDenied` (`EACCES`): the object's permissions do not let this user read; `EMFILE`, `ENFILE`.
+    /// * `Unsupported`: the system cannot do it;
+    /// * `InvalidInput`: the descriptor is not of shared memory;
+    /// * `AlreadyExists`: the object is opened by its name, and another object has the name now;
+    /// * `NotFound`: the object is opened by its name, and nothing has the name;
+    /// * `PermissionDenied` (`EACCES`): the object's permissions do not let this user read;
+    /// * `EMFILE`, `ENFILE`: no descriptor is free.
     ///
     /// # Platform-specific behavior
     ///
-    /// Linux opens it again through `/proc`, and by its name where there is no `/proc`. FreeBSD takes the rights from a second
-    /// descriptor for good (`cap_rights_limit`), which then can read, be mapped for reading and be asked about. But whoever is
-    /// sent it can still seal the object, as with any handle there: seal it against that first ([`Seals::SEAL`]).
-    /// Elsewhere it is by name, so not for anonymous objects; macOS cannot tell whether the name still means this one. Android's
+    /// Linux opens the object again through `/proc`, or by its name if there is no `/proc`. FreeBSD
+    /// takes rights from a second descriptor for good (`cap_rights_limit`): it can then only be
+    /// read, mapped for reading and asked for metadata. But a process that receives it can still
+    /// seal the object, as with any handle there. To prevent that, seal the object first with
+    /// [`Seals::SEAL`]. On other systems the object is opened by its name, so this fails for
+    /// anonymous objects. macOS cannot tell whether the name still means this object. On Android,
     /// `SELinux` closes `/proc` to apps: `PermissionDenied`.
     ///
     /// # Examples
@@ -146,12 +163,11 @@ impl Shm {
     /// ```
     pub fn read_only(&self) -> Result<Shm> {
         let name = self.name();
-        let fd = imp::read_only(self.as_fd(), name.map(|name| name.as_c_str()))
-            .map_err(|failure| failure.named(name))?;
-        Ok(Shm::new(fd, name.cloned(), Direction::Input, false, false))
-    }
-
-    fn seal_failure(&self, errno: Errno) -> crate::error::Error {
-        Failure::new(Operation::Seal, errno).named(self.name())
+        if self.is_unprotected() {
+            imp::protect(self.fd()).map_err(|failure| self.named(failure))?;
+        }
+        let fd = imp::read_only(imp::NAMESPACE, self.fd(), name.map(|name| name.as_c_str()))
+            .map_err(|failure| self.named(failure))?;
+        Ok(Shm::new(fd, name.cloned(), Some(Direction::Input), Origin::default()))
     }
 }

@@ -2,31 +2,34 @@
 
 use std::ffi::OsStr;
 use std::fmt;
+use std::io::ErrorKind;
 use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use posix_shm_sys as sys;
 
-use crate::error::{Detail, Error, Failure, Operation, Result};
-use crate::imp;
+use crate::direction::Direction;
+use crate::error::{Error, Result};
+use crate::failure::{Errno, Failure, Operation};
+use crate::imp::{self, Growth};
 use crate::map::{MapOptions, Mapping, ReadOnly, ReadWrite};
 use crate::metadata::Metadata;
 use crate::name::ShmName;
-use crate::open::{Direction, IfDoesNotExist, IfExists, OpenOptions};
+use crate::open::{IfDoesNotExist, IfExists, OpenOptions};
 use crate::permissions::Permissions;
 
 /// The handle of a shared memory object: a descriptor, closed when dropped.
 ///
-/// Dropping it removes neither the object's name nor its mappings: the object lives on until its name is removed
-/// ([`unlink`](crate::unlink)) and its last handle and mapping are gone.
+/// Dropping it removes neither the object's name nor its mappings. The object lives until its name
+/// is removed ([`unlink`](crate::unlink())) and its last handle and mapping are gone.
 ///
-/// Any descriptor of shared memory becomes one with `Shm::from`, and [`AsFd`] lends the descriptor to whatever else can
-/// use it.
+/// `Shm::from` makes a handle of any descriptor of shared memory. [`AsFd`] lends the descriptor to
+/// other code that can use it.
 ///
 /// # Examples
 ///
-/// One process makes an object, any other that knows the name maps it:
+/// One process makes an object. Any other that knows the name maps it:
 ///
 /// ```
 /// use posix_shm::{Shm, ShmName};
@@ -45,29 +48,42 @@ use crate::permissions::Permissions;
 pub struct Shm {
     fd: OwnedFd,
     name: Option<ShmName>,
-    /// Unknown where the descriptor came from elsewhere.
+    /// Unknown if the descriptor came from elsewhere.
     direction: Option<Direction>,
     created: bool,
-    /// We created it empty and nobody was lent the descriptor: its length is known without asking.
+    /// The caller insists on reserving, whatever estimates say.
+    ignore_estimates: bool,
+    /// Its permissions are the kernel's own, which let everyone write.
+    unprotected: AtomicBool,
+    /// We created it empty and have lent the descriptor to no one, so its length is known.
     still_empty: AtomicBool,
 }
 
+/// What is known about a new handle, apart from its descriptor, name and direction.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Origin {
+    pub(crate) created: bool,
+    pub(crate) ignore_estimates: bool,
+    pub(crate) unprotected: bool,
+    pub(crate) still_empty: bool,
+}
+
 impl Shm {
-    /// Opens an existing object for reading: [`OpenOptions::new`] as it is.
+    /// Opens an existing object for reading: `shm_open` with `O_RDONLY`.
     ///
     /// # Errors
     ///
-    /// As [`OpenOptions::open`]: `NotFound` where nothing has the name.
+    /// As [`OpenOptions::open`]: `NotFound` if nothing has the name.
     #[doc(alias = "shm_open")]
     pub fn open(name: impl AsRef<OsStr>) -> Result<Shm> {
         OpenOptions::new().open(name)
     }
 
-    /// Opens an existing object for reading and writing: [`Direction::Io`].
+    /// Opens an existing object for reading and writing: `shm_open` with `O_RDWR`.
     ///
     /// # Errors
     ///
-    /// As [`OpenOptions::open`]: `NotFound` where nothing has the name.
+    /// As [`OpenOptions::open`]: `NotFound` if nothing has the name.
     pub fn open_io(name: impl AsRef<OsStr>) -> Result<Shm> {
         OpenOptions::new().direction(Direction::Io).open(name)
     }
@@ -77,18 +93,16 @@ impl Shm {
     ///
     /// # Errors
     ///
-    /// As [`OpenOptions::open`]: `AlreadyExists` where an object has the name.
+    /// As [`OpenOptions::open`]: `AlreadyExists` if an object has the name.
     pub fn create(name: impl AsRef<OsStr>, bytes: u64) -> Result<Shm> {
-        OpenOptions::new()
-            .direction(Direction::Io)
-            .if_exists(IfExists::Error)
-            .if_does_not_exist(IfDoesNotExist::Create)
-            .size(bytes)
-            .open(name)
+        creating(bytes).open(name)
     }
 
-    /// Opens an object for reading and writing, and creates it with this many bytes where nothing has the name;
-    /// [`created`](Shm::created) tells which.
+    /// Opens an object for reading and writing, or creates it with this many bytes if nothing has
+    /// the name. [`created`](Shm::created) tells which.
+    ///
+    /// An object that exists keeps its length, which may be shorter:
+    /// [`OpenOptions::at_least`] refuses such an object, and [`grow`](Shm::grow) makes it longer.
     ///
     /// # Errors
     ///
@@ -114,7 +128,7 @@ impl Shm {
             .open(name)
     }
 
-    /// Creates an object without a name, of this many bytes: [`OpenOptions::open_anonymous`].
+    /// Creates an object of this many bytes without a name: [`OpenOptions::open_anonymous`].
     ///
     /// # Errors
     ///
@@ -124,35 +138,134 @@ impl Shm {
         OpenOptions::new().direction(Direction::Io).size(bytes).open_anonymous()
     }
 
-    /// What the handle is for, where we know.
-    pub(crate) fn direction(&self) -> Option<Direction> {
-        self.direction
+    /// Creates an object with this content, for reading and writing: `pwrite`, and then the name.
+    ///
+    /// Every process that opens it finds all of the content. Writing faults no page, so it takes
+    /// half the time of mapping and copying.
+    ///
+    /// # Errors
+    ///
+    /// As [`OpenOptions::open`]: `AlreadyExists` if an object has the name; `StorageFull`
+    /// (`ENOSPC`) if there is no memory, [`Operation::Write`] or [`Operation::Reserve`].
+    ///
+    /// # Platform-specific behavior
+    ///
+    /// If [`capabilities`](crate::capabilities()) says that an object is not complete before it is
+    /// named, other processes can open it while it is being written. If it says that `read_at` and
+    /// `write_at` do not go through `pread` and `pwrite`, the content is copied through a mapping.
+    /// On macOS the rest of the last page is zero.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use posix_shm::{Shm, ShmName};
+    ///
+    /// let name = ShmName::random("doc.")?;
+    /// let object = Shm::publish(&name, b"all or nothing")?;
+    /// let reader = Shm::open(&name)?.map()?;
+    /// assert_eq!(reader.bytes().range(..14).to_vec(), b"all or nothing");
+    ///
+    /// object.unlink()?;
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
+    #[doc(alias = "pwrite")]
+    pub fn publish(name: impl AsRef<OsStr>, contents: &[u8]) -> Result<Shm> {
+        let name = ShmName::new(name)?;
+        creating(contents.len() as u64)
+            .open_filled(&name, &mut |object| Ok(write_new(object, contents)?))
     }
 
-    pub(crate) fn new(
-        fd: OwnedFd,
-        name: Option<ShmName>,
-        direction: Direction,
-        created: bool,
-        still_empty: bool,
-    ) -> Shm {
-        let (direction, still_empty) = (Some(direction), AtomicBool::new(still_empty));
-        Shm { fd, name, direction, created, still_empty }
+    /// Makes a handle of a descriptor that came from elsewhere: `fcntl` and `fstat`. `name` is the
+    /// object's name, if it is known.
+    ///
+    /// The descriptor must be of shared memory. This call asks the system for its direction, and
+    /// makes it close on exec. `Shm::from` takes any descriptor, and checks and changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// * `InvalidInput`: the descriptor is not of shared memory, or can only write; or the name
+    ///   belongs to another object, or to none;
+    /// * what `fcntl` or `fstat` reports: `EBADF` for a descriptor that is not open.
+    ///
+    /// # Platform-specific behavior
+    ///
+    /// [`receive`](Shm::receive) says how well each system knows shared memory. macOS does not tell
+    /// objects apart, so the name is not checked there.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::os::fd::OwnedFd;
+    /// use posix_shm::Shm;
+    ///
+    /// let descriptor = OwnedFd::from(Shm::anonymous(4096)?);
+    /// let object = Shm::from_fd(descriptor, None)?;
+    /// assert!(object.len()? >= 4096);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
+    #[doc(alias = "make-shm")]
+    pub fn from_fd(fd: OwnedFd, name: Option<ShmName>) -> Result<Shm> {
+        let shm = Shm::new(fd, name, None, Origin::default());
+        let refuse = |why| Err(shm.named(Failure::invalid(Operation::Open, why)));
+        let direction = imp::direction(shm.fd()).map_err(shm.error(Operation::Open))?;
+        imp::close_on_exec(shm.fd()).map_err(shm.error(Operation::Open))?;
+        match imp::check_kind(shm.fd()) {
+            Ok(()) => {}
+            Err(Errno::INVAL) => return refuse("this is not a shared memory object"),
+            Err(errno) => return Err(shm.error(Operation::Open)(errno)),
+        }
+        if let Some(name) = shm.name().filter(|_| imp::CAPABILITIES.tell_objects_apart) {
+            let ours = shm.metadata()?.0;
+            match imp::find(name.as_c_str()) {
+                Ok(found) if found.is_same_object(&ours) => {}
+                Ok(_) | Err(Errno::NOENT) => {
+                    return refuse("the name belongs to another object, or to none");
+                }
+                Err(errno) => return Err(shm.error(Operation::Open)(errno)),
+            }
+        }
+        let Some(direction) = direction else {
+            return refuse("the descriptor can only write, and a handle must be able to read");
+        };
+        Ok(Shm { direction: Some(direction), ..shm })
     }
 
-    /// The name it was opened by; `None` for an anonymous object, and for a descriptor that came from elsewhere.
-    #[must_use]
-    pub fn name(&self) -> Option<&ShmName> {
-        self.name.as_ref()
+    /// Maps the whole object for reading: `mmap` with `PROT_READ` and `MAP_SHARED`.
+    ///
+    /// [`MapOptions`] maps parts of it. The mapping does not borrow the handle, which may be
+    /// closed.
+    ///
+    /// # Errors
+    ///
+    /// As [`MapOptions::map`]: `InvalidInput` if the object is empty.
+    #[doc(alias = "mmap")]
+    #[doc(alias = "mmap-shm")]
+    pub fn map(&self) -> Result<Mapping<ReadOnly>> {
+        MapOptions::new().map_named(self.fd.as_fd(), self.name())
     }
 
-    /// Whether this very call created the object. Never true for two handles that were opened of the same object.
-    #[must_use]
-    pub fn created(&self) -> bool {
-        self.created
+    /// Maps the whole object for reading and writing: `mmap` with `PROT_READ | PROT_WRITE` and
+    /// `MAP_SHARED`.
+    ///
+    /// # Errors
+    ///
+    /// As [`MapOptions::map_mut`]: `InvalidInput` if the object is empty, `PermissionDenied`
+    /// (`EACCES`) if the handle is read-only.
+    #[doc(alias = "mmap")]
+    #[doc(alias = "mmap-shm")]
+    pub fn map_mut(&self) -> Result<Mapping<ReadWrite>> {
+        MapOptions::new().map_named(self.fd.as_fd(), self.name()).map_err(|error| {
+            match (error.kind(), self.direction) {
+                (ErrorKind::PermissionDenied, Some(Direction::Input)) => {
+                    error.with_hint("the handle is read-only; this takes a handle of Direction::Io")
+                }
+                _ => error,
+            }
+        })
     }
 
-    /// The length of the object in bytes: `fstat`. Asks the system each time, since any holder may change it.
+    /// The length of the object in bytes: `fstat`. Asks the system each time, since any process
+    /// with a handle may change it.
     ///
     /// # Errors
     ///
@@ -169,98 +282,19 @@ impl Shm {
         Ok(self.metadata()?.len())
     }
 
-    /// Sets the length of the object in bytes: `posix_fallocate` (on Linux, `fallocate`) to grow, `ftruncate` to shrink.
-    ///
-    /// What is added is zero, and the memory for it is reserved, so that touching it later cannot fail. What is cut off
-    /// is gone, also for those who have it mapped: where they touch it, the system kills them with `SIGBUS`. Mappings
-    /// keep their length; map again to see more.
-    ///
-    /// On failure the object has the length it had.
-    ///
-    /// The first call on an object that this handle created empty does not ask for the length first, where the system's call to
-    /// grow never shortens (not on NetBSD, OpenBSD and macOS). Should a peer have made it longer by then, that length stays.
-    ///
-    /// # Errors
-    ///
-    /// * `InvalidInput`: more than `i64::MAX` bytes, or a read-only handle;
-    /// * `StorageFull` (`ENOSPC`), or `ENOMEM`: no memory for it, [`Operation::Reserve`]; the hint says what there is;
-    /// * `FileTooLarge` (`EFBIG`): more than the file system can hold in one object;
-    /// * `PermissionDenied` (`EPERM`): sealed against it.
-    ///
-    /// # Platform-specific behavior
-    ///
-    /// Reserved is, on Linux and Android, the memory itself. On NetBSD it is taken from what `/var/shm` has left. OpenBSD
-    /// keeps objects in files, of which only what is written has room: nothing is reserved, but more than the file system has
-    /// left is refused. FreeBSD and macOS reserve nothing: there is no file system that could be full, and where the machine has
-    /// no memory left they end somebody.
-    ///
-    /// macOS sets the length of an object once, in whole pages. After that, any other number of pages is refused
-    /// (`InvalidInput`, `EINVAL`).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let object = posix_shm::Shm::anonymous(0)?;
-    /// object.set_len(65536)?;
-    /// assert_eq!(object.len()?, 65536);
-    ///
-    /// if posix_shm::capabilities().reserve {
-    ///     // More than there is: an error value, not a signal later.
-    ///     assert!(object.set_len(1 << 60).is_err());
-    ///     assert_eq!(object.len()?, 65536);
-    /// }
-    /// # Ok::<(), posix_shm::Error>(())
-    /// ```
-    ///
-    /// Sources: POSIX.1-2024 `ftruncate`, `posix_fallocate`; Linux `fallocate(2)`, `tmpfs(5)`.
-    #[doc(alias = "ftruncate")]
-    #[doc(alias = "truncate-shm")]
-    #[doc(alias = "posix_fallocate")]
-    #[doc(alias = "fallocate")]
-    pub fn set_len(&self, bytes: u64) -> Result<()> {
-        let to = self.resizable_to(bytes)?;
-        let still_empty = self.still_empty.swap(false, Ordering::Relaxed);
-        let from = if still_empty && imp::RESERVE_ONLY_GROWS {
-            0
-        } else {
-            to_off_t(self.len()?, Operation::SetLen, self.name())?
-        };
-        if from < to {
-            imp::reserve(self.fd.as_fd(), from, to).map_err(|failure| self.failure(failure))
-        } else {
-            self.truncate(to)
-        }
+    /// The name that the object was opened by, or that [`from_fd`](Shm::from_fd) was given. `None`
+    /// for an anonymous object, and for a handle that was received.
+    #[must_use]
+    #[doc(alias = "shm-name")]
+    pub fn name(&self) -> Option<&ShmName> {
+        self.name.as_ref()
     }
 
-    /// Sets the length of the object in bytes without reserving memory: `ftruncate`.
-    ///
-    /// Growing is then quick at any size, and pages come when they are first touched. Where the system has none left at
-    /// that time, it kills the process with `SIGBUS`; [`set_len`](Shm::set_len) is the one that reports it.
-    ///
-    /// # Errors
-    ///
-    /// As [`set_len`](Shm::set_len), without those of reserving.
-    #[doc(alias = "ftruncate")]
-    pub fn set_len_sparse(&self, bytes: u64) -> Result<()> {
-        let to = self.resizable_to(bytes)?;
-        self.still_empty.store(false, Ordering::Relaxed);
-        self.truncate(to)
-    }
-
-    fn truncate(&self, to: sys::off_t) -> Result<()> {
-        imp::set_len(self.fd.as_fd(), to).map_err(|errno| {
-            let detail = Detail::Bytes(to.unsigned_abs());
-            self.failure(Failure::new(Operation::SetLen, errno)).with_detail(detail)
-        })
-    }
-
-    fn resizable_to(&self, bytes: u64) -> Result<sys::off_t> {
-        if self.direction == Some(Direction::Input) {
-            let why = "the handle is read-only; to size an object, open it with Direction::Io";
-            return Err(Error::invalid(Operation::SetLen, why, self.name())
-                .with_detail(Detail::Bytes(bytes)));
-        }
-        to_off_t(bytes, Operation::SetLen, self.name())
+    /// Whether the call that returned this handle created the object. At most one handle of an
+    /// object reports `true`.
+    #[must_use]
+    pub fn created(&self) -> bool {
+        self.created
     }
 
     /// What the system knows about the object: `fstat`.
@@ -271,24 +305,25 @@ impl Shm {
     ///
     /// Sources: POSIX.1-2024 `fstat`.
     #[doc(alias = "fstat")]
+    #[doc(alias = "shm-stats")]
     pub fn metadata(&self) -> Result<Metadata> {
-        imp::stat(self.fd.as_fd())
-            .map_err(|errno| self.failure(Failure::new(Operation::Metadata, errno)))
+        imp::stat(self.fd.as_fd()).map(Metadata).map_err(self.error(Operation::Metadata))
     }
 
-    /// Changes who may open the object from now on: `fchmod`. The umask takes nothing from it.
+    /// Changes who may open the object from now on: `fchmod`. The umask does not apply.
     ///
-    /// Handles that are open keep their direction.
+    /// Open handles keep their direction.
     ///
     /// # Errors
     ///
-    /// `PermissionDenied` (`EPERM`): the object is another user's; or it would become executable, against which anonymous
-    /// objects on Linux are sealed unless they were created so.
+    /// `PermissionDenied` (`EPERM`): the object belongs to another user, or it would become
+    /// executable and is sealed against that. On Linux an anonymous object is, unless it was
+    /// created executable.
     ///
     /// # Platform-specific behavior
     ///
-    /// macOS has no such call for shared memory: `InvalidInput` (`EINVAL`). On OpenBSD an object is its owner's alone, whatever
-    /// its permissions.
+    /// macOS has no such call for shared memory: `InvalidInput` (`EINVAL`). On OpenBSD only its
+    /// owner can open an object, whatever its permissions.
     ///
     /// # Examples
     ///
@@ -305,113 +340,59 @@ impl Shm {
     ///
     /// Sources: POSIX.1-2024 `fchmod`.
     #[doc(alias = "fchmod")]
+    #[doc(alias = "chmod-shm")]
     pub fn set_permissions(&self, permissions: Permissions) -> Result<()> {
+        self.refuse_other_files(Operation::SetPermissions)?;
         imp::set_permissions(self.fd.as_fd(), permissions.to_sys())
-            .map_err(|errno| self.failure(Failure::new(Operation::SetPermissions, errno)))
+            .map_err(self.error(Operation::SetPermissions))?;
+        self.unprotected.store(false, Ordering::Relaxed);
+        Ok(())
     }
 
-    /// Changes the user or the group that owns the object, or both: `fchown`. `None` leaves it as it is.
+    /// Changes the user or the group that owns the object, or both: `fchown`. `None` leaves an id
+    /// as it is.
     ///
     /// # Errors
     ///
-    /// `PermissionDenied` (`EPERM`): only the superuser gives objects away, and an owner may only choose a group of their
-    /// own. `InvalidInput`: the id `u32::MAX`, which to the system means "leave it as it is".
+    /// * `PermissionDenied` (`EPERM`): only the superuser can give objects away, and an owner can
+    ///   choose only a group that they are in;
+    /// * `InvalidInput`: the id `u32::MAX`, which the system takes for "leave it as it is".
     ///
     /// # Platform-specific behavior
     ///
-    /// macOS has no such call for shared memory: `InvalidInput` (`EINVAL`). On OpenBSD nobody but the new owner can open the
-    /// object then.
+    /// macOS has no such call for shared memory: `InvalidInput` (`EINVAL`). On OpenBSD only the new
+    /// owner can open the object then.
     ///
     /// Sources: POSIX.1-2024 `fchown`.
     #[doc(alias = "fchown")]
+    #[doc(alias = "chown-shm")]
     pub fn set_owner(&self, uid: Option<u32>, gid: Option<u32>) -> Result<()> {
         if uid == Some(u32::MAX) || gid == Some(u32::MAX) {
             let why = "the id 4294967295 means \"leave it as it is\" to the system; use None";
-            return Err(Error::invalid(Operation::SetOwner, why, self.name()));
+            return Err(self.named(Failure::invalid(Operation::SetOwner, why)));
         }
-        imp::set_owner(self.fd.as_fd(), uid, gid)
-            .map_err(|errno| self.failure(Failure::new(Operation::SetOwner, errno)))
+        self.refuse_other_files(Operation::SetOwner)?;
+        imp::set_owner(self.fd.as_fd(), uid, gid).map_err(self.error(Operation::SetOwner))
     }
 
-    /// Maps the whole object for reading: `mmap` with `PROT_READ` and `MAP_SHARED`.
-    ///
-    /// [`MapOptions`] maps parts of it. The mapping does not borrow the handle, which may be closed.
+    /// Makes another handle of the same opening, with the same direction: `fcntl` with
+    /// `F_DUPFD_CLOEXEC`.
     ///
     /// # Errors
     ///
-    /// As [`MapOptions::map`]: `InvalidInput` where the object is empty.
-    #[doc(alias = "mmap")]
-    #[doc(alias = "mmap-shm")]
-    pub fn map(&self) -> Result<Mapping<ReadOnly>> {
-        MapOptions::new().map_named(self.fd.as_fd(), self.name())
-    }
-
-    /// Maps the whole object for reading and writing: `mmap` with `PROT_READ | PROT_WRITE` and `MAP_SHARED`.
-    ///
-    /// # Errors
-    ///
-    /// As [`MapOptions::map_mut`]: `InvalidInput` where the object is empty, `PermissionDenied` (`EACCES`) where the
-    /// handle is read-only.
-    #[doc(alias = "mmap")]
-    #[doc(alias = "mmap-shm")]
-    pub fn map_mut(&self) -> Result<Mapping<ReadWrite>> {
-        MapOptions::new().map_named(self.fd.as_fd(), self.name())
-    }
-
-    /// Removes the object's name, if it still means this object: `shm_unlink`.
-    ///
-    /// Another object that has taken the name in the meantime stays. Handles and mappings stay what they are; the object
-    /// is gone with the last of them.
-    ///
-    /// # Errors
-    ///
-    /// * `NotFound` (`ENOENT`): nothing has the name any more, or another object has;
-    /// * `PermissionDenied` (`EACCES`, `EPERM`): the name is another user's;
-    /// * `InvalidInput`: the object is anonymous, or came as a descriptor from elsewhere.
-    ///
-    /// # Platform-specific behavior
-    ///
-    /// The system has no call that compares and removes at once: an object that takes the name between the two is
-    /// removed. macOS does not tell objects apart, so there the name is removed whatever it means. FreeBSD, OpenBSD and macOS
-    /// find out by opening it, which takes the permission to read; FreeBSD removes it only for who may write, too.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use posix_shm::{Shm, ShmName, capabilities};
-    ///
-    /// let name = ShmName::random("doc.")?;
-    /// let old = Shm::create(&name, 4096)?;
-    /// posix_shm::unlink(&name)?;
-    ///
-    /// let new = Shm::create(&name, 4096)?;
-    /// if capabilities().tell_objects_apart {
-    ///     assert!(old.unlink().is_err());
-    /// }
-    /// new.unlink()?;
-    /// # Ok::<(), posix_shm::Error>(())
-    /// ```
-    #[doc(alias = "shm_unlink")]
-    #[doc(alias = "delete-shm")]
-    pub fn unlink(&self) -> Result<()> {
-        let Some(name) = self.name() else {
-            return Err(Error::invalid(Operation::Unlink, "it has no name that we know", None));
+    /// `EMFILE`: no descriptor is free.
+    #[doc(alias = "dup")]
+    pub fn try_clone(&self) -> Result<Shm> {
+        let fd = imp::clone(self.as_fd()).map_err(self.error(Operation::Clone))?;
+        let origin = Origin {
+            ignore_estimates: self.ignore_estimates,
+            unprotected: self.is_unprotected(),
+            ..Origin::default()
         };
-        let failed = |errno| Error::system(Operation::Unlink, errno, Some(name));
-        let found = imp::find(name.as_c_str()).map_err(failed)?;
-        if !found.is_same_object(&self.metadata()?) {
-            let why = "another object has the name now";
-            return Err(Error::refused(
-                Operation::Unlink,
-                std::io::ErrorKind::NotFound,
-                why,
-                Some(name),
-            ));
-        }
-        imp::unlink(name.as_c_str()).map_err(failed)
+        Ok(Shm::new(fd, self.name.clone(), self.direction, origin))
     }
 
-    /// Closes the handle and reports what dropping it must swallow: `close`.
+    /// Closes the handle and returns the error that drop would ignore: `close`.
     ///
     /// # Errors
     ///
@@ -420,55 +401,130 @@ impl Shm {
     /// Sources: POSIX.1-2024 `close`.
     #[doc(alias = "close-shm")]
     pub fn close(self) -> Result<()> {
-        imp::close(self.fd)
-            .map_err(|errno| Error::system(Operation::Close, errno, self.name.as_ref()))
+        let Shm { fd, name, .. } = self;
+        imp::close(fd).map_err(|errno| Failure::new(Operation::Close, errno).named(name.as_ref()))
+    }
+}
+
+impl Shm {
+    /// Every handle is made here.
+    pub(crate) fn new(
+        fd: OwnedFd,
+        name: Option<ShmName>,
+        direction: Option<Direction>,
+        origin: Origin,
+    ) -> Shm {
+        let Origin { created, ignore_estimates, unprotected, still_empty } = origin;
+        let (unprotected, still_empty) =
+            (AtomicBool::new(unprotected), AtomicBool::new(still_empty));
+        Shm { fd, name, direction, created, ignore_estimates, unprotected, still_empty }
     }
 
-    /// Shows an object that is being created, through a handle that ends with the call.
+    /// Shows an object that is being created, by a handle that lives as long as the call.
     pub(crate) fn lend<T>(
         object: BorrowedFd<'_>,
         name: &ShmName,
         show: impl FnOnce(&Shm) -> T,
     ) -> T {
-        // SAFETY: the descriptor is borrowed for longer than this lives, and this never closes it: it is lent by reference, so
-        // that nobody can take the descriptor out of it.
+        /// Drops a handle, but for its descriptor.
+        struct Lent(ManuallyDrop<Shm>);
+
+        impl Drop for Lent {
+            fn drop(&mut self) {
+                // SAFETY: the value is never used or dropped again.
+                let Shm { fd, name, .. } = unsafe { ManuallyDrop::take(&mut self.0) };
+                std::mem::forget(fd);
+                drop(name);
+            }
+        }
+
+        // SAFETY: the descriptor is borrowed for longer than this handle lives, which never closes
+        // it. The handle is lent by reference, so the descriptor cannot be taken out of it.
         let fd = unsafe { OwnedFd::from_raw_fd(object.as_raw_fd()) };
-        let shm = Shm::new(fd, Some(name.clone()), Direction::Io, true, false);
-        let shm = ManuallyDrop::new(shm);
-        let shown = show(&shm);
-        // Its name is not the descriptor's, and is to be dropped.
-        let Shm { fd, name, .. } = ManuallyDrop::into_inner(shm);
-        std::mem::forget(fd);
-        drop(name);
-        shown
+        let origin = Origin { created: true, ..Origin::default() };
+        let shm = Shm::new(fd, Some(name.clone()), Some(Direction::Io), origin);
+        let lent = Lent(ManuallyDrop::new(shm));
+        show(&lent.0)
     }
 
-    /// A handle of the same opening.
-    pub(crate) fn again(&self, fd: OwnedFd) -> Shm {
-        let (name, direction) = (self.name.clone(), self.direction);
-        Shm { fd, name, direction, created: false, still_empty: AtomicBool::new(false) }
+    /// The descriptor, for a call that passes it on to no one.
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
     }
 
-    fn failure(&self, failure: Failure) -> Error {
+    /// What the handle is for, if we know.
+    pub(crate) fn direction(&self) -> Option<Direction> {
+        self.direction
+    }
+
+    pub(crate) fn ignores_estimates(&self) -> bool {
+        self.ignore_estimates
+    }
+
+    /// Whether the object still has the kernel's own permissions, which let everyone write.
+    pub(crate) fn is_unprotected(&self) -> bool {
+        self.unprotected.load(Ordering::Relaxed)
+    }
+
+    /// Whether the object is certainly still empty. From now on it counts as if it were not.
+    pub(crate) fn take_still_empty(&self) -> bool {
+        self.still_empty.swap(false, Ordering::Relaxed)
+    }
+
+    /// A directory can be opened by its name, but must not be changed as if it were an object.
+    fn refuse_other_files(&self, operation: Operation) -> Result<()> {
+        if self.metadata()?.0.is_certainly_no_object() {
+            let why = "this is not a shared memory object";
+            return Err(self.named(Failure::invalid(operation, why)));
+        }
+        Ok(())
+    }
+
+    /// For `map_err`: the error of an operation on this object.
+    pub(crate) fn error(&self, operation: Operation) -> impl Fn(Errno) -> Error {
+        move |errno| self.named(Failure::new(operation, errno))
+    }
+
+    pub(crate) fn named(&self, failure: Failure) -> Error {
         failure.named(self.name())
     }
 }
 
-/// A length as the system's signed type.
-pub(crate) fn to_off_t(
-    bytes: u64,
-    operation: Operation,
-    name: Option<&ShmName>,
-) -> Result<sys::off_t> {
-    sys::off_t::try_from(bytes).map_err(|_| {
-        let why = format!("{bytes} bytes are more than any object can have (2^63 - 1)");
-        Error::invalid(operation, why, name).with_detail(Detail::Bytes(bytes))
-    })
+/// The options of [`Shm::create`].
+fn creating(bytes: u64) -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options
+        .direction(Direction::Io)
+        .if_exists(IfExists::Error)
+        .if_does_not_exist(IfDoesNotExist::Create)
+        .size(bytes);
+    options
+}
+
+/// Gives a new object its content.
+fn write_new(object: BorrowedFd<'_>, contents: &[u8]) -> Result<(), Failure> {
+    /// What sandboxes and security modules answer, and a write to a new object does not.
+    const FORBIDDEN: [Errno; 3] = [Errno::PERM, Errno::NOSYS, Errno::ACCES];
+    if imp::CAPABILITIES.read_write_at {
+        match imp::write_new(object, contents) {
+            // A sandbox forbids it: write through a mapping.
+            Err(failure) if FORBIDDEN.iter().any(|errno| failure.is(*errno)) => {}
+            result => return result,
+        }
+    }
+    if !contents.is_empty() {
+        // A slice is never longer than `isize::MAX`.
+        let to = contents.len() as sys::off_t;
+        imp::reserve(object, Growth { from: 0, to, ours: true, ignore_estimates: false })?;
+        let mapping = MapOptions::new().map_new(object, contents.len() as u64)?;
+        mapping.bytes().copy_from(contents);
+    }
+    Ok(())
 }
 
 impl AsFd for Shm {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        // Whoever is lent the descriptor may size the object.
+        // Code that is lent the descriptor may size the object.
         self.still_empty.store(false, Ordering::Relaxed);
         self.fd.as_fd()
     }
@@ -487,11 +543,10 @@ impl IntoRawFd for Shm {
 }
 
 impl From<OwnedFd> for Shm {
-    /// A handle of what the descriptor has open, with no name known. That it is shared memory is taken on trust; all that
-    /// is done through it checks what it needs.
+    /// Makes a handle without a name. It does not check that the descriptor is of shared memory:
+    /// each method checks what it needs.
     fn from(fd: OwnedFd) -> Shm {
-        let still_empty = AtomicBool::new(false);
-        Shm { fd, name: None, direction: None, created: false, still_empty }
+        Shm::new(fd, None, None, Origin::default())
     }
 }
 

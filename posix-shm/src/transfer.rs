@@ -3,24 +3,29 @@
 use std::io::ErrorKind;
 use std::os::fd::AsFd;
 
-use crate::error::{Error, Operation, Result};
+use crate::error::Result;
+use crate::failure::{Errno, Failure, Operation};
 use crate::imp;
 use crate::shm::Shm;
 
 impl Shm {
-    /// Sends a handle of the object over a Unix socket: `sendmsg` with `SCM_RIGHTS`, in a message of one byte.
+    /// Sends a handle of the object over a Unix socket: `sendmsg` with `SCM_RIGHTS`, in a message
+    /// of one byte.
     ///
-    /// The other side gets a descriptor of its own, with the same direction; this one stays open. It works for anonymous
-    /// objects too, and is how they are shared.
+    /// The receiver gets a descriptor of its own, with the same direction. This handle stays open.
+    /// This is how anonymous objects are shared.
     ///
     /// # Errors
     ///
-    /// What `sendmsg` reports: `BrokenPipe` (`EPIPE`) where the other side is gone (never a signal), `ENOTSOCK`.
+    /// * `EAFNOSUPPORT`: the socket is not a Unix socket, so it would drop the descriptor without
+    ///   an error;
+    /// * what `sendmsg` reports: `BrokenPipe` (`EPIPE`) if the other side is gone (never a signal),
+    ///   `ENOTSOCK`, `ETOOMANYREFS`.
     ///
     /// # Platform-specific behavior
     ///
-    /// On macOS a socket whose other side is gone raises `SIGPIPE` unless the socket was told not to (`SO_NOSIGPIPE`, which
-    /// std sets for its own).
+    /// On macOS a socket whose other side is gone raises `SIGPIPE` unless the socket has
+    /// `SO_NOSIGPIPE`, which std sets for its own.
     ///
     /// # Examples
     ///
@@ -40,37 +45,59 @@ impl Shm {
     /// Sources: POSIX.1-2024 `sendmsg`; Linux `unix(7)`.
     #[doc(alias = "SCM_RIGHTS")]
     pub fn send(&self, socket: impl AsFd) -> Result<()> {
-        imp::send(socket.as_fd(), self.as_fd())
-            .map_err(|errno| Error::system(Operation::Send, errno, self.name()))
+        // From now on, other processes share the open descriptor.
+        imp::send(socket.as_fd(), self.as_fd()).map_err(self.error(Operation::Send))
     }
 
     /// Receives a handle that [`send`](Shm::send) sent: `recvmsg` with `SCM_RIGHTS`.
     ///
-    /// The descriptor is closed on exec. A peer can send anything: what is not shared memory is refused, and whatever came
-    /// with it is closed. How long the object is, whether it can be written and whether it is sealed is the peer's choice:
-    /// [`len`](Shm::len), [`map_mut`](Shm::map_mut) and [`seals`](Shm::seals) tell.
+    /// The descriptor is closed on exec. A peer can send anything: a descriptor that is not of
+    /// shared memory is refused, and every descriptor that came with it is closed. The peer also
+    /// chooses how long the object is, whether it can be read and written and whether it is
+    /// sealed; ask [`len`](Shm::len), [`map_mut`](Shm::map_mut) and [`seals`](Shm::seals).
     ///
     /// # Errors
     ///
     /// * `UnexpectedEof`: the other side has closed;
-    /// * `InvalidData`: the message had no descriptor, more than one, or one of something that is not shared memory;
-    /// * what `recvmsg` reports: `WouldBlock` for a socket that is non-blocking, `ENOTSOCK`.
+    /// * `InvalidData`: the message had no descriptor, more than one, or one that is not of shared
+    ///   memory; or it had more bytes than the one that `send` writes. The first byte of such a
+    ///   message is lost; of a datagram, all are. In a stream, bytes that follow at once count as
+    ///   part of the message, unless its first byte is zero, which is what `send` writes;
+    /// * `EMFILE`: no descriptor is free, or the system refused the one that was sent, which is
+    ///   lost then;
+    /// * what `recvmsg` reports: `WouldBlock` on a non-blocking socket, `ENOTSOCK`;
+    /// * `EBADF`: the descriptor stands for a path alone (`O_PATH`).
     ///
     /// # Platform-specific behavior
     ///
-    /// On macOS, close-on-exec is set after the descriptor has arrived. Linux, Android, FreeBSD and macOS tell for certain what is
-    /// shared memory, and NetBSD by the file system it is on. On OpenBSD it is a file like any other: what is refused there is
-    /// pipes, sockets, directories and devices.
+    /// On macOS, close-on-exec is set after the descriptor has arrived.
+    ///
+    /// Android, FreeBSD and macOS can tell what is shared memory. So can Linux, unless `/dev/shm`
+    /// is not a tmpfs or a sandbox hides the answer: then every file on the file system of
+    /// `/dev/shm` is taken for an object. On NetBSD, every file on that of `/var/shm` is. On
+    /// OpenBSD an object is a file like any other, so only pipes, sockets, directories and devices
+    /// are refused.
     #[doc(alias = "SCM_RIGHTS")]
     pub fn receive(socket: impl AsFd) -> Result<Shm> {
-        let refuse =
-            |kind, why: &'static str| Err(Error::refused(Operation::Receive, kind, why, None));
-        let mut received = imp::receive(socket.as_fd())
-            .map_err(|errno| Error::system(Operation::Receive, errno, None))?;
+        let refuse = |kind, why: &'static str| {
+            Err(Failure::refused(Operation::Receive, kind, why).named(None))
+        };
+        let failed = |errno: Errno| Failure::new(Operation::Receive, errno).named(None);
+        let mut received = imp::receive(socket.as_fd()).map_err(failed)?;
         match (received.descriptors.pop(), received.descriptors.len()) {
-            _ if received.truncated => refuse(
+            // There is room for several, so it was not the message that was too long.
+            (None, _) if received.truncated => Err(Failure::new(Operation::Receive, Errno::MFILE)
+                .with_hint(
+                    "no descriptor is free, or the system refused this one; what was sent is lost",
+                )
+                .named(None)),
+            _ if received.truncated => {
+                refuse(ErrorKind::InvalidData, "the message had several descriptors")
+            }
+            _ if received.payload => refuse(
                 ErrorKind::InvalidData,
-                "the message had more descriptors than one, or this process has no room for it",
+                "the message had more bytes than the one that send() writes; receive it by other \
+                 means",
             ),
             (None, _) if received.ended => {
                 refuse(ErrorKind::UnexpectedEof, "the other side has closed")
@@ -78,10 +105,13 @@ impl Shm {
             (None, _) => refuse(ErrorKind::InvalidData, "the message had no descriptor"),
             (Some(fd), 0) => match imp::check_kind(fd.as_fd()) {
                 Ok(()) => Ok(Shm::from(fd)),
-                Err(_) => refuse(ErrorKind::InvalidData, "what was sent is not shared memory"),
+                Err(Errno::INVAL) => {
+                    refuse(ErrorKind::InvalidData, "the descriptor is not of shared memory")
+                }
+                Err(errno) => Err(failed(errno)),
             },
             (Some(_), _) => {
-                refuse(ErrorKind::InvalidData, "the message had more descriptors than one")
+                refuse(ErrorKind::InvalidData, "the message had more than one descriptor")
             }
         }
     }

@@ -1,22 +1,25 @@
-//! [`unlink`] and [`UnlinkOnDrop`]: removing names.
+//! Removing names: [`unlink`], [`Shm::unlink`] and [`UnlinkOnDrop`].
 
 use std::ffi::OsStr;
+use std::io::ErrorKind;
 use std::ops::Deref;
 
-use crate::error::{Error, Operation, Result};
-use crate::imp;
+use crate::error::Result;
+use crate::failure::{Failure, Operation};
+use crate::imp::{self, Mark};
 use crate::name::ShmName;
 use crate::shm::Shm;
 
-/// Removes a name: `shm_unlink`. Nobody can open the object by it any more, and a new one may take it.
+/// Removes a name: `shm_unlink`. The object can no longer be opened by it, and a new object can
+/// take the name.
 ///
-/// Handles and mappings stay what they are; the object is gone with the last of them. [`Shm::unlink`](crate::Shm::unlink)
-/// removes the name only if it still means the object at hand.
+/// Handles and mappings stay valid. The object is gone with the last of them.
+/// [`Shm::unlink`](crate::Shm::unlink) removes the name only if it still means its object.
 ///
 /// # Errors
 ///
 /// * `NotFound` (`ENOENT`): nothing has the name;
-/// * `PermissionDenied` (`EACCES`, `EPERM`): the name is another user's;
+/// * `PermissionDenied` (`EACCES`, `EPERM`): the name belongs to another user;
 /// * `InvalidInput`, `InvalidFilename`: a name that breaks a rule ([`ShmName::new`]).
 ///
 /// # Examples
@@ -39,25 +42,64 @@ use crate::shm::Shm;
 pub fn unlink(name: impl AsRef<OsStr>) -> Result<()> {
     let name = ShmName::new(name)?;
     imp::unlink(name.as_c_str())
-        .map_err(|errno| Error::system(Operation::Unlink, errno, Some(&name)))
-}
-
-/// A handle whose object's name is removed when it is dropped: the result of [`Shm::unlink_on_drop`].
-///
-/// Only if the name still means this object, as [`Shm::unlink`] does; and only in the process that asked for it: in a forked
-/// child nothing is removed. Where the process is killed, or ends without unwinding, nothing is removed either.
-#[derive(Debug)]
-pub struct UnlinkOnDrop {
-    /// Taken only when this goes.
-    shm: Option<Shm>,
-    process: u32,
+        .map_err(|errno| Failure::new(Operation::Unlink, errno).named(Some(&name)))
 }
 
 impl Shm {
+    /// Removes the object's name, if it still means this object: `shm_unlink`.
+    ///
+    /// Another object that has taken the name meanwhile keeps it. Handles and mappings stay valid.
+    /// The object is gone with the last of them.
+    ///
+    /// # Errors
+    ///
+    /// * `NotFound` (`ENOENT`): nothing has the name any more, or another object has it;
+    /// * `PermissionDenied` (`EACCES`, `EPERM`): the name belongs to another user;
+    /// * `InvalidInput`: the object is anonymous, or came as a descriptor from elsewhere.
+    ///
+    /// # Platform-specific behavior
+    ///
+    /// No system has a call that compares and removes at once. If another object takes the name
+    /// between the two calls, its name is removed. macOS does not tell objects apart, so there the
+    /// name is removed even if another object has it. FreeBSD, OpenBSD and macOS look the
+    /// name up by opening it, which takes permission to read. FreeBSD also wants permission to
+    /// write for removing it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use posix_shm::{Shm, ShmName, capabilities};
+    ///
+    /// let name = ShmName::random("doc.")?;
+    /// let old = Shm::create(&name, 4096)?;
+    /// posix_shm::unlink(&name)?;
+    ///
+    /// let new = Shm::create(&name, 4096)?;
+    /// if capabilities().tell_objects_apart {
+    ///     assert!(old.unlink().is_err());
+    /// }
+    /// new.unlink()?;
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
+    #[doc(alias = "shm_unlink")]
+    #[doc(alias = "delete-shm")]
+    pub fn unlink(&self) -> Result<()> {
+        let Some(name) = self.name() else {
+            let why = "it is anonymous or came as a descriptor, so it has no name to remove";
+            return Err(self.named(Failure::invalid(Operation::Unlink, why)));
+        };
+        let found = imp::find(name.as_c_str()).map_err(self.error(Operation::Unlink))?;
+        if !found.is_same_object(&self.metadata()?.0) {
+            let why = "another object has the name now";
+            return Err(self.named(Failure::refused(Operation::Unlink, ErrorKind::NotFound, why)));
+        }
+        imp::unlink(name.as_c_str()).map_err(self.error(Operation::Unlink))
+    }
+
     /// Removes the object's name when the result is dropped, if the name still means this object.
     ///
-    /// For the one who owns the name, usually who created the object. Opening never asks for it. An object whose name is not
-    /// known here, such as an anonymous one, is just closed.
+    /// This is for whoever is responsible for the name, usually the creator. An object without a
+    /// known name, such as an anonymous one, is only closed.
     ///
     /// # Examples
     ///
@@ -72,10 +114,24 @@ impl Shm {
     /// assert!(Shm::open(&name).is_err());
     /// # Ok::<(), posix_shm::Error>(())
     /// ```
-    #[must_use = "the name is removed at once where this is not kept"]
+    #[must_use = "the name is removed at once if this is not kept"]
     pub fn unlink_on_drop(self) -> UnlinkOnDrop {
-        UnlinkOnDrop { shm: Some(self), process: std::process::id() }
+        UnlinkOnDrop { shm: Some(self), mark: Mark::now() }
     }
+}
+
+/// A handle whose object's name is removed when it is dropped: the result of
+/// [`Shm::unlink_on_drop`].
+///
+/// The name is removed only if it still means this object, as [`Shm::unlink`] does, and only in the
+/// process that asked for it, not in a forked child. (A child that shares its memory, as after
+/// `vfork`, counts as the process itself.) If the process is killed, or ends without
+/// unwinding, the name stays.
+#[derive(Debug)]
+pub struct UnlinkOnDrop {
+    /// `None` only while this value is dropped or taken apart.
+    shm: Option<Shm>,
+    mark: Mark,
 }
 
 impl UnlinkOnDrop {
@@ -84,7 +140,7 @@ impl UnlinkOnDrop {
     pub fn keep(mut self) -> Shm {
         match self.shm.take() {
             Some(shm) => shm,
-            None => unreachable!("it is taken nowhere else but here, where `self` ends"),
+            None => unreachable!("it is taken only here, where `self` ends"),
         }
     }
 }
@@ -103,8 +159,8 @@ impl Deref for UnlinkOnDrop {
 impl Drop for UnlinkOnDrop {
     fn drop(&mut self) {
         if let Some(shm) = self.shm.take() {
-            if std::process::id() == self.process {
-                // There is nobody to tell; `Shm::unlink` is for those who want to know.
+            if self.mark.is_of_this_process() {
+                // A drop cannot report an error; `Shm::unlink` does.
                 let _ = shm.unlink();
             }
         }

@@ -1,4 +1,4 @@
-"""Builds of the crates, and what cargo says came out of them."""
+"""Builds the crates with cargo, and reads from its messages what it built."""
 
 import json
 import os
@@ -13,56 +13,58 @@ GENERATORS = ("bindgen", "cc")
 OURS = ("posix-shm-sys", "posix-shm", "posix-shm-tests")
 BUILD_STD = "-Zbuild-std=std,panic_abort"
 
-# What the environment may have for its own builds.
-FOREIGN = re.compile(r"(HOST_|TARGET_)?(CC|CFLAGS|CPPFLAGS|AR|ARFLAGS)(_.*)?$|(CARGO_ENCODED_)?RUSTFLAGS$|BINDGEN_|CARGO_BUILD_"
-                     r"|CARGO_TARGET_|LIBCLANG_PATH$|POSIX_SHM_|RUSTC_BOOTSTRAP$")
+# Variables that the caller's environment may have for other builds. They are removed.
+FOREIGN = re.compile(
+    r"(HOST_|TARGET_)?(CC|CFLAGS|CPPFLAGS|AR|ARFLAGS)(_.*)?$|(CARGO_ENCODED_)?RUSTFLAGS$"
+    r"|BINDGEN_|CARGO_BUILD_|CARGO_TARGET_|LIBCLANG_PATH$|POSIX_SHM_|RUSTC_BOOTSTRAP$"
+)
 
 
 @dataclass
 class Build:
-    """What one run of cargo made."""
+    """The result of one run of cargo."""
 
     programs: dict[str, Path] = field(default_factory=dict)
-    """Executables: examples and binaries by name, tests as `test NAME`."""
+    """Executables by name. A test is `test NAME`."""
     libraries: dict[str, Path] = field(default_factory=dict)
-    """The .rlib of each crate."""
+    """The .rlib of each crate, by its name."""
     bindings: Path | None = None
-    """Where the build script of the sys crate wrote."""
+    """The OUT_DIR of the sys crate's build script."""
     complete: bool = False
-    """Whether all was built. An executable that was not may be there of an older build."""
+    """Whether everything was built. If not, an executable may be left from an older build."""
     messages: list[str] = field(default_factory=list)
-    """The compiler's warnings about our crates, and every error."""
+    """rustc's warnings about our crates, and all errors."""
 
 
 class Cargo:
-    """Cargo for one checkout, writing below one directory."""
+    """Runs cargo in one checkout. All output is below one directory."""
 
     def __init__(self, checkout: Path, directory: Path, zig: Zig, jobs: int):
         self.checkout, self.directory, self.zig, self.jobs = checkout, directory, zig, jobs
         for target in TARGETS:
-            # Now: a file that one thread has open for writing, another cannot execute.
+            # Written before threads start: a file that is open for writing cannot be executed.
             zig.compiler(target)
 
     def crates(self, target: Target, generator: str, arguments: list[str]) -> Build:
-        """Builds what the arguments name, with bindings from one generator."""
+        """Builds what the arguments of cargo name, with bindings from one generator."""
         if generator == "cc":
             arguments = [*arguments, "--no-default-features"]
         environment = {"POSIX_SHM_SYS_BINDINGS": generator}
         return self._build(target, generator, arguments, environment, [])
 
     def libc(self, target: Target) -> Build:
-        """Builds the libc crate, with the ABI of the system's headers."""
+        """Builds the libc crate, with the same ABI as the system's headers."""
         flags = ["--cfg", target.libc_cfg] if target.libc_cfg else []
         return self._build(target, "cc", ["--package", "libc"], {}, flags)
 
     def _build(self, target, directory, arguments, environment, flags) -> Build:
-        command = ["cargo", "build", "--locked", "--keep-going", "--message-format=json", "--jobs", self.jobs]
-        command += ["--target", target.rust, *arguments]
+        command = ["cargo", "build", "--locked", "--keep-going", "--message-format=json"]
+        command += ["--jobs", self.jobs, "--target", target.rust, *arguments]
         environment = {**self._environment(target, flags), **environment}
         if target.build_std:
             command.append(BUILD_STD)
             environment["RUSTC_BOOTSTRAP"] = "1"
-            # Build scripts look at that variable, so those of the other targets would run anew after it.
+            # A directory of its own: when that variable changes, cargo runs build scripts again.
             directory += "-build-std"
         environment["CARGO_TARGET_DIR"] = str(self.directory / directory)
         done = run(command, cwd=self.checkout, env=environment)
@@ -75,14 +77,15 @@ class Cargo:
 
     def _environment(self, target: Target, flags: list[str]) -> dict[str, str]:
         compiler = str(self.zig.compiler(target))
-        # By a flag and not by a variable, which would count for build scripts too if the target is this machine.
+        # A flag, because a variable would apply to build scripts too if the target is this machine.
         flags = [f"-Clinker={compiler}", *flags]
         if "-musl" in target.rust:
-            # zig brings its own start files.
+            # zig links its own start files.
             flags.append("-Clink-self-contained=no")
         environment = {name: value for name, value in os.environ.items() if not FOREIGN.match(name)}
         environment |= {"CARGO_ENCODED_RUSTFLAGS": "\x1f".join(flags), "CARGO_TERM_COLOR": "never"}
-        # All that there are, every time: one is for this machine too, and bindgen itself is built anew when it changes.
+        # Always for all targets: one of them is this machine, and when its variables change, cargo
+        # builds bindgen again.
         for each in TARGETS:
             environment[f"CC_{each.rust}"] = str(self.zig.compiler(each))
             environment[f"AR_{each.rust}"] = "llvm-ar"
@@ -91,7 +94,7 @@ class Cargo:
 
 
 def _take(build: Build, message: dict) -> None:
-    """Takes from one of cargo's messages what is of use."""
+    """Adds what one of cargo's messages reports."""
     reason = message["reason"]
     if reason == "compiler-message":
         _take_diagnostic(build, message)
@@ -103,18 +106,19 @@ def _take(build: Build, message: dict) -> None:
 
 def _take_diagnostic(build: Build, message: dict) -> None:
     diagnostic = message["message"]
-    is_error = diagnostic["level"].startswith("error") and not diagnostic["message"].startswith("aborting due to")
-    # A summary has no code, and what the linker says is no word about ours.
+    level, text = diagnostic["level"], diagnostic["message"]
+    is_error = level.startswith("error") and not text.startswith("aborting due to")
+    # Leaves out summaries, which have no code, and the linker's warnings, which are not about us.
     code = (diagnostic["code"] or {}).get("code", "linker_messages")
-    is_warning = diagnostic["level"] == "warning" and code != "linker_messages" and _package(message) in OURS
+    is_warning = level == "warning" and code != "linker_messages" and _package(message) in OURS
     if is_error or is_warning:
-        text = f"{_place(diagnostic['spans'])}{diagnostic['level']}: {_reason(diagnostic)}"
+        text = f"{_place(diagnostic['spans'])}{level}: {_reason(diagnostic)}"
         if text not in build.messages:
             build.messages.append(text)
 
 
 def _place(spans: list[dict]) -> str:
-    """FILE:LINE of a diagnostic. What a build script wrote is the same file wherever that is."""
+    """FILE:LINE of a diagnostic. Generated files have the same name for every build."""
     for span in spans:
         if span["is_primary"]:
             file = re.sub(r".*/build/([\w-]+)-[0-9a-f]{16}/out/", r"\1/OUT_DIR/", span["file_name"])
@@ -123,11 +127,11 @@ def _place(spans: list[dict]) -> str:
 
 
 def _reason(diagnostic: dict) -> str:
-    """The message, and of a linker's what the linker said."""
+    """The message. If linking failed, the linker's own errors."""
     if not diagnostic["message"].startswith("linking with"):
         return diagnostic["message"]
-    said = [line for child in diagnostic["children"] for line in child["message"].splitlines() if "error" in line]
-    return "linker: " + "; ".join(said[:5])
+    lines = "\n".join(child["message"] for child in diagnostic["children"]).splitlines()
+    return "linker: " + "; ".join([line for line in lines if "error" in line][:5])
 
 
 def _take_artifact(build: Build, message: dict) -> None:
@@ -141,6 +145,6 @@ def _take_artifact(build: Build, message: dict) -> None:
 
 
 def _package(message: dict) -> str:
-    """The name in `path+file:///…/posix-shm-sys#0.1.0`, or in `…#name@0.1.0`."""
+    """The package's name, from `path+file:///…/posix-shm-sys#0.1.0` or `…#name@0.1.0`."""
     location, _, version = message["package_id"].rpartition("#")
     return version.partition("@")[0] if "@" in version else location.rpartition("/")[2]

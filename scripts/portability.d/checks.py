@@ -14,25 +14,25 @@ from tools import Failure, output, rustc_cfg
 
 IN_LIBC = {"st_atim": "st_atime", "st_mtim": "st_mtime", "st_ctim": "st_ctime"}
 IN_LIBC |= {f"{name}espec": other for name, other in IN_LIBC.items()}
-"""What the libc crate calls what the headers call otherwise: the names of before POSIX had nanoseconds."""
+"""Fields with another name in the libc crate, which has names from before POSIX had nanoseconds."""
 
 LARGE_FILES = {name: f"{name}64" for name in ("stat", "statvfs")}
 LARGE_FILES |= {"off_t": "off64_t", "ino_t": "ino64_t", "blkcnt_t": "blkcnt64_t"}
-"""The same for 32 bits, where it has both."""
+"""Types with another name in the libc crate on 32-bit targets where `Target.large_files` is set."""
 
 
 @dataclass
 class Report:
-    """What came out for one target."""
+    """The results for one target."""
 
     target: Target
     notes: list[str] = field(default_factory=list)
-    """What was compared, with how much of it."""
+    """What was compared or run, and how much of it."""
     problems: list[str] = field(default_factory=list)
 
 
 class Checks:
-    """The checks of what cargo built from one checkout, for one target."""
+    """The checks of one checkout for one target."""
 
     def __init__(self, cargo: Cargo, target: Target):
         self.cargo, self.target = cargo, target
@@ -41,7 +41,7 @@ class Checks:
         self.builds: dict[str, Build] = {}
 
     def build(self, crates: list[str]) -> bool:
-        """Builds crates both ways. False if there is nothing to compare."""
+        """Builds crates with both generators. Returns whether there is something to compare."""
         for generator in GENERATORS:
             self.builds[generator] = self.cargo.crates(self.target, generator, crates)
         messages = [message for build in self.builds.values() for message in build.messages]
@@ -49,26 +49,26 @@ class Checks:
         return all("posix_shm_sys" in build.libraries for build in self.builds.values())
 
     def compile(self, crates: list[str]) -> None:
-        """Has rustc look at crates, with numbers that are another system's."""
+        """Checks that crates compile, with the numbers of another system."""
         if self.build(crates):
             self.note("compiles, with musl's headers in place of its own")
 
     def compare(self, with_libc: bool) -> None:
-        """Compares everything that can be compared without running it."""
+        """Makes all comparisons that need no program to run."""
         self.directory.mkdir(parents=True, exist_ok=True)
         interfaces = [Interface.read(build.bindings) for build in self.builds.values()]
         self.interface = interfaces[1]
         self._compare_names(*interfaces)
         self.facts = {generator: self._facts(generator) for generator in GENERATORS}
-        count = len(self.interface.constants)
-        self._compare_facts("bindgen", self.facts["bindgen"], "cc", self.facts["cc"], f"{count} constants, bindgen = cc")
+        note = f"{len(self.interface.constants)} constants, bindgen = cc"
+        self._compare_facts("bindgen", self.facts["bindgen"], "cc", self.facts["cc"], note)
         self._compare_with_c()
         self._compare_symbols()
         if with_libc:
             self._compare_with_libc()
 
     def run(self, running: bool, suite: bool, thorough: bool) -> None:
-        """Runs what was built, or says that it could be linked."""
+        """Runs the programs that were built. If `running` is false, checks that they linked."""
         if not all("walkthrough" in build.programs for build in self.builds.values()):
             return self.problem("no program could be linked")
         if not all(build.complete for build in self.builds.values()):
@@ -99,14 +99,16 @@ class Checks:
                 self.problem(f"{name} is in the bindings of {generator} alone")
 
     def _facts(self, generator: str) -> dict[str, int]:
-        """The numbers that rustc sees, and in the same object file references to the functions."""
+        """The numbers in an object file by rustc, which refers to the functions too."""
         source = facts.in_rust(self.interface, "posix_shm_sys", {})
         source += facts.addresses_in_rust(self.interface.functions, "posix_shm_sys")
-        return facts.read(self._rust_object(generator, source, "posix_shm_sys", self.builds[generator]))
+        build = self.builds[generator]
+        return facts.read(self._rust_object(generator, source, "posix_shm_sys", build))
 
     def _compare_facts(self, one: str, ones: dict, other: str, others: dict, note: str) -> None:
         differ = [name for name in ones if ones[name] != others.get(name)]
-        self.problem(*(f"{name}: {one} {ones[name]}, {other} {others.get(name)}" for name in differ))
+        for name in differ:
+            self.problem(f"{name}: {one} {ones[name]}, {other} {others.get(name)}")
         if not differ:
             self.note(note)
 
@@ -120,12 +122,14 @@ class Checks:
             self.problem(*(f"C: {each}" for each in wrong or [str(failure)]))
 
     def _compare_symbols(self) -> None:
-        expected = symbols(self._c_object("symbols", facts.addresses_in_c(self.interface.functions)))
+        source = facts.addresses_in_c(self.interface.functions)
+        expected = symbols(self._c_object("symbols", source))
         (shim,) = self.builds["cc"].bindings.glob("libposix_shm_sys*.a")
         for generator, calls in ("bindgen", self.directory / "bindgen.o"), ("cc", shim):
             found = symbols(calls)
             if found != expected:
-                self.problem(f"symbols: {generator} {sorted(found - expected)}, C {sorted(expected - found)}")
+                ours, theirs = sorted(found - expected), sorted(expected - found)
+                self.problem(f"symbols: {generator} {ours}, C {theirs}")
         self.note(f"{len(expected)} symbols")
 
     def _compare_with_libc(self) -> None:
@@ -133,21 +137,24 @@ class Checks:
         source = facts.in_rust(self.interface, "libc", renamed)
         theirs = facts.read(self._rust_object("libc", source, "libc", self.cargo.libc(self.target)))
         constants = self.interface.constants
-        # A shape of 0 is that of what is not there. The types of its constants are its own affair.
+        # What libc lacks has the shape 0. The types of its constants may differ from ours.
         absent = {name for name in constants if theirs[f"type of {name}"] == 0}
         absent |= {name for name in self.interface.types if theirs[name] == 0}
         ignored = absent | {f"type of {name}" for name in constants}
         ignored |= self.target.libc_differs
-        theirs, ours = ({name: it[name] for name in it if name not in ignored} for it in (theirs, self.facts["cc"]))
-        self._compare_facts("bindings", ours, "libc", theirs, f"{len(ours)} against libc ({len(absent)} not there)")
+        ours = {name: fact for name, fact in self.facts["cc"].items() if name not in ignored}
+        theirs = {name: fact for name, fact in theirs.items() if name not in ignored}
+        note = f"{len(ours)} against libc ({len(absent)} not there)"
+        self._compare_facts("bindings", ours, "libc", theirs, note)
 
     def _rust_object(self, name: str, source: str, crate: str, build: Build) -> Path:
-        """Compiles a file that uses one crate of a build."""
+        """Compiles a Rust file that uses one crate of a build."""
         if crate not in build.libraries:
-            raise Failure("\n".join(build.messages) or f"cargo made no {crate}")
+            raise Failure("\n".join(build.messages) or f"cargo did not build {crate}")
         file, result = self.directory / f"{name}.rs", self.directory / f"{name}.o"
         file.write_text(source)
-        command = ["rustc", "--edition=2024", "--crate-type=lib", "--emit=obj", "-O", "--target", self.target.rust]
+        command = ["rustc", "--edition=2024", "--crate-type=lib", "--emit=obj", "-O"]
+        command += ["--target", self.target.rust]
         command += ["--extern", f"{crate}={build.libraries[crate]}", "-o", result, file]
         environment = None
         if self.target.build_std:
@@ -159,17 +166,19 @@ class Checks:
         return result
 
     def _c_object(self, name: str, source: str) -> Path:
-        """Compiles a file that includes the sys crate's wrapper.h, with the definitions that its build script gives."""
+        """Compiles a C file that includes the sys crate's wrapper.h, with the same definitions as
+        the crate's build script."""
         file, result = self.directory / f"{name}.c", self.directory / f"{name}-c.o"
         file.write_text(source)
         include = self.cargo.checkout / "posix-shm-sys"
-        command = [self.cargo.zig.compiler(self.target), "-std=gnu11", "-O1", "-fno-stack-protector"]
-        output([*command, f"-I{include}", *definitions(self.target), "-c", file, "-o", result])
+        options = ["-std=gnu11", "-O1", "-fno-stack-protector", f"-I{include}"]
+        compiler = self.cargo.zig.compiler(self.target)
+        output([compiler, *options, *definitions(self.target), "-c", file, "-o", result])
         return result
 
 
 def definitions(target: Target) -> list[str]:
-    """What wrapper.h is told about a target."""
+    """The definitions that describe a target to wrapper.h, as in posix-shm-sys/build/target.rs."""
     cfg = rustc_cfg(target)
     names = {"OS_" + cfg["target_os"]: 1, "BITS": cfg["target_pointer_width"]}
     if cfg["target_env"]:
@@ -180,6 +189,7 @@ def definitions(target: Target) -> list[str]:
 
 
 def symbols(file: Path) -> set[str]:
-    """What an object file or an archive refers to, but for what the compiler needs for itself."""
-    undefined = set(output(["llvm-nm", "--undefined-only", "--just-symbol-name", "--quiet", file]).split())
-    return {name for name in undefined if not re.search(r":$|_GLOBAL_OFFSET_TABLE_$|^__aeabi_", name)}
+    """The undefined symbols of an object file or archive, without those the compiler adds."""
+    command = ["llvm-nm", "--undefined-only", "--just-symbol-name", "--quiet", file]
+    added = re.compile(r":$|_GLOBAL_OFFSET_TABLE_$|^__aeabi_")
+    return {name for name in output(command).split() if not added.search(name)}

@@ -1,15 +1,16 @@
-"""What the bindings say, as numbers: read from what rustc makes of them, and asked of a C compiler.
+"""Turns what the bindings say into numbers, from rustc and from a C compiler.
 
-A fact is a name and a number. Of a type the number is the size in bytes, negative if it is signed:
+A fact is a name and a number. The number of a type is its size in bytes, negative if it is signed:
 
     EEXIST                      the value of a constant
     type of EEXIST, mode_t      a type
     struct stat                 the size of a structure
     alignment of struct stat
-    place of stat.st_size       an offset
+    offset of stat.st_size       an offset
     type of stat.st_size
 
-In the data of an object file they are text, so that nothing has to run, whatever the machine.
+rustc puts the facts into the data of an object file, as text. So no program has to run, and any
+machine can read them.
 """
 
 import re
@@ -19,22 +20,24 @@ from pathlib import Path
 FACT = re.compile(rb"PSHM_FACT:([^=]+)=([+-]\d{19});")
 
 INTEGERS = {2: "uint16_t", 4: "uint32_t", -4: "int32_t", -8: "int64_t"}
-"""The types that constants have, in C."""
+"""The C types of constants, by their number."""
 
 RUST = """\
 #![no_std]
 #![allow(dead_code, deprecated, non_camel_case_types, non_upper_case_globals, unused_imports)]
 use core::mem::{align_of, offset_of, size_of, transmute_copy};
 
-/// Structures count as unsigned, pointers as signed.
+/// The number of a type. Structures count as unsigned, pointers as signed.
 trait Shape { const SIGN: i64; }
-macro_rules! shape { ($sign:literal: $($of:ty)*) => { $(impl Shape for $of { const SIGN: i64 = $sign; })* } }
+macro_rules! shape {
+    ($sign:literal: $($of:ty)*) => { $(impl Shape for $of { const SIGN: i64 = $sign; })* }
+}
 shape!(-1: i8 i16 i32 i64 isize);
 shape!(1: u8 u16 u32 u64 usize);
 impl<T> Shape for *const T { const SIGN: i64 = -1; }
 impl<T> Shape for *mut T { const SIGN: i64 = -1; }
 
-/// Stands for what a crate does not have. Its shape is 0.
+/// Stands for a constant or type that a crate lacks. Its shape is 0.
 #[derive(Clone, Copy)]
 struct Absent;
 shape!(0: Absent);
@@ -42,7 +45,7 @@ shape!(0: Absent);
 const fn shape<T: Shape>() -> i64 { size_of::<T>() as i64 * T::SIGN }
 const fn shape_of<T: Shape + Copy>(_: T) -> i64 { shape::<T>() }
 const fn shape_of_field<S, T: Shape>(_: fn(&S) -> &T) -> i64 { shape::<T>() }
-/// Not by `as`, which is not for pointers in a constant.
+/// `as` would not do: a constant cannot cast pointers.
 const fn value<T: Shape + Copy>(it: T) -> i64 {
     unsafe {
         match shape::<T>() {
@@ -51,7 +54,7 @@ const fn value<T: Shape + Copy>(it: T) -> i64 {
             4 => transmute_copy::<T, u32>(&it) as i64,
             -4 => transmute_copy::<T, i32>(&it) as i64,
             -8 => transmute_copy::<T, i64>(&it),
-            _ => panic!("no constant is known to have such a type"),
+            _ => panic!("no constant should have such a type"),
         }
     }
 }
@@ -59,12 +62,13 @@ const fn value<T: Shape + Copy>(it: T) -> i64 {
 #[repr(C)]
 struct Fact<const N: usize> { name: [u8; N], digits: [u8; 20], end: u8 }
 const fn fact<const N: usize>(name: &[u8; N], number: i64) -> Fact<N> {
-    let (mut digits, mut rest, mut at) = ([if number < 0 { b'-' } else { b'+' }; 20], number.unsigned_abs(), 20);
+    let mut digits = [if number < 0 { b'-' } else { b'+' }; 20];
+    let (mut rest, mut at) = (number.unsigned_abs(), 20);
     while at > 1 { at -= 1; digits[at] = b'0' + (rest % 10) as u8; rest /= 10; }
     Fact { name: *name, digits, end: b';' }
 }
 
-/// The address of a function, so that the object file refers to its symbol.
+/// The address of a function. It makes the object file refer to the function's symbol.
 struct Address(*const ());
 unsafe impl Sync for Address {}
 """
@@ -81,42 +85,53 @@ class Interface:
     integers: frozenset[tuple[str, str]]
     """(structure, field)"""
     nested: frozenset[tuple[str, str]]
-    """The same, of fields that are structures."""
+    """The same, for fields that are structures."""
 
     @classmethod
     def read(cls, directory: Path) -> "Interface":
-        """Reads what the sys crate's build script wrote, and what it told cargo."""
+        """Reads the files that the sys crate's build script wrote, and what it told cargo."""
         bindings = (directory / "bindings.rs").read_text()
         told = (directory.parent / "output").read_text()
         has = set(re.findall(r"^cargo::metadata=has_(\w+)=1$", told, re.MULTILINE))
         constants = {name for name in has if name.upper() == name}
         functions = {name for name in has - constants if not name.startswith("st_")}
-        # The last one is the crate's: bindgen may have some of its own.
+        # The last match is the crate's own list. bindgen may write others before it.
         offered = re.findall(r"pub use raw::\{(.*?)\};", bindings, re.DOTALL)[-1].split(", ")
         others = {name for name in offered if name not in has and " as " not in name}
-        bodies = {name: re.search(rf"pub struct {name}\s*\{{(.*?)\}}", bindings, re.DOTALL) for name in others}
+        bodies = {
+            name: re.search(rf"pub struct {name}\s*\{{(.*?)\}}", bindings, re.DOTALL)
+            for name in others
+        }
         structures = {name for name, body in bodies.items() if body}
-        fields = {(name, *field) for name in structures for field in re.findall(r"pub (\w+)\s*:\s*(\w*)", bodies[name][1])}
+        fields = {
+            (name, *field)
+            for name in structures
+            for field in re.findall(r"pub (\w+)\s*:\s*(\w*)", bodies[name][1])
+        }
         integers = {(name, field) for name, field, of in fields if of not in structures}
         nested = {(name, field) for name, field, of in fields if of in structures}
-        return cls(*map(frozenset, (constants, functions, others - structures, structures, integers, nested)))
+        names = (constants, functions, others - structures, structures, integers, nested)
+        return cls(*map(frozenset, names))
 
 
 def in_rust(interface: Interface, crate: str, others: dict[str, str]) -> str:
-    """A Rust file with the facts as a crate has them. Some of its types and fields have other names there."""
+    """Returns a Rust file with the facts of one crate. `others` has the names of types and fields
+    that the crate calls otherwise."""
     fallbacks = [f"const {name}: Absent = Absent;" for name in sorted(interface.constants)]
-    fallbacks += [f"type {name} = Absent;" for name in sorted({others.get(name, name) for name in interface.types})]
+    types = {others.get(name, name) for name in interface.types}
+    fallbacks += [f"type {name} = Absent;" for name in sorted(types)]
     shapes = " ".join(f"{crate}::{others.get(name, name)}" for name in interface.structures)
-    # The names of the crate, imported this near, hide those above, which are for what it has not.
+    # What the function imports from the crate hides the fallbacks outside of it.
     lines = [RUST, *fallbacks, f"shape!(1: {shapes});", "fn facts() {", f"use {crate}::*;"]
     for number, (name, expression) in enumerate(_rust_expressions(interface, others)):
         tag = f"PSHM_FACT:{name}="
-        lines.append(f'#[used] static FACT_{number}: Fact<{len(tag)}> = fact(b"{tag}", {expression});')
+        value = f'fact(b"{tag}", {expression})'
+        lines.append(f"#[used] static FACT_{number}: Fact<{len(tag)}> = {value};")
     return "\n".join([*lines, "}", ""])
 
 
 def _rust_expressions(interface: Interface, others: dict[str, str]):
-    """(fact, expression for it)"""
+    """Yields (fact, Rust expression for its number)."""
     for name in interface.constants:
         yield name, f"value({name})"
         yield f"type of {name}", f"shape_of({name})"
@@ -127,24 +142,26 @@ def _rust_expressions(interface: Interface, others: dict[str, str]):
         yield f"struct {name}", f"size_of::<{of}>() as i64"
         yield f"alignment of struct {name}", f"align_of::<{of}>() as i64"
     for name, field in interface.integers | interface.nested:
-        yield f"place of {name}.{field}", f"offset_of!({others.get(name, name)}, {others.get(field, field)}) as i64"
-    for name, field in interface.integers:
-        yield f"type of {name}.{field}", f"shape_of_field(|it: &{others.get(name, name)}| &it.{others.get(field, field)})"
+        of, its_field = others.get(name, name), others.get(field, field)
+        yield f"offset of {name}.{field}", f"offset_of!({of}, {its_field}) as i64"
+        if (name, field) in interface.integers:
+            yield f"type of {name}.{field}", f"shape_of_field(|it: &{of}| &it.{its_field})"
 
 
 def addresses_in_rust(functions: frozenset[str], crate: str) -> str:
-    """More of the file: references to functions."""
-    addresses = [f"Address({crate}::{name} as *const ())" for name in sorted(functions | {"errno_location"})]
+    """Returns Rust code, to append to that file, that refers to functions."""
+    names = sorted(functions | {"errno_location"})
+    addresses = [f"Address({crate}::{name} as *const ())" for name in names]
     return f"#[used] static ADDRESSES: [Address; {len(addresses)}] = [{', '.join(addresses)}];\n"
 
 
 def read(object_file: Path) -> dict[str, int]:
-    """The facts in an object file."""
+    """Returns the facts in an object file."""
     return {name.decode(): int(digits) for name, digits in FACT.findall(object_file.read_bytes())}
 
 
 def in_c(interface: Interface, facts: dict[str, int]) -> str:
-    """A C file that compiles only if the facts are true of the headers."""
+    """Returns a C file that compiles only if the facts are true for the headers."""
     lines = ['#include "wrapper.h"', '_Static_assert(sizeof(off_t) == 8, "off_t has 64 bits");']
     for condition, fact in _c_conditions(interface, facts):
         lines.append(f'_Static_assert({condition}, "{fact} is not {facts[fact]}");')
@@ -152,17 +169,18 @@ def in_c(interface: Interface, facts: dict[str, int]) -> str:
 
 
 def _c_conditions(interface: Interface, facts: dict[str, int]):
-    """(what is to be true in C, fact)"""
+    """Yields (condition in C, fact)."""
     for name in interface.constants:
-        # In the type that the functions want: C's own macro has none.
+        # Cast to the type that the bindings give it: a macro has no type of its own.
         yield f"({INTEGERS[facts[f'type of {name}']]}) ({name}) == {facts[name]}LL", name
     for name in interface.types:
         yield _is_integer(name, facts[name]), name
     for name in interface.structures:
         yield f"sizeof(struct {name}) == {facts[f'struct {name}']}", f"struct {name}"
-        yield f"_Alignof(struct {name}) == {facts[f'alignment of struct {name}']}", f"alignment of struct {name}"
+        fact = f"alignment of struct {name}"
+        yield f"_Alignof(struct {name}) == {facts[fact]}", fact
     for name, field in interface.integers | interface.nested:
-        fact = f"place of {name}.{field}"
+        fact = f"offset of {name}.{field}"
         yield f"offsetof(struct {name}, {field}) == {facts[fact]}", fact
     for name, field in interface.integers:
         fact = f"type of {name}.{field}"
@@ -174,6 +192,8 @@ def _is_integer(of: str, shape: int) -> str:
 
 
 def addresses_in_c(functions: frozenset[str]) -> str:
-    """A C file that refers to functions and to what `errno` is made of."""
-    uses = "\n".join(f"void *use_{name}(void) {{ return (void *) {name}; }}" for name in sorted(functions))
-    return f'#include "wrapper.h"\nint *use_errno(void) {{ return &errno; }}\n{uses}\n'
+    """Returns a C file that refers to functions and to the function behind `errno`."""
+    lines = ['#include "wrapper.h"', "int *use_errno(void) { return &errno; }"]
+    for name in sorted(functions):
+        lines.append(f"void *use_{name}(void) {{ return (void *) {name}; }}")
+    return "\n".join(lines) + "\n"

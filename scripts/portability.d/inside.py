@@ -1,10 +1,11 @@
-"""Runs a program in namespaces of its own: its /dev/shm is empty and is to be so again afterwards, and no process of it is left.
+"""Runs a program in new namespaces, where /dev/shm is empty. Fails if the program leaves anything
+in /dev/shm. At the end, no process of the program is left.
 
     inside.py SECONDS REGISTRATION PROGRAM [ARGUMENT…]
 
-REGISTRATION is what binfmt_misc is told, or empty. It holds in there alone, and makes programs of another machine programs
-like others: they can start each other. The kernel is to be Linux 6.7 or later for that. Only root can give a namespace more
-than one user.
+REGISTRATION is a line for binfmt_misc, or empty. It is in force only inside the namespaces and lets
+programs for another machine run as usual, so they can also start each other. This needs Linux 6.7
+or later. Only root can give a namespace more than one user.
 """
 
 import ctypes
@@ -24,11 +25,11 @@ LIBC = ctypes.CDLL(None, use_errno=True)
 
 def check(what: str, returned: int) -> None:
     if returned != 0:
-        sys.exit(f"cannot {what}: {os.strerror(ctypes.get_errno())}")
+        sys.exit(f"inside.py: cannot {what}: {os.strerror(ctypes.get_errno())}")
 
 
 def end_with_parent() -> None:
-    check("end with the parent", LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0))
+    check("ask to be killed with the parent", LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0))
 
 
 def mount(kind: bytes, directory: bytes) -> None:
@@ -40,14 +41,16 @@ def exit_as(child: int) -> None:
 
 
 def map_users(child: int) -> None:
-    """Gives a process in a new namespace the users and groups that there are in this one."""
+    """Gives a process in a new namespace the users and groups of this one."""
     for kind in ("uid_map", "gid_map"):
         lines = [line.split() for line in Path(f"/proc/self/{kind}").read_text().splitlines()]
-        Path(f"/proc/{child}/{kind}").write_text("".join(f"{first} {first} {count}\n" for first, _, count in lines))
+        Path(f"/proc/{child}/{kind}").write_text(
+            "".join(f"{first} {first} {count}\n" for first, _, count in lines)
+        )
 
 
 def enter_user_namespace() -> None:
-    """Returns in a child. The parent stays outside, where it may say which users there are inside."""
+    """Returns in a child, inside. The parent stays outside, because only there may it map users."""
     (unshared, tell_unshared), (mapped, tell_mapped) = os.pipe(), os.pipe()
     if child := os.fork():
         os.close(tell_unshared)
@@ -56,13 +59,13 @@ def enter_user_namespace() -> None:
             os.write(tell_mapped, b".")
         exit_as(child)
     end_with_parent()
-    check("make namespaces", LIBC.unshare(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID))
+    check("create namespaces", LIBC.unshare(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID))
     os.write(tell_unshared, b".")
     os.read(mapped, 1)
 
 
 def enter_pid_namespace() -> None:
-    """Returns in its first process, with which all the others end."""
+    """Returns in the first process of the namespace. When it ends, the kernel kills the others."""
     if child := os.fork():
         exit_as(child)
     end_with_parent()
@@ -71,10 +74,10 @@ def enter_pid_namespace() -> None:
 
 def run(seconds: int, command: list[str]) -> int:
     try:
-        # In a session of its own too: a signal to a process group knows no namespaces.
+        # A new session too: a signal to a process group does not stop at a namespace.
         return subprocess.run(command, timeout=seconds, start_new_session=True).returncode
     except subprocess.TimeoutExpired:
-        print(f"not done in {seconds} seconds", file=sys.stderr)
+        print(f"killed: still running after {seconds} seconds", file=sys.stderr)
         return 1
 
 
@@ -88,8 +91,8 @@ def main(seconds: str, registration: str, *command: str) -> int:
         Path("/proc/sys/fs/binfmt_misc/register").write_text(registration)
     status = run(int(seconds), list(command))
     if left := os.listdir("/dev/shm"):
-        print(f"left in /dev/shm: {', '.join(left)}", file=sys.stderr)
-    # A signal's number is negative, and would come out as another number.
+        print(f"left behind in /dev/shm: {', '.join(left)}", file=sys.stderr)
+    # After a signal the status is negative, which is no valid exit status.
     return 1 if status or left else 0
 
 

@@ -1,4 +1,8 @@
-"""What the checks need of the machine, and how it is installed."""
+"""Finds out what the checks need and the machine lacks, and installs it.
+
+On Debian and Ubuntu, --install installs everything. On another system, install clang, libclang,
+LLVM and qemu-user yourself; --install does the rest.
+"""
 
 import os
 import shutil
@@ -10,19 +14,21 @@ from targets import Target
 from tools import ZIG_VERSION, Zig, output, run
 
 PACKAGES = ("clang", "libclang-dev", "llvm")
-"""Debian's: libclang for bindgen with clang's own headers, llvm-nm and llvm-ar."""
+"""Debian packages with libclang for bindgen, clang's own headers, llvm-nm and llvm-ar."""
 
 
 def missing(targets: list[Target], zig: Zig, running: bool) -> list[list[str]]:
-    """The commands that install what is not there."""
+    """Returns the commands that install what is missing."""
     commands = []
     if packages := [name for name in _packages(targets, running) if not _is_installed(name)]:
-        administrator = [] if os.geteuid() == 0 else ["sudo"]
-        commands.append([*administrator, "apt-get", "install", "--yes", "--no-install-recommends", *packages])
+        apt = [*([] if os.geteuid() == 0 else ["sudo"]), "apt-get"]
+        commands.append([*apt, "update", "--quiet"])
+        commands.append([*apt, "install", "--yes", "--no-install-recommends", *packages])
     if not zig.path.exists():
         pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
         commands.append([*pip, "--target", str(zig.package), f"ziglang=={ZIG_VERSION}"])
-    if libraries := [target.rust for target in targets if not target.build_std and not _has_std(target)]:
+    prebuilt = [target for target in targets if not target.build_std]
+    if libraries := [target.rust for target in prebuilt if not _has_std(target)]:
         commands.append(["rustup", "target", "add", *libraries])
     if any(target.build_std for target in targets) and not _has_std_source():
         commands.append(["rustup", "component", "add", "rust-src"])
@@ -32,8 +38,6 @@ def missing(targets: list[Target], zig: Zig, running: bool) -> list[list[str]]:
 def install(commands: list[list[str]]) -> None:
     for command in commands:
         print("+", " ".join(command), flush=True)
-        if "apt-get" in command:
-            subprocess.run([*command[: command.index("apt-get")], "apt-get", "update", "--quiet"], check=True)
         subprocess.run(command, check=True)
 
 
@@ -46,7 +50,7 @@ def _packages(targets: list[Target], running: bool) -> list[str]:
 
 
 def _is_installed(package: str) -> bool:
-    """On another system than Debian, where nobody knows, yes."""
+    """Whether a Debian package is installed. On another system, assumes that it is."""
     if shutil.which("dpkg-query") is None:
         return True
     done = run(["dpkg-query", "--show", "--showformat=${db:Status-Status}", package])
@@ -59,4 +63,5 @@ def _has_std(target: Target) -> bool:
 
 
 def _has_std_source() -> bool:
-    return (Path(output(["rustc", "--print", "sysroot"]).strip()) / "lib/rustlib/src/rust/library/Cargo.lock").exists()
+    library = Path(output(["rustc", "--print", "sysroot"]).strip(), "lib/rustlib/src/rust/library")
+    return (library / "Cargo.lock").exists()

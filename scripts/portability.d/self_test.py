@@ -1,4 +1,6 @@
-"""Plants faults in a copy of the checkout, each of which is to be found."""
+"""Checks the checks: puts faults into a copy of the checkout, one at a time, and expects each to be
+found.
+"""
 
 import re
 import shutil
@@ -17,51 +19,53 @@ LIBRARY = "posix-shm-sys/src/lib.rs"
 
 @dataclass(frozen=True)
 class Fault:
-    """A fault, and what is said of it where it is found."""
+    """A fault, and how the checks report it."""
 
     what: str
     target: str
     file: str
     found: str
-    """A pattern."""
+    """A pattern for the reported problem."""
     add: str = ""
-    """What goes to the end of the file."""
+    """Text to add to the end of the file."""
     replace: tuple[tuple[str, str], ...] = ()
+    """(text in the file, what replaces it)"""
 
 
-GNU, MUSL = "i686-unknown-linux-gnu", "i686-unknown-linux-musl"
+USED = GNU, MUSL = "i686-unknown-linux-gnu", "i686-unknown-linux-musl"
+"""The targets that the faults are tried on."""
 
 FAULTS = [
     Fault(
-        "constants that bindgen sees otherwise",
+        "bindgen gives constants other values",
         GNU,
         "posix-shm-sys/build/with_bindgen.rs",
         "^EEXIST: bindgen 18, cc 17$",
         replace=(("= ({of}) {name};", "= ({of}) {name} + 1;"),),
     ),
     Fault(
-        "a constant that all who read the wrapper see otherwise",
+        "wrapper.h gives a constant another value",
         GNU,
         WRAPPER,
         "^EEXIST: bindings 99, libc 17$",
         add="#undef EEXIST\n#define EEXIST 99\n",
     ),
     Fault(
-        "a constant that is no longer what the header says",
+        "the crate gives a constant another value than the header",
         GNU,
         LIBRARY,
         "^C: EEXIST is not 99$",
         add="pub const EEXIST: core::ffi::c_int = 99;\n",
     ),
     Fault(
-        "a field at another place",
+        "a field has another offset",
         GNU,
         LIBRARY,
-        "^C: place of timespec.tv_nsec is not 8$",
-        add="#[repr(C)]\npub struct timespec { pub tv_sec: i64, pub tv_nsec: c_long }\nuse core::ffi::c_long;\n",
+        "^C: offset of timespec.tv_nsec is not 8$",
+        add="#[repr(C)]\npub struct timespec { pub tv_sec: i64, pub tv_nsec: core::ffi::c_long }\n",
     ),
     Fault(
-        "a function under another name",
+        "a function is linked to another symbol",
         GNU,
         LIBRARY,
         r"^symbols: bindgen \['shm_onlink'\], C \['shm_unlink'\]$",
@@ -69,27 +73,30 @@ FAULTS = [
         "pub fn shm_unlink(name: *const core::ffi::c_char) -> core::ffi::c_int;\n}\n",
     ),
     Fault(
-        "musl's functions for 32-bit time, which bindgen takes by itself",
+        "bindgen takes musl's functions with a 32-bit time_t",
         MUSL,
         "posix-shm-sys/build/with_bindgen.rs",
         r"^symbols: bindgen \['fstat', 'fstatat'\], C \['__fstat_time64', '__fstatat_time64'\]$",
         replace=((".musl_time64.set(true)", ".musl_time64.set(false)"),),
     ),
     Fault(
-        "no 64-bit file offsets",
+        "file offsets have 32 bits",
         GNU,
         WRAPPER,
         "^C: off_t has 64 bits$",
-        replace=(("#define _FILE_OFFSET_BITS 64", ""), ("_Static_assert(sizeof(off_t) == 8", "_Static_assert(sizeof(off_t) >= 4")),
+        replace=(
+            ("#define _FILE_OFFSET_BITS 64", ""),
+            ("_Static_assert(sizeof(off_t) == 8", "_Static_assert(sizeof(off_t) >= 4"),
+        ),
     ),
 ]
 
 
 def run(cargo: Cargo) -> bool:
-    """Whether the crates as they are have no fault, and every fault that is planted is found."""
+    """Returns whether the checks pass without a fault and find every fault."""
     scratch = Cargo(cargo.directory / "self-test", cargo.directory, cargo.zig, cargo.jobs)
     results = []
-    for target in (GNU, MUSL):
+    for target in USED:
         _copy(cargo.checkout, scratch.checkout)
         problems = _problems(scratch, target)
         results.append(_line(not problems, f"no fault, {target}", "nothing found", problems))
@@ -103,7 +110,7 @@ def run(cargo: Cargo) -> bool:
 
 
 def _copy(checkout: Path, scratch: Path) -> None:
-    """A copy that is newer than all before, so that cargo looks at it."""
+    """Copies the checkout. The files are newer than any build, so cargo builds again."""
     shutil.rmtree(scratch, ignore_errors=True)
     ignore = shutil.ignore_patterns("target", ".git")
     shutil.copytree(checkout, scratch, symlinks=True, ignore=ignore, copy_function=shutil.copy)
@@ -114,7 +121,7 @@ def _plant(scratch: Path, fault: Fault) -> None:
     text = file.read_text()
     for old, new in fault.replace:
         if old not in text:
-            raise Failure(f"{fault.file} has no {old!r} any more, where a fault is to be planted")
+            raise Failure(f"{fault.file} has no {old!r} any more: correct FAULTS in self_test.py")
         text = text.replace(old, new)
     file.write_text(text + fault.add)
 

@@ -1,4 +1,4 @@
-"""What the checks are made with: zig's headers and linker, libclang, rustc; where they are and how they are asked."""
+"""Runs the tools: zig for headers and linking, clang, rustc, LLVM's."""
 
 import os
 import re
@@ -10,12 +10,13 @@ from pathlib import Path
 from targets import Target
 
 ZIG_VERSION = "0.17.1"
-"""Of PyPI's package `ziglang`. Pinned: with another come other headers."""
+"""The version of PyPI's package `ziglang`. Pinned, because other versions have other headers."""
 
 COMPILER = """\
 #!/bin/sh
-# zig as the C compiler and linker for {rust}. It takes its target from here, so what cargo, rustc and the cc crate say
-# about it goes, and so do libraries that it has not, or has as part of others.
+# zig as the C compiler and linker for {rust}. This script sets the target. It drops the options
+# about the target that cargo, rustc and the cc crate give, and libraries that zig does not have as
+# separate ones.
 drop_next=
 for argument; do
     shift
@@ -32,28 +33,34 @@ for argument; do
 done
 mkdir -p {cache}
 export ZIG_GLOBAL_CACHE_DIR={cache} ZIG_LOCAL_CACHE_DIR={cache}
-# Asked for its version, zig leaves an a.o where it is.
+# With --version, zig writes an a.o into the current directory.
 [ "$*" != --version ] || cd {cache}
-# Without its sanitizer, whose calls would be among the symbols.
+# The sanitizer is off because its calls would be among the symbols.
 exec {zig} cc -target {target} -fno-sanitize=undefined {stands_in} "$@"
 """
 
 
 class Failure(Exception):
-    """A tool that says no; the text is what it said."""
+    """A tool failed. The text is its message."""
 
 
 def run(command, **options) -> subprocess.CompletedProcess:
     """Runs a command to its end, with its output as text."""
     options.setdefault("stdin", subprocess.DEVNULL)
     try:
-        return subprocess.run([str(word) for word in command], capture_output=True, text=True, errors="replace", **options)
+        return subprocess.run(
+            [str(word) for word in command],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            **options,
+        )
     except FileNotFoundError as error:
-        raise Failure(f"there is no {error.filename}") from None
+        raise Failure(f"{error.filename} is not installed") from None
 
 
 def output(command, **options) -> str:
-    """The same for a command that is to succeed: what it printed."""
+    """Runs a command that must succeed. Returns what it printed."""
     done = run(command, **options)
     if done.returncode != 0:
         said = done.stderr.strip() or done.stdout.strip()
@@ -62,7 +69,7 @@ def output(command, **options) -> str:
 
 
 def rustc_cfg(target: Target) -> dict[str, str]:
-    """What rustc says about a target: target_os, target_env, …"""
+    """Returns rustc's cfgs for a target: target_os, target_env, …"""
     printed = output(["rustc", "--print", "cfg", "--target", target.rust])
     return dict(re.findall(r'^(target_\w+)="(.*)"$', printed, re.MULTILINE))
 
@@ -77,11 +84,13 @@ class Zig:
         self.scripts = directory / "compilers"
 
     def compiler(self, target: Target) -> Path:
-        """A script that is the C compiler for the target, as far as cargo and the cc crate can tell."""
+        """Returns a script that acts as the C compiler for the target."""
         script = self.scripts / target.rust
         paths = {"cache": shlex.quote(str(self.cache)), "zig": shlex.quote(str(self.path))}
-        text = COMPILER.format(rust=target.rust, target=target.zig, stands_in=" ".join(target.stands_in), **paths)
-        # A newer file would be another compiler for cargo.
+        text = COMPILER.format(
+            rust=target.rust, target=target.zig, stands_in=" ".join(target.stands_in), **paths
+        )
+        # Written only if it changes: cargo builds again if the file is newer.
         if not script.exists() or script.read_text() != text:
             script.parent.mkdir(parents=True, exist_ok=True)
             script.write_text(text)
@@ -90,7 +99,7 @@ class Zig:
 
     @cache
     def libclang_arguments(self, target: Target) -> str:
-        """What the compiler gives itself, for libclang: its target with the system's version, headers, definitions."""
+        """Returns zig's own options for libclang: target and version, headers, definitions."""
         compiler = self.compiler(target)
         empty = self.scripts / "empty.c"
         empty.touch()
@@ -98,7 +107,7 @@ class Zig:
         done = run(command, cwd=self.scripts)
         call = next((line for line in done.stderr.splitlines() if " -cc1 " in line), None)
         if call is None:
-            raise Failure(f"zig does not say which headers it reads: {done.stderr.strip()}")
+            raise Failure(f"`zig cc -v` did not print the headers it reads: {done.stderr.strip()}")
         words = shlex.split(call)
         triple = words[words.index("-triple") + 1]
         headers = ["-nostdinc", "-isystem", clang_headers(), *self._headers(words)]
@@ -107,7 +116,7 @@ class Zig:
     def _headers(self, words: list[str]) -> list[str]:
         arguments = []
         for option, directory in zip(words, words[1:]):
-            # In the place of zig's copy of clang's headers are those of the clang that libclang belongs to.
+            # zig's copy of clang's headers is left out: libclang needs those of its own version.
             if option == "-isystem" and not directory.endswith("/lib/include"):
                 arguments += [option, os.path.normpath(self.scripts / directory)]
         return arguments
@@ -120,5 +129,5 @@ def _definitions(words: list[str]) -> list[str]:
 
 @cache
 def clang_headers() -> str:
-    """The directory of the headers that belong to clang itself."""
+    """Returns the directory of clang's own headers."""
     return str(Path(output(["clang", "-print-resource-dir"]).strip()) / "include")

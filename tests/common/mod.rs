@@ -1,4 +1,5 @@
-//! What every test needs: names of its own that are checked for leaks, the helper process, and a way to skip aloud.
+//! What every test needs: names of its own that are checked for leaks, the peer process, and a way
+//! to skip a test that says so.
 
 #[path = "../peer/expected.rs"]
 mod expected;
@@ -16,20 +17,21 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use posix_shm::{Shm, ShmName};
 
-/// Whether objects are files of Linux' `/dev/shm`, of which a test can see more than of other objects. Under the model of another
-/// system they are not to be taken for that.
+/// Whether objects are files in the `/dev/shm` of Linux, so that a test can look at the files. Not
+/// with the model of macOS, although its objects are such files.
 pub(crate) const FILES: bool = cfg!(all(target_os = "linux", not(posix_shm_apple)));
 
-/// Names for one test. When it goes, nothing of theirs may be left: no name, no descriptor, no mapping.
+/// The names of one test. Dropping it panics if an object with such a name is left, or a descriptor
+/// or a mapping of one.
 pub(crate) struct Names {
     prefix: String,
     given: AtomicUsize,
 }
 
 impl Names {
-    /// A prefix that no other test has, nor any other run.
+    /// With a prefix that no other test and no other run has.
     pub(crate) fn new() -> Names {
-        // Tests say what permissions new objects have, so it is not left to whoever runs them.
+        // The permissions that the tests expect depend on the umask.
         static UMASK: Once = Once::new();
         UMASK.call_once(|| {
             // SAFETY: passes no pointer.
@@ -40,7 +42,7 @@ impl Names {
         Names { prefix, given: AtomicUsize::new(0) }
     }
 
-    /// A name that nothing has.
+    /// A new name, which no object has.
     pub(crate) fn name(&self) -> ShmName {
         self.nth(self.given.fetch_add(1, Ordering::Relaxed))
     }
@@ -49,11 +51,11 @@ impl Names {
         ShmName::portable(format!("/{}.{n}", self.prefix)).expect("the name is short and portable")
     }
 
-    /// What is left of this test's objects in the system.
+    /// What the system still has of this test's objects.
     fn left(&self) -> Vec<String> {
         let mut left = Vec::new();
         if !FILES {
-            // Nothing tells the names, but those that were given.
+            // The system cannot list names, so this tries those that were given.
             let given = (0..self.given.load(Ordering::Relaxed)).map(|n| self.nth(n));
             left.extend(given.filter(|name| Shm::open(name).is_ok()).map(|name| name.to_string()));
         }
@@ -64,7 +66,7 @@ impl Names {
             (fs::read_dir("/proc/self/fd"), fs::read_to_string("/proc/self/maps"))
         else {
             if FILES {
-                skip("without /proc, nothing tells which descriptors and mappings are left");
+                skip("without /proc, it cannot find the descriptors and mappings that are left");
             }
             return left;
         };
@@ -81,7 +83,7 @@ impl Names {
     }
 }
 
-/// Where Linux keeps the objects.
+/// The files of the objects on Linux.
 fn objects() -> impl Iterator<Item = PathBuf> {
     fs::read_dir("/dev/shm").into_iter().flatten().flatten().map(|entry| entry.path())
 }
@@ -89,7 +91,7 @@ fn objects() -> impl Iterator<Item = PathBuf> {
 impl Drop for Names {
     fn drop(&mut self) {
         let left = self.left();
-        // Whatever went wrong, the next run finds nothing.
+        // Clean up, even if the test has failed.
         for name in (0..self.given.load(Ordering::Relaxed)).map(|n| self.nth(n)) {
             drop(posix_shm::unlink(name));
         }
@@ -102,33 +104,33 @@ impl Drop for Names {
     }
 }
 
-/// The other process, told what to do.
+/// A process that does one task.
 pub(crate) fn peer<I: AsRef<OsStr>>(task: &str, arguments: impl IntoIterator<Item = I>) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_peer"));
     command.arg(task).args(arguments).stdin(Stdio::null());
     command
 }
 
-/// No arguments for [`peer`].
+/// No argument for [`peer`].
 pub(crate) const NOTHING: [&str; 0] = [];
 
-/// Runs a command to its end, and shows what it said where it failed.
+/// Runs a command, and returns its output. If it fails, the panic shows what it printed.
 #[track_caller]
 pub(crate) fn run(command: &mut Command) -> String {
     let output = command.output().expect("the command can be started");
-    assert!(output.status.success(), "{}", told(command, &output));
+    assert!(output.status.success(), "it failed: {}", report(command, &output));
     String::from_utf8(output.stdout).expect("UTF-8")
 }
 
-/// Runs a command that is to die, and tells how it did.
+/// Runs a command that must fail, and returns its status.
 #[track_caller]
 pub(crate) fn run_to_death(command: &mut Command) -> ExitStatus {
     let output = command.output().expect("the command can be started");
-    assert!(!output.status.success(), "{}", told(command, &output));
+    assert!(!output.status.success(), "it did not fail: {}", report(command, &output));
     output.status
 }
 
-fn told(command: &Command, output: &Output) -> String {
+fn report(command: &Command, output: &Output) -> String {
     format!(
         "{command:?}: {}\n{}\n{}",
         output.status,
@@ -137,11 +139,12 @@ fn told(command: &Command, output: &Output) -> String {
     )
 }
 
-/// What a peer says where the machine does not let it do its task.
+/// The start of a peer's output if the machine does not allow its task.
 #[cfg(target_os = "linux")]
 const CANNOT: &str = "cannot: ";
 
-/// Runs a task that not every machine allows. Where it says so, this says it too; the project's own CI allows all.
+/// Runs a task that not every machine allows, and returns its output. None if the peer says that it
+/// is not allowed; the test is then skipped. The project's own CI allows every task.
 #[cfg(target_os = "linux")]
 #[track_caller]
 pub(crate) fn run_if_allowed(command: &mut Command) -> Option<String> {
@@ -155,13 +158,13 @@ pub(crate) fn run_if_allowed(command: &mut Command) -> Option<String> {
     }
 }
 
-/// Says why a test cannot be run here. In the project's own CI that is a failure.
+/// Prints why a test cannot run on this machine. In the project's own CI that is a failure.
 #[track_caller]
 pub(crate) fn skip(why: &str) {
     let here = std::panic::Location::caller();
     assert!(
         std::env::var_os("POSIX_SHM_TESTS_SKIP_NOTHING").is_none(),
-        "this machine is to run every test, but {here} cannot be: {why}"
+        "every test must run on this machine, but {here} cannot: {why}"
     );
     eprintln!("skipped at {here}: {why}");
 }

@@ -1,4 +1,5 @@
-//! Runs the victim under `strace`, with system calls made to fail or to kill, and reads what both say.
+//! Runs the victim under `strace`, which makes system calls fail or kills the victim at them, and
+//! reads the output of both.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -10,27 +11,34 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::skip;
 
-/// What is done to a system call: the `nth` of its name in the whole run, or as many as `last` and `step` say.
+/// What is done to a system call.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Injection {
+    /// The name of the call.
     pub(crate) call: String,
+    /// Which call of this name in the whole run, from 1.
     pub(crate) nth: usize,
-    /// A second one of the same name, later.
+    /// A later call of the same name, to which the same is done.
     pub(crate) and: Option<usize>,
-    /// `error=ENOENT`, `signal=SIGKILL`.
+    /// As `strace` spells it: `error=ENOENT`, `signal=SIGKILL`.
     pub(crate) what: String,
 }
 
 impl Injection {
-    /// The name of the error number that the call is made to fail with.
+    /// The name of the error number with which the call fails.
     pub(crate) fn errno(&self) -> &str {
         self.what.trim_start_matches("error=")
     }
 
-    /// How many calls it is for.
+    /// The number of calls to which it is done.
     pub(crate) fn times(&self) -> usize {
         1 + usize::from(self.and.is_some())
     }
+}
+
+/// How many calls are made to fail in all.
+pub(crate) fn times(injections: &[Injection]) -> usize {
+    injections.iter().map(Injection::times).sum()
 }
 
 impl fmt::Display for Injection {
@@ -48,37 +56,43 @@ impl fmt::Display for Injection {
 #[derive(Clone, Debug)]
 pub(crate) struct Call {
     pub(crate) name: String,
-    /// Which one of its name in the whole run, from 1.
+    /// Which call of this name in the whole run, from 1.
     pub(crate) nth: usize,
     pub(crate) line: String,
 }
 
 /// One run of the victim.
 pub(crate) struct Run {
-    /// To do it again by hand.
+    /// For repeating the run by hand.
     pub(crate) command: String,
     pub(crate) status: ExitStatus,
     pub(crate) said: String,
     pub(crate) log: String,
-    /// Without those that are nobody's business here: [`is_noise`].
+    /// The calls between the marks, without noise: [`is_noise`].
     pub(crate) calls: Vec<Call>,
-    /// The second mark.
+    /// The second mark, if the victim reached it.
     pub(crate) end: Option<Call>,
 }
 
 impl Run {
-    /// The rest of the line that begins so.
+    /// The rest of the line that begins with `start`.
     pub(crate) fn line(&self, start: &str) -> Option<&str> {
         self.said.lines().find_map(|line| line.strip_prefix(start))
     }
 
-    /// The calls after the last one that was interfered with.
+    /// The calls after the last one that was made to fail.
     pub(crate) fn later_calls(&self) -> &[Call] {
         let last = self.calls.iter().rposition(|call| call.line.contains("(INJECTED)"));
         &self.calls[last.map_or(0, |last| last + 1)..]
     }
 
-    /// The library's own names among those it touched that are still there.
+    /// How many calls between the marks were made to fail. It may be fewer than asked for: how often
+    /// a task tries again may depend on the room that other tests leave.
+    pub(crate) fn injected(&self) -> usize {
+        self.calls.iter().filter(|call| call.line.contains("(INJECTED)")).count()
+    }
+
+    /// The temporary names of the library that it used and that still exist.
     pub(crate) fn temporaries(&self) -> BTreeSet<PathBuf> {
         let quoted = self.log.split('"').filter(|part| part.starts_with("/dev/shm/posix-shm."));
         quoted.map(PathBuf::from).filter(|path| fs::exists(path).unwrap()).collect()
@@ -93,7 +107,7 @@ impl fmt::Display for Run {
     }
 }
 
-/// Whether there is a `strace` and it may trace. Says so where not.
+/// Whether `strace` is installed and may trace. If not, the test is skipped.
 pub(crate) fn can_trace() -> bool {
     let works = Command::new("strace").args(["-q", "true"]).stderr(Stdio::null()).status();
     let works = works.is_ok_and(|status| status.success());
@@ -103,13 +117,13 @@ pub(crate) fn can_trace() -> bool {
     works
 }
 
-/// All operations that the victim knows.
+/// The names of all tasks of the victim.
 pub(crate) fn tasks() -> Vec<String> {
     let list = super::run(Command::new(env!("CARGO_BIN_EXE_victim")).arg("list"));
     list.lines().map(str::to_owned).collect()
 }
 
-/// Does a task, with these calls interfered with.
+/// Runs a task, and does something to these calls.
 pub(crate) fn trace(task: &str, name: &str, how: &str, injections: &[Injection]) -> Run {
     let mut strace = Command::new("strace");
     let mut command = String::from("strace -q");
@@ -151,7 +165,7 @@ fn between_marks(log: &str) -> (Vec<Call>, Option<Call>) {
     (found, None)
 }
 
-/// What the allocator does, and std's own look at a descriptor that it closes in a debug build.
+/// The calls of the allocator, and the check with which std closes a descriptor in a debug build.
 fn is_noise(call: &Call) -> bool {
     match call.name.as_str() {
         "brk" | "mremap" => true,
@@ -161,7 +175,7 @@ fn is_noise(call: &Call) -> bool {
     }
 }
 
-/// Does all the work on a few threads, and collects what comes of it.
+/// Does the work on a few threads, and returns the results in any order.
 pub(crate) fn in_parallel<T: Sync, R: Send>(work: &[T], each: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let (next, done) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     let threads = 2 * std::thread::available_parallelism().map_or(1, usize::from);

@@ -1,8 +1,9 @@
 /*
- * A model of macOS' shared memory for Linux, to be preloaded: what bsd/kern/posix_shm.c and bsd/sys/posix_shm.h of XNU say,
- * and that macOS 26.4 refuses flags that POSIX does not name. It shows that src/imp/apple.rs lives by that, not that macOS does.
+ * A model of the shared memory of macOS. Preloaded on Linux, it behaves as bsd/kern/posix_shm.c and
+ * bsd/sys/posix_shm.h of XNU say, and refuses the flags that macOS 26.4 refuses because POSIX does
+ * not name them. It shows that the code for macOS respects these rules, not that macOS has them.
  *
- * An object is a file of Linux' /dev/shm. Its sticky bit says that it has been given its length.
+ * An object is a file in /dev/shm. Its sticky bit is set once it has a length.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -16,7 +17,7 @@
 #include <unistd.h>
 
 #define PSHMNAMLEN 31
-#define PAGE 16384 /* that of AArch64 */
+#define PAGE 16384 /* as on AArch64 */
 #define ALLPERMS_ 07777
 #define SIZED S_ISVTX
 
@@ -28,12 +29,12 @@ static int fail(int number)
     return -1;
 }
 
-/* Whether a descriptor is of an object, and what Linux knows of it. */
+/* Whether a descriptor is of an object, and what Linux says about it. */
 static int is_object(int fd, struct stat *found)
 {
     struct stat directory;
-    return REAL(fstat)(fd, found) == 0 && S_ISREG(found->st_mode) && stat("/dev/shm", &directory) == 0
-        && found->st_dev == directory.st_dev;
+    return REAL(fstat)(fd, found) == 0 && S_ISREG(found->st_mode)
+        && stat("/dev/shm", &directory) == 0 && found->st_dev == directory.st_dev;
 }
 
 int shm_open(const char *name, int flags, mode_t mode)
@@ -49,7 +50,7 @@ int shm_open(const char *name, int flags, mode_t mode)
         return fd;
     struct stat found;
     if ((flags & O_CREAT) != 0 && (flags & O_EXCL) != 0)
-        /* The umask is not asked. */
+        /* macOS ignores the umask. */
         REAL(fchmod)(fd, mode & ALLPERMS_ & ~SIZED);
     else if (truncate && is_object(fd, &found) && (found.st_mode & SIZED) != 0) {
         close(fd);
@@ -68,7 +69,7 @@ int shm_unlink(const char *name)
     return strlen(name) > PSHMNAMLEN ? fail(EINVAL) : REAL(shm_unlink)(name);
 }
 
-/* macOS lets such descriptors, too. */
+/* macOS allows it through a read-only descriptor. */
 static int truncate_read_only(int fd, off_t length)
 {
     char path[32];
@@ -136,8 +137,9 @@ void *mmap(void *at, size_t length, int protection, int flags, int fd, off_t off
     struct stat found;
     if (fd >= 0 && (flags & MAP_ANONYMOUS) == 0 && is_object(fd, &found)) {
         errno = 0;
-        if ((flags & MAP_SHARED) == 0 || (found.st_mode & SIZED) == 0 || offset < 0 || offset % PAGE != 0
-            || length > (size_t) found.st_size || (size_t) offset > (size_t) found.st_size - length)
+        size_t size = (size_t) found.st_size;
+        if ((flags & MAP_SHARED) == 0 || (found.st_mode & SIZED) == 0 || offset < 0
+            || offset % PAGE != 0 || length > size || (size_t) offset > size - length)
             errno = EINVAL;
         else if ((protection & PROT_WRITE) != 0 && (fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDONLY)
             errno = EPERM;
@@ -146,8 +148,9 @@ void *mmap(void *at, size_t length, int protection, int flags, int fd, off_t off
         if (errno != 0)
             return MAP_FAILED;
         if (at == NULL) {
-            /* At the start of one of these pages. */
-            char *room = REAL(mmap)(NULL, length + PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+            /* At a multiple of this page size, which is larger than that of Linux. */
+            int unused = MAP_PRIVATE | MAP_ANONYMOUS;
+            char *room = REAL(mmap)(NULL, length + PAGE, PROT_NONE, unused, -1, 0);
             if (room == MAP_FAILED)
                 return MAP_FAILED;
             REAL(munmap)(room, length + PAGE);

@@ -1,19 +1,19 @@
-//! A `/dev/shm` of one's own, and what C functions answer with: for every helper program.
+//! For every helper program: a `/dev/shm` of its own, and the errors of C functions.
 
 use std::ffi::{CStr, c_int};
 #[cfg(target_os = "linux")]
 use std::fs;
 use std::io;
 
-/// Turns the -1 of a C function into its reason.
+/// Turns the -1 of a C function into an error.
 #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "not every helper asks"))]
 #[expect(clippy::disallowed_methods, reason = "the one place here that reads errno")]
 pub(crate) fn check(returned: c_int) -> io::Result<()> {
     if returned == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-/// A `/dev/shm` that only this process sees, so that what others do there does not count. Without rights, in a user namespace
-/// of its own.
+/// Mounts a `/dev/shm` that only this process sees, so that it sees no other objects. Without root
+/// rights, it does so in a user namespace of its own.
 #[cfg(target_os = "linux")]
 pub(crate) fn mount_own(options: &CStr) -> io::Result<()> {
     // SAFETY: passes no pointer.
@@ -24,7 +24,7 @@ pub(crate) fn mount_own(options: &CStr) -> io::Result<()> {
     // SAFETY: passes no pointer; the process has one thread.
     check(unsafe { libc::unshare(libc::CLONE_NEWNS | as_user) })?;
     if user != 0 {
-        // Without them the user has no id there, and may create nothing.
+        // Without these maps the user has no id in the namespace, and may create nothing.
         fs::write("/proc/self/setgroups", "deny")?;
         fs::write("/proc/self/uid_map", format!("{user} {user} 1"))?;
         fs::write("/proc/self/gid_map", format!("{group} {group} 1"))?;
@@ -33,7 +33,7 @@ pub(crate) fn mount_own(options: &CStr) -> io::Result<()> {
     mount(c"tmpfs", c"/dev/shm", 0, options)
 }
 
-/// `mount`, of a file system that has no device.
+/// Mounts a file system that has no device.
 #[cfg(target_os = "linux")]
 pub(crate) fn mount(
     kind: &CStr,
@@ -46,7 +46,7 @@ pub(crate) fn mount(
     check(unsafe { libc::mount(none, on.as_ptr(), kind.as_ptr(), flags, options.as_ptr().cast()) })
 }
 
-/// Only Linux has file systems that one process alone sees.
+/// Only Linux has mounts that only one process sees.
 #[cfg(not(target_os = "linux"))]
 #[allow(dead_code, reason = "not every helper asks")]
 pub(crate) fn mount_own(_: &CStr) -> io::Result<()> {

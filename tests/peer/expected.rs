@@ -1,4 +1,4 @@
-//! What both the tests and the other process expect to see.
+//! Values that both the tests and the peer expect.
 
 use posix_shm::capabilities;
 
@@ -7,12 +7,12 @@ pub(crate) fn page() -> u64 {
     u64::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap()
 }
 
-/// How long an object is that was given this length.
+/// The length that an object reports after this length was set.
 pub(crate) fn len(bytes: u64) -> u64 {
     if capabilities().exact_len { bytes } else { bytes.next_multiple_of(page()) }
 }
 
-/// How the whole words of a peer that scribbles tell themselves from pieces: the upper half is the lower one, turned.
+/// A word whose upper half is computed from the lower one, so that a torn word can be recognised.
 pub(crate) fn whole_word(word: usize) -> usize {
     let bits = usize::BITS / 2;
     let half = word & (usize::MAX >> bits);

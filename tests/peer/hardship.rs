@@ -1,5 +1,5 @@
-//! Tasks in which something is missing or in the way: room, descriptors, addresses, rights, quiet. After each, the process has
-//! what it had, and so has `/dev/shm`.
+//! Tasks in which something is missing or in the way: memory, descriptors, addresses, rights. After
+//! each, the process and `/dev/shm` must have what they had before.
 
 use std::collections::BTreeSet;
 use std::ffi::c_int;
@@ -15,7 +15,7 @@ use posix_shm::{
 use crate::alone::{check, mount, mount_own};
 use crate::creating;
 
-/// Does one of these tasks. False if the arguments name none.
+/// Does one of these tasks. False if there is no such task.
 pub(crate) fn task(arguments: &[&str]) -> bool {
     match *arguments {
         ["small-file-system"] => small_file_system(),
@@ -26,17 +26,19 @@ pub(crate) fn task(arguments: &[&str]) -> bool {
         ["another-user", name] => another_user(name),
         ["read-only-file-system"] => read_only_file_system(),
         ["planted", name] => planted(name),
+        ["message", case, name] => message(case, name),
         _ => return false,
     }
     true
 }
 
-/// Which names count where: all, if nobody else is there, else those that begin like the test's own.
+/// The prefix of the names that count: none, if this process has a `/dev/shm` of its own, else that
+/// of the test.
 fn alone_or(prefix: &str) -> &str {
     if mount_own(c"size=64m").is_ok() { "" } else { prefix }
 }
 
-/// What a process has, and the names that count.
+/// What this process has, and the names that exist.
 #[derive(Debug, PartialEq)]
 struct State {
     names: BTreeSet<String>,
@@ -59,19 +61,19 @@ impl State {
     }
 }
 
-/// How many descriptors are open, without the one that looks.
+/// The number of open descriptors, without the one that is used to count.
 fn descriptors() -> usize {
     fs::read_dir("/proc/self/fd").unwrap().count() - 1
 }
 
-/// Everything fails that needs more than there is, and leaves nothing; what fits works afterwards.
+/// Operations that need more memory than there is fail and leave nothing. Others work afterwards.
 fn small_file_system() {
     if let Err(why) = mount_own(c"size=1m") {
         println!("cannot: mount a file system of its own: {why}");
         return;
     }
     let before = State::now("");
-    assert!(before.names.is_empty());
+    assert!(before.names.is_empty(), "a new file system has {:?}", before.names);
     let whole = 1 << 20;
     there_is_room_for_one(600 << 10);
     assert_eq!(State::now(""), before);
@@ -85,34 +87,35 @@ fn small_file_system() {
         let superseding = creating(size).if_exists(IfExists::Supersede).open("/big").map(drop);
         for result in [Shm::create("/big", size).map(drop), mapped, read_only, superseding] {
             let error = result.unwrap_err();
-            assert_eq!(
-                (error.kind(), error.operation()),
-                (ErrorKind::StorageFull, Operation::Reserve)
-            );
-            assert_eq!(error.raw_os_error(), Some(libc::ENOSPC));
+            let seen = (error.kind(), error.operation());
+            assert_eq!(seen, (ErrorKind::StorageFull, Operation::Reserve), "{error}");
+            assert_eq!(error.raw_os_error(), Some(libc::ENOSPC), "{error}");
             let message = error.to_string();
-            assert!(
-                message.starts_with(&format!("reserve {size} bytes for \"/big\": ")),
-                "{message}"
-            );
+            let start = format!("reserve {size} bytes for \"/big\": ");
+            assert!(message.starts_with(&start), "not {start:?}: {message}");
+            // Nothing has the name, so no word of what superseding needs.
             let hint = "has 1048576 bytes free; in a container, raise --shm-size";
-            assert!(message.ends_with(hint), "{message}");
-            assert_eq!(State::now(""), before);
+            assert!(message.ends_with(hint), "not {hint:?}: {message}");
+            assert_eq!(State::now(""), before, "after: {error}");
         }
     }
-    // What is superseded in vain keeps its name, where the system has a way to take a name over in one step.
+    // If superseding fails, the old object keeps its name, on systems that supersede in one step.
     let old = Shm::create("/old", 4096).unwrap();
     let full = creating(whole).if_exists(IfExists::Supersede).open("/old").unwrap_err();
     assert_eq!(full.kind(), ErrorKind::StorageFull);
+    let both = "needs room for the old object and the new one at once";
+    let both_are_there = full.hint().unwrap().contains(both);
+    assert_eq!(both_are_there, capabilities().supersede_in_one_step, "{full}");
     let in_one_step = capabilities().supersede_in_one_step;
     assert_eq!(old.metadata().unwrap().links(), u64::from(in_one_step));
     assert_eq!(Shm::open("/old").is_ok(), in_one_step);
 
-    // Growing in vain keeps the length, also where some of it could be had.
+    // If growing fails, the length stays, even if there is memory for a part.
     for size in [whole + 1, 16 * whole] {
-        assert_eq!(old.set_len(size).unwrap_err().kind(), ErrorKind::StorageFull);
-        assert_eq!(old.len().unwrap(), 4096);
-        assert_eq!(old.metadata().unwrap().allocated(), 4096);
+        let error = old.set_len(size).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::StorageFull, "{error}");
+        assert_eq!(old.len().unwrap(), 4096, "after: {error}");
+        assert_eq!(old.metadata().unwrap().allocated(), 4096, "after: {error}");
     }
     let fresh = creating(0).open("/fresh").unwrap();
     assert_eq!(fresh.set_len(whole).unwrap_err().kind(), ErrorKind::StorageFull);
@@ -124,7 +127,7 @@ fn small_file_system() {
     drop(old);
     assert_eq!(State::now(""), before);
 
-    // What is not reserved can be had at any size, and is nobody's promise.
+    // A sparse object can have any size, because nothing is reserved.
     let sparse = creating(16 * whole).sparse(true).open("/sparse").unwrap();
     sparse.unlink().unwrap();
     drop(sparse);
@@ -138,13 +141,16 @@ fn small_file_system() {
     assert_eq!(State::now(""), before);
 }
 
-/// Where a name is taken, that there is no room for another object does not matter; and those who race for a name do not
-/// take the room from each other until nobody has it.
+/// If an object exists, a lack of memory for another one is no error. Of threads that race for a
+/// name, one gets the memory.
 fn there_is_room_for_one(size: u64) {
     let one = Shm::create("/one", size).unwrap();
     assert_eq!(Shm::create("/one", size).unwrap_err().kind(), ErrorKind::AlreadyExists);
-    assert!(creating(size).open_optional("/one").unwrap().is_none());
-    assert!(!Shm::open_or_create("/one", size).unwrap().created());
+    let second = creating(size).open_optional("/one").unwrap();
+    assert!(second.is_none(), "created twice: {second:?}");
+    let opened = Shm::open_or_create("/one", size).unwrap();
+    assert!(!opened.created(), "created twice: {opened:?}");
+    drop(opened);
     one.unlink().unwrap();
     drop(one);
     for _ in 0..20 {
@@ -154,7 +160,7 @@ fn there_is_room_for_one(size: u64) {
                 .collect();
             racers.into_iter().map(|racer| usize::from(racer.join().unwrap())).sum()
         });
-        assert_eq!(created, 1);
+        assert_eq!(created, 1, "not one thread created the object");
         unlink("/one").unwrap();
     }
 }
@@ -175,7 +181,7 @@ fn limit(resource: Resource, to: u64) {
     check(unsafe { libc::setrlimit(resource, &limit) }).unwrap();
 }
 
-/// With 0, then 1 free descriptor: whatever needs one more fails and leaves nothing.
+/// With no free descriptor, and then with one, operations that need more fail and leave nothing.
 fn no_descriptors(name: &str) {
     let counted = alone_or(name);
     let before = State::now(counted);
@@ -189,12 +195,12 @@ fn no_descriptors(name: &str) {
         &|| Shm::anonymous(100).map(drop),
         &|| Shm::open(&existing).map(drop),
     ];
-    // The limit is on the number of a descriptor, and there may be gaps: what a new one would get is the lowest that is free.
+    // The limit is on the number of a descriptor. A new one gets the lowest number that is free.
     let in_use = fs::File::open("/dev/null").unwrap().as_raw_fd() as u64;
     limit(libc::RLIMIT_NOFILE, in_use);
     let errors: Vec<_> = attempts.iter().map(|attempt| attempt().unwrap_err()).collect();
     limit(libc::RLIMIT_NOFILE, in_use + 1);
-    // Sized by one descriptor, handed out as another: the second is not to be had.
+    // It needs one descriptor to set the size, and a second, read-only one to return.
     let both = creating(100)
         .direction(Direction::Input)
         .if_does_not_exist(IfDoesNotExist::Create)
@@ -210,7 +216,7 @@ fn no_descriptors(name: &str) {
     Shm::create(name, 100).unwrap().unlink().unwrap();
 }
 
-/// An object that is made and then cannot be mapped is not left behind.
+/// An object that was created and cannot be mapped is removed.
 fn no_address_space(name: &str) {
     let counted = alone_or(name);
     let before = State::now(counted);
@@ -224,12 +230,13 @@ fn no_address_space(name: &str) {
     drop(object);
     for result in [mapped, anonymous, whole] {
         let error = result.unwrap_err();
-        assert_eq!((error.kind(), error.operation()), (ErrorKind::OutOfMemory, Operation::Map));
+        let seen = (error.kind(), error.operation());
+        assert_eq!(seen, (ErrorKind::OutOfMemory, Operation::Map), "{error}");
     }
     assert_eq!(State::now(counted), before);
 }
 
-/// Everything the library does, well and badly; then the process has what it had.
+/// Every operation succeeds and fails. Then the process must have what it had before.
 fn leave_nothing(prefix: &str) {
     let counted = alone_or(prefix);
     let before = State::now(counted);
@@ -247,19 +254,21 @@ fn leave_nothing(prefix: &str) {
             OpenOptions::new().direction(Direction::Io).open_mapped(&name).unwrap();
         let superseding = creating(round * 100).if_exists(IfExists::Supersede).open(&name).unwrap();
 
-        assert!(Shm::create(&name, 10).is_err());
-        assert!(creating(10).open_optional(&name).unwrap().is_none());
-        assert!(Shm::open(format!("{prefix}.absent")).is_err());
-        assert!(creating(u64::MAX).open(format!("{prefix}.absent")).is_err());
-        assert!(creating(i64::MAX as u64).open(format!("{prefix}.absent")).is_err());
-        assert!(reader.set_len(1).is_err() && reader.map_mut().is_err());
-        assert!(MapOptions::new().offset(20_000).map(&object).is_err());
+        Shm::create(&name, 10).unwrap_err();
+        let second = creating(10).open_optional(&name).unwrap();
+        assert!(second.is_none(), "created twice: {second:?}");
+        Shm::open(format!("{prefix}.absent")).unwrap_err();
+        creating(u64::MAX).open(format!("{prefix}.absent")).unwrap_err();
+        creating(i64::MAX as u64).open(format!("{prefix}.absent")).unwrap_err();
+        reader.set_len(1).unwrap_err();
+        reader.map_mut().unwrap_err();
+        MapOptions::new().offset(20_000).map(&object).unwrap_err();
         let taken = mapped.as_ptr();
-        assert!(MapOptions::new().address(taken).map(&object).is_err());
-        assert!(object.unlink().is_err());
+        MapOptions::new().address(taken).map(&object).unwrap_err();
+        object.unlink().unwrap_err();
 
         let (anonymous, memory) = creating(4096).open_anonymous_mapped().unwrap();
-        assert!(creating(1 << 60).open_anonymous().is_err());
+        creating(1 << 60).open_anonymous().unwrap_err();
         memory.unmap().unwrap();
         anonymous.close().unwrap();
         superseding.unlink().unwrap();
@@ -268,12 +277,13 @@ fn leave_nothing(prefix: &str) {
     assert_eq!(State::now(counted), before);
 }
 
-/// Everything works under a thousand signals a second, without `SA_RESTART`.
+/// Every operation works under a thousand signals a second, without `SA_RESTART`.
 fn under_signals(name: &str) {
-    // Longer than the time between two signals to reserve, where there is room for it: a container's own has 64 MB.
+    // So large, if possible, that reserving takes longer than the time between two signals. The
+    // `/dev/shm` of a container has 64 MB.
     let size: u64 = if mount_own(c"size=300m").is_ok() { 64 << 20 } else { 8 << 20 };
     extern "C" fn ignore(_: c_int) {}
-    // SAFETY: all its fields are integers or may be null.
+    // SAFETY: every field is an integer or a pointer that may be null.
     let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
     action.sa_sigaction = ignore as extern "C" fn(c_int) as usize;
     // SAFETY: the pointer is to an action whose handler does nothing.
@@ -285,21 +295,23 @@ fn under_signals(name: &str) {
     for round in 0..20 {
         let size = size + round;
         let (object, mapping) = creating(size).open_mapped(name).unwrap();
-        assert_eq!(object.metadata().unwrap().allocated(), size.next_multiple_of(4096));
+        let allocated = object.metadata().unwrap().allocated();
+        assert_eq!(allocated, size.next_multiple_of(4096), "round {round}");
         mapping.bytes().range(..1 << 20).fill(1);
         object.set_len(2 * size).unwrap();
-        assert_eq!(object.len().unwrap(), 2 * size);
+        assert_eq!(object.len().unwrap(), 2 * size, "round {round}");
         object.set_len(100).unwrap();
-        assert!(!Shm::open_or_create(name, size).unwrap().created());
+        let created = Shm::open_or_create(name, size).unwrap().created();
+        assert!(!created, "round {round}: created twice");
         let reader = Shm::open(name).unwrap().read_only().unwrap();
-        assert_eq!(reader.map().unwrap().bytes().load(99), 1);
+        assert_eq!(reader.map().unwrap().bytes().load(99), 1, "round {round}");
         object.unlink().unwrap();
         Shm::publish(name, &vec![7; 1 << 20]).unwrap().unlink().unwrap();
         Shm::anonymous(1 << 20).unwrap().close().unwrap();
     }
 }
 
-/// As a user whom permissions bind: what is another's stays as it is, and nothing is left beside it.
+/// As a user without root rights: an object of another user cannot be changed, and nothing is left.
 fn another_user(name: &str) {
     let counted = alone_or(name);
     // SAFETY: passes no pointer.
@@ -307,7 +319,7 @@ fn another_user(name: &str) {
         println!("cannot: be two users in turn");
         return;
     }
-    // As the system's own is, so that everybody may create and only owners remove.
+    // The mode of the system's own: every user may create, and only owners may remove.
     fs::set_permissions("/dev/shm", std::os::unix::fs::PermissionsExt::from_mode(0o1777)).unwrap();
     let object = Shm::create(name, 100).unwrap();
     // SAFETY: passes no pointer; the process has one thread.
@@ -324,20 +336,22 @@ fn another_user(name: &str) {
         creating(100).if_exists(IfExists::Supersede).open(name).map(drop),
     ];
     for (i, result) in denied.into_iter().enumerate() {
-        assert_eq!(result.unwrap_err().kind(), ErrorKind::PermissionDenied, "{i}");
+        let error = result.expect_err("another user's object can be used");
+        assert_eq!(error.kind(), ErrorKind::PermissionDenied, "attempt {i}: {error}");
     }
     assert_eq!(Shm::create(name, 100).unwrap_err().kind(), ErrorKind::AlreadyExists);
-    assert!(creating(100).open_optional(name).unwrap().is_none());
+    let second = creating(100).open_optional(name).unwrap();
+    assert!(second.is_none(), "created twice: {second:?}");
     assert_eq!(State::now(counted), before);
     assert_eq!((object.len().unwrap(), object.metadata().unwrap().links()), (100, 1));
-    // One's own is one's own.
+    // The user may create and remove objects of its own.
     let other = format!("{name}.own");
     Shm::create(&other, 100).unwrap().unlink().unwrap();
-    // What fails is not left behind, even where its maker could not open it.
+    // A failure leaves nothing, even if the user could not open the object.
     for permissions in [Permissions::empty(), Permissions::USER_WRITE, Permissions::GROUP_READ] {
         let error = creating(1 << 60).permissions(permissions).open(&other).unwrap_err();
-        assert_eq!(error.operation(), Operation::Reserve);
-        assert_eq!(State::now(counted), before);
+        assert_eq!(error.operation(), Operation::Reserve, "{permissions:?}: {error}");
+        assert_eq!(State::now(counted), before, "{permissions:?}");
     }
 }
 
@@ -347,7 +361,7 @@ fn read_only_file_system() {
         return;
     }
     let old = Shm::create("/old", 100).unwrap();
-    // Open for writing, it would keep the file system from being made read-only.
+    // A file system with a file open for writing cannot become read-only.
     drop(old);
     mount(c"tmpfs", c"/dev/shm", libc::MS_REMOUNT | libc::MS_RDONLY, c"").unwrap();
     let before = State::now("");
@@ -361,20 +375,21 @@ fn read_only_file_system() {
         unlink("/old"),
     ];
     for (i, result) in refused.into_iter().enumerate() {
-        assert_eq!(result.unwrap_err().raw_os_error(), Some(libc::EROFS), "{i}");
+        let error = result.expect_err("a read-only file system was changed");
+        assert_eq!(error.raw_os_error(), Some(libc::EROFS), "attempt {i}: {error}");
     }
     assert_eq!(State::now(""), before);
     assert_eq!(Shm::open("/old").unwrap().map().unwrap().len(), 100);
     Shm::anonymous(100)
         .map(drop)
         .or_else(|error| {
-            // Elsewhere even what has no name has one for a moment.
+            // The portable code gives an anonymous object a name for a moment.
             if cfg!(posix_shm_portable) { Ok(()) } else { Err(error) }
         })
         .unwrap();
 }
 
-/// What stands under a name and is no object is not followed, and holds up nobody.
+/// A symbolic link under the name is refused. A FIFO does not block, and cannot be mapped.
 fn planted(name: &str) {
     let path = format!("/dev/shm{name}");
     let elsewhere = format!("{path}.elsewhere");
@@ -382,14 +397,14 @@ fn planted(name: &str) {
     std::os::unix::fs::symlink(&elsewhere, &path).unwrap();
     for result in [Shm::open(name), Shm::open_io(name), Shm::open_or_create(name, 100)] {
         let error = result.unwrap_err();
-        assert_eq!(error.raw_os_error(), Some(libc::ELOOP));
+        assert_eq!(error.raw_os_error(), Some(libc::ELOOP), "{error}");
         assert!(error.hint().unwrap().contains("symbolic link"), "{error}");
     }
     assert_eq!(Shm::create(name, 100).unwrap_err().kind(), ErrorKind::AlreadyExists);
     let mut truncate = OpenOptions::new();
     truncate.direction(Direction::Io).if_exists(IfExists::Truncate);
-    assert!(truncate.open(name).is_err());
-    // The link itself is what gives way.
+    truncate.open(name).unwrap_err();
+    // Supersede replaces the link itself.
     creating(100).if_exists(IfExists::Supersede).open(name).unwrap().unlink().unwrap();
     assert_eq!(fs::read(&elsewhere).unwrap(), b"precious");
     fs::remove_file(&elsewhere).unwrap();
@@ -400,9 +415,36 @@ fn planted(name: &str) {
     if !cfg!(posix_shm_portable) {
         for result in [Shm::open(name), Shm::open_io(name)] {
             let error = result.unwrap().map().unwrap_err();
-            assert!(error.to_string().contains("no shared memory object"), "{error}");
+            assert!(error.to_string().contains("not a shared memory object"), "{error}");
         }
     }
     assert_eq!(Shm::create(name, 100).unwrap_err().kind(), ErrorKind::AlreadyExists);
     unlink(name).unwrap();
+}
+
+/// Prints the message of an error that only a process of its own can have.
+fn message(case: &str, name: &str) {
+    let result = match case {
+        "denied" => {
+            // SAFETY: passes no pointer.
+            if unsafe { libc::geteuid() } == 0 {
+                // SAFETY: passes no pointer; the process has one thread.
+                check(unsafe { libc::setresuid(65534, 65534, 65534) }).unwrap();
+            }
+            Shm::open(name)
+        }
+        "no-descriptor" => {
+            limit(libc::RLIMIT_NOFILE, 0);
+            Shm::open(name)
+        }
+        "full" => {
+            if let Err(why) = mount_own(c"size=1m") {
+                println!("cannot: mount a file system of its own: {why}");
+                return;
+            }
+            Shm::create(name, 2 << 20)
+        }
+        _ => panic!("no such case: {case}"),
+    };
+    print!("{}", result.expect_err("it must fail"));
 }

@@ -1,71 +1,107 @@
-//! Atomic operations on mapped integers: safe ones on a [`SharedCell`], and references to std's atomics for those who can
-//! promise what they need.
+//! The atomic operations of a [`SharedCell`] that holds an integer.
+//!
+//! They are machine code, which may access bytes that other code accesses in another size, on the
+//! machines that have a file in `atomic/`. Elsewhere, and in byte-wise mode, they are the standard
+//! library's. build.rs chooses the file.
 
 use std::ops::{BitAnd, BitOr, BitXor};
 use std::sync::atomic::{AtomicI8, AtomicI16, AtomicI32, AtomicU8, AtomicU16, AtomicU32};
-#[cfg(target_has_atomic = "64")]
+#[cfg(pshm_atomic_64)]
 use std::sync::atomic::{AtomicI64, AtomicU64};
 
 use bytemuck::{AnyBitPattern, NoUninit};
 
 use super::cell::SharedCell;
-use crate::error::Result;
-use crate::map::{Mapping, ReadWrite};
+use crate::map::ReadWrite;
 
-#[cfg(all(target_arch = "x86_64", not(pshm_bytewise)))]
-#[path = "atomic/x86_64.rs"]
+#[cfg_attr(pshm_machine = "aarch64", path = "atomic/aarch64.rs")]
+#[cfg_attr(pshm_machine = "arm", path = "atomic/arm.rs")]
+#[cfg_attr(pshm_machine = "loongarch64", path = "atomic/loongarch64.rs")]
+#[cfg_attr(pshm_machine = "riscv64", path = "atomic/riscv64.rs")]
+#[cfg_attr(pshm_machine = "s390x", path = "atomic/s390x.rs")]
+#[cfg_attr(pshm_machine = "std", path = "atomic/std.rs")]
+#[cfg_attr(pshm_machine = "x86", path = "atomic/x86.rs")]
 mod machine;
-#[cfg(all(target_arch = "aarch64", not(pshm_bytewise)))]
-#[path = "atomic/aarch64.rs"]
-mod machine;
-#[cfg(not(all(any(target_arch = "x86_64", target_arch = "aarch64"), not(pshm_bytewise))))]
-#[path = "atomic/portable.rs"]
-mod machine;
+
+#[cfg(any(pshm_machine = "loongarch64", pshm_machine = "riscv64", pshm_machine = "s390x"))]
+mod in_word;
 
 pub(super) mod sealed {
-    /// The operations of the machine. Every address is of an integer in mapped memory, aligned to its size; all but
-    /// `load_acquire` want it to be writable.
-    #[allow(clippy::missing_safety_doc, reason = "said once, above")]
-    pub trait Machine: Copy + PartialEq {
+    use bytemuck::AnyBitPattern;
+
+    use super::super::copy;
+
+    /// The operations of the machine. A file in `atomic/` has those of unsigned integers.
+    ///
+    /// # Safety
+    ///
+    /// For every function: the address is that of an integer in mapped memory, and a multiple of
+    /// its size. Except for the loads, the memory is writable.
+    #[allow(clippy::missing_safety_doc, reason = "the contract of all of them is above")]
+    pub trait Machine: AnyBitPattern + PartialEq {
+        unsafe fn load_relaxed(at: *const Self) -> Self {
+            // SAFETY: the caller's promise. The copy engine moves an integer that fits a register
+            // in one access.
+            unsafe { copy::load(at) }
+        }
         unsafe fn load_acquire(at: *const Self) -> Self;
         unsafe fn store_release(at: *mut Self, value: Self);
         unsafe fn swap(at: *mut Self, value: Self) -> Self;
-        /// What was there; the new value is now, if that was `current`.
+        /// Stores `new` if the value is `current`. Returns the previous value.
         unsafe fn compare_exchange(at: *mut Self, current: Self, new: Self) -> Self;
         unsafe fn fetch_add(at: *mut Self, value: Self) -> Self;
-        unsafe fn fetch_sub(at: *mut Self, value: Self) -> Self;
+    }
+
+    pub trait Integer: Machine {
+        /// What to add to subtract it.
+        fn negated(self) -> Self;
     }
 
     pub trait Sealed {}
 }
 
-use sealed::{Machine, Sealed};
+use sealed::{Integer, Machine, Sealed};
 
-/// An integer that a machine reads, writes and changes in one step: `u8` to `u64` and `i8` to `i64`.
+/// An integer that has atomic operations: `u8`, `u16`, `u32`, `u64`, `i8`, `i16`, `i32` or `i64`.
 ///
 /// The trait is sealed.
+///
+/// # Platform-specific behavior
+///
+/// `u64` and `i64` are left out on machines without 64-bit atomics, and on ARM before version 7.
 pub trait Word:
     AnyBitPattern
     + NoUninit
-    + Machine
+    + Integer
     + BitAnd<Output = Self>
     + BitOr<Output = Self>
     + BitXor<Output = Self>
 {
 }
 
-/// An atomic type of std that can be had in mapped memory: `AtomicU8` to `AtomicU64` and `AtomicI8` to `AtomicI64`. Not
-/// `AtomicBool`: a peer may write a 2.
+/// A type of the standard library that [`Mapping::atomic`] can return: `AtomicU8` to `AtomicU64`
+/// and `AtomicI8` to `AtomicI64`.
+///
+/// `AtomicBool` is left out because a peer may write a byte that is not a `bool`.
 ///
 /// The trait is sealed.
+///
+/// [`Mapping::atomic`]: crate::Mapping::atomic
 pub trait Atomic: Sealed + Sync + 'static {
-    /// What it holds.
+    /// The integer inside.
     type Word: Word;
 }
 
 macro_rules! words {
     ($($word:ident $atomic:ident),* $(,)?) => {
         $(
+            impl Integer for $word {
+                #[inline]
+                fn negated(self) -> $word {
+                    self.wrapping_neg()
+                }
+            }
+
             impl Word for $word {}
 
             impl Sealed for $atomic {}
@@ -78,54 +114,102 @@ macro_rules! words {
 }
 
 words!(u8 AtomicU8, u16 AtomicU16, u32 AtomicU32, i8 AtomicI8, i16 AtomicI16, i32 AtomicI32);
-#[cfg(target_has_atomic = "64")]
+#[cfg(pshm_atomic_64)]
 words!(u64 AtomicU64, i64 AtomicI64);
 
-impl<T: Word, A> SharedCell<'_, T, A> {
-    /// The value as it is now, ordering nothing: the same as [`load`](SharedCell::load).
-    #[must_use]
-    #[inline]
-    pub fn load_relaxed(&self) -> T {
-        self.load()
-    }
+/// Signed integers have the operations of unsigned ones: they only differ in how bits are read.
+macro_rules! signed {
+    ($($signed:ident $unsigned:ident),*) => {
+        $(
+            impl Machine for $signed {
+                #[inline]
+                unsafe fn load_relaxed(at: *const $signed) -> $signed {
+                    // SAFETY: the caller's promise. Both have the same size.
+                    let value = unsafe { $unsigned::load_relaxed(at.cast()) };
+                    value as $signed
+                }
 
-    /// The value as it is now. Whatever its writer did before [`store_release`](SharedCell::store_release), or before an
-    /// operation that changed it, is seen by whatever comes after this.
+                #[inline]
+                unsafe fn load_acquire(at: *const $signed) -> $signed {
+                    // SAFETY: as above.
+                    let value = unsafe { $unsigned::load_acquire(at.cast()) };
+                    value as $signed
+                }
+
+                #[inline]
+                unsafe fn store_release(at: *mut $signed, value: $signed) {
+                    // SAFETY: as above.
+                    unsafe { $unsigned::store_release(at.cast(), value as $unsigned) }
+                }
+
+                #[inline]
+                unsafe fn swap(at: *mut $signed, value: $signed) -> $signed {
+                    // SAFETY: as above.
+                    let value = unsafe { $unsigned::swap(at.cast(), value as $unsigned) };
+                    value as $signed
+                }
+
+                #[inline]
+                unsafe fn compare_exchange(
+                    at: *mut $signed,
+                    current: $signed,
+                    new: $signed,
+                ) -> $signed {
+                    let (current, new) = (current as $unsigned, new as $unsigned);
+                    // SAFETY: as above.
+                    let value = unsafe { $unsigned::compare_exchange(at.cast(), current, new) };
+                    value as $signed
+                }
+
+                #[inline]
+                unsafe fn fetch_add(at: *mut $signed, value: $signed) -> $signed {
+                    // SAFETY: as above.
+                    let value = unsafe { $unsigned::fetch_add(at.cast(), value as $unsigned) };
+                    value as $signed
+                }
+            }
+        )*
+    };
+}
+
+signed!(i8 u8, i16 u16, i32 u32);
+#[cfg(pshm_atomic_64)]
+signed!(i64 u64);
+
+impl<T: Word, A> SharedCell<'_, T, A> {
+    /// Loads the value with acquire ordering, like `Ordering::Acquire`.
     ///
-    /// It only reads, and so works on a read-only mapping.
+    /// If it returns a value that [`store_release`](SharedCell::store_release) or a
+    /// read-modify-write operation stored, every access after this load sees what the writer wrote
+    /// before. Accesses before this load may still happen after it.
     ///
     /// # Panics
     ///
-    /// Where a value of 8 bytes is not aligned to 8, which can only be on 32-bit machines.
+    /// Panics if a value of 8 bytes is not at a multiple of 8. That can only happen on 32-bit
+    /// machines.
+    ///
+    /// # Platform-specific behavior
+    ///
+    /// It works on a read-only mapping. In byte-wise mode on a 32-bit machine, Rust does not
+    /// guarantee this for values of 8 bytes. The [safety chapter](crate#safety) says what this mode
+    /// is.
     #[must_use]
     #[inline]
     pub fn load_acquire(&self) -> T {
         // SAFETY: a cell is an aligned integer inside the mapping (rules 3 and 4).
         unsafe { T::load_acquire(self.aligned()) }
     }
-
-    /// The address, aligned to the size of the integer: on some 32-bit machines, more than Rust asks of it.
-    #[inline]
-    #[track_caller]
-    fn aligned(&self) -> *mut T {
-        let at = self.address();
-        assert!(
-            align_of::<T>() == size_of::<T>() || at.addr() % size_of::<T>() == 0,
-            "an atomic operation wants the value aligned to its size"
-        );
-        at
-    }
 }
 
-/// Operations that read, change and write in one step, for counters, flags and sequence words. No other operation on the
-/// same value comes in between, in whatever thread or process; and all of them, on all values, have one order that everybody
-/// sees (`Ordering::SeqCst`).
 impl<T: Word> SharedCell<'_, T, ReadWrite> {
-    /// Sets the value. Whoever sees it with [`load_acquire`](SharedCell::load_acquire) sees whatever was done before this.
+    /// Stores a value with release ordering, like `Ordering::Release`.
+    ///
+    /// A peer whose [`load_acquire`](SharedCell::load_acquire) returns the value also sees what
+    /// was written before this store. Accesses after this store may still happen before it.
     ///
     /// # Panics
     ///
-    /// As [`load_acquire`](SharedCell::load_acquire).
+    /// The same as [`load_acquire`](SharedCell::load_acquire).
     ///
     /// # Examples
     ///
@@ -143,30 +227,43 @@ impl<T: Word> SharedCell<'_, T, ReadWrite> {
     /// ```
     #[inline]
     pub fn store_release(&self, value: T) {
-        // SAFETY: a cell is an aligned integer inside the mapping (rules 3 and 4), which can be written.
+        // SAFETY: a cell is an aligned integer inside the mapping (rules 3 and 4), which is
+        // writable.
         unsafe { T::store_release(self.aligned(), value) }
     }
+}
 
-    /// Sets the value and answers what it was.
+/// Read-modify-write operations, for counters, flags and locks.
+///
+/// Each is atomic: no other operation on the value, in any thread or process, happens in between.
+///
+/// Each has sequentially consistent ordering, like `Ordering::SeqCst`: it acquires and releases,
+/// and all threads and processes see all operations of this group, on all values, in one order.
+/// [`load_acquire`](SharedCell::load_acquire) and [`store_release`](SharedCell::store_release) are
+/// not part of that order. For example, if a thread calls `store_release` on one value and then
+/// `load_acquire` on another, the load may happen first. Where that matters, store with
+/// [`swap`](SharedCell::swap) and load with `fetch_add(0)`.
+impl<T: Word> SharedCell<'_, T, ReadWrite> {
+    /// Stores a value and returns the previous one.
     ///
     /// # Panics
     ///
-    /// As [`load_acquire`](SharedCell::load_acquire).
+    /// The same as [`load_acquire`](SharedCell::load_acquire).
     #[inline]
     pub fn swap(&self, value: T) -> T {
         // SAFETY: as in `store_release`.
         unsafe { T::swap(self.aligned(), value) }
     }
 
-    /// Sets the value if it is `current`.
+    /// Stores `new` if the value is `current`, and returns the previous value.
     ///
     /// # Errors
     ///
-    /// What it was, where that was something else; nothing is changed then.
+    /// Returns the value if it is not `current`. Nothing is stored then.
     ///
     /// # Panics
     ///
-    /// As [`load_acquire`](SharedCell::load_acquire).
+    /// The same as [`load_acquire`](SharedCell::load_acquire).
     #[inline]
     pub fn compare_exchange(&self, current: T, new: T) -> Result<T, T> {
         // SAFETY: as in `store_release`.
@@ -174,53 +271,53 @@ impl<T: Word> SharedCell<'_, T, ReadWrite> {
         if found == current { Ok(found) } else { Err(found) }
     }
 
-    /// Adds to the value, wrapping around, and answers what it was.
+    /// Adds to the value and returns the previous one. It wraps around on overflow.
     ///
     /// # Panics
     ///
-    /// As [`load_acquire`](SharedCell::load_acquire).
+    /// The same as [`load_acquire`](SharedCell::load_acquire).
     #[inline]
     pub fn fetch_add(&self, value: T) -> T {
         // SAFETY: as in `store_release`.
         unsafe { T::fetch_add(self.aligned(), value) }
     }
 
-    /// Takes from the value, wrapping around, and answers what it was.
+    /// Subtracts from the value and returns the previous one. It wraps around on overflow.
     ///
     /// # Panics
     ///
-    /// As [`load_acquire`](SharedCell::load_acquire).
+    /// The same as [`load_acquire`](SharedCell::load_acquire).
     #[inline]
     pub fn fetch_sub(&self, value: T) -> T {
         // SAFETY: as in `store_release`.
-        unsafe { T::fetch_sub(self.aligned(), value) }
+        unsafe { T::fetch_add(self.aligned(), value.negated()) }
     }
 
-    /// Keeps the bits that are also set in `value`, and answers what it was.
+    /// Clears the bits that are not set in `value`, and returns the previous value.
     ///
     /// # Panics
     ///
-    /// As [`load_acquire`](SharedCell::load_acquire).
+    /// The same as [`load_acquire`](SharedCell::load_acquire).
     #[inline]
     pub fn fetch_and(&self, value: T) -> T {
         self.fetch_update(|old| old & value)
     }
 
-    /// Sets the bits that are set in `value`, and answers what it was.
+    /// Sets the bits that are set in `value`, and returns the previous value.
     ///
     /// # Panics
     ///
-    /// As [`load_acquire`](SharedCell::load_acquire).
+    /// The same as [`load_acquire`](SharedCell::load_acquire).
     #[inline]
     pub fn fetch_or(&self, value: T) -> T {
         self.fetch_update(|old| old | value)
     }
 
-    /// Flips the bits that are set in `value`, and answers what it was.
+    /// Flips the bits that are set in `value`, and returns the previous value.
     ///
     /// # Panics
     ///
-    /// As [`load_acquire`](SharedCell::load_acquire).
+    /// The same as [`load_acquire`](SharedCell::load_acquire).
     #[inline]
     pub fn fetch_xor(&self, value: T) -> T {
         self.fetch_update(|old| old ^ value)
@@ -237,39 +334,31 @@ impl<T: Word> SharedCell<'_, T, ReadWrite> {
     }
 }
 
-impl Mapping<ReadWrite> {
-    /// A reference to one of std's atomics in the mapping, at an offset in bytes.
+impl<T: Word, A> SharedCell<'_, T, A> {
+    /// Loads the value with relaxed ordering, like `Ordering::Relaxed`. It orders no other access.
     ///
-    /// [`SharedCell`] has safe operations for counters, flags and sequence words. This is for what they do not do, such as
-    /// handing the reference to code that wants one.
+    /// Unlike [`load`](SharedCell::load), it is atomic in every mode and on every machine.
     ///
-    /// # Safety
+    /// # Panics
     ///
-    /// For as long as the reference lives, whatever may touch its bytes at the same time is an atomic access of the same
-    /// size: in this process, only references that this function gave for the same offset and size, and no other view of
-    /// the mapping, nor of another one of the same object; in other processes, only machine instructions that are atomic
-    /// and of this size. In Rust, racing accesses of different sizes are undefined, and no way is known to keep that
-    /// promise in a safe function while [`bytes`](Mapping::bytes) exists.
-    ///
-    /// # Errors
-    ///
-    /// `InvalidInput`: it would reach past the end of the mapping, or would not be aligned to its size.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use std::sync::atomic::{AtomicU32, Ordering};
-    ///
-    /// let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
-    /// // SAFETY: nothing else in this program touches these four bytes, and nobody else has the object.
-    /// let counter = unsafe { mapping.atomic::<AtomicU32>(64)? };
-    /// counter.fetch_add(1, Ordering::Relaxed);
-    /// # Ok::<(), posix_shm::Error>(())
-    /// ```
-    pub unsafe fn atomic<T: Atomic>(&self, offset: usize) -> Result<&T> {
-        let at = self.part::<T>(offset, 1)?;
-        // SAFETY: it is aligned and inside the mapping (rules 3 and 4), which can be written and which the reference
-        // borrows; any bytes are an integer; that nothing races with it in another size is the caller's promise.
-        Ok(unsafe { at.as_ref() })
+    /// The same as [`load_acquire`](SharedCell::load_acquire).
+    #[must_use]
+    #[inline]
+    pub fn load_relaxed(&self) -> T {
+        // SAFETY: as in `load_acquire`.
+        unsafe { T::load_relaxed(self.aligned()) }
+    }
+
+    /// The address, checked to be a multiple of the integer's size. On some 32-bit machines Rust
+    /// does not align integers of 8 bytes that far.
+    #[inline]
+    #[track_caller]
+    fn aligned(&self) -> *mut T {
+        let at = self.address();
+        assert!(
+            align_of::<T>() == size_of::<T>() || at.addr() % size_of::<T>() == 0,
+            "atomic operations need a value that is aligned to its size"
+        );
+        at
     }
 }

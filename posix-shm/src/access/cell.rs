@@ -6,14 +6,20 @@ use std::ptr::NonNull;
 
 use bytemuck::{AnyBitPattern, NoUninit};
 
+use super::bounds::part_of;
 use super::copy;
-use crate::error::{Error, Operation, Result};
+use crate::error::Result;
+use crate::failure::{Failure, Operation};
 use crate::map::{Mapping, ReadWrite};
 
-/// One value in a mapping, which any peer may change at any time: the result of [`Mapping::cell`] and [`SharedSlice::cell`].
+/// A view of one value in a mapping, which any peer may change at any time.
 ///
-/// Integers have atomic operations too. A structure is seen field by field with [`field!`](crate::field), so that one can be
-/// loaded without the rest.
+/// [`Mapping::cell`] and [`SharedSlice::cell`] make it. Like a reference, it is `Copy` and borrows
+/// the mapping.
+///
+/// Integers also have atomic operations. The [safety chapter](crate#safety) says on which machines
+/// they may race with accesses of another size. Use [`field!`](crate::field) to view one field of a
+/// structure, and load it without the rest.
 ///
 /// [`SharedSlice::cell`]: crate::SharedSlice::cell
 ///
@@ -45,29 +51,47 @@ pub struct SharedCell<'m, T, A> {
     mapping: PhantomData<&'m Mapping<A>>,
 }
 
+impl<T: AnyBitPattern, A> SharedCell<'_, T, A> {
+    /// Loads the value.
+    ///
+    /// It orders no other access. To wait for data that a peer publishes, use
+    /// [`load_acquire`](SharedCell::load_acquire).
+    #[must_use]
+    #[inline]
+    pub fn load(&self) -> T {
+        // SAFETY: the address of a cell is aligned, and a `T` there is inside the mapping (rule 4).
+        unsafe { copy::load(self.at.as_ptr()) }
+    }
+}
+
+impl<T: AnyBitPattern + NoUninit> SharedCell<'_, T, ReadWrite> {
+    /// Stores a value.
+    ///
+    /// It orders no other access. To publish data to a peer, use
+    /// [`store_release`](SharedCell::store_release).
+    #[inline]
+    pub fn store(&self, value: T) {
+        // SAFETY: the address of a cell is aligned, and a `T` there is inside the mapping (rule 4),
+        // which is writable.
+        unsafe { copy::store(self.at.as_ptr(), value) }
+    }
+}
+
 impl<'m, T, A> SharedCell<'m, T, A> {
     /// The caller has checked that the address is aligned and inside the mapping.
     pub(super) fn new(at: NonNull<T>) -> SharedCell<'m, T, A> {
         SharedCell { at, mapping: PhantomData }
     }
 
-    /// The address of the value. The words of [`Mapping::as_ptr`] hold.
-    #[must_use]
-    #[inline]
-    pub fn as_ptr(&self) -> *const T {
-        self.at.as_ptr()
-    }
-
-    pub(super) fn address(&self) -> *mut T {
-        self.at.as_ptr()
-    }
-
-    /// A part of the value, as a value of another type, at an offset in bytes. [`field!`](crate::field) knows the offsets and
-    /// types of a structure's fields.
+    /// Views part of the value as another type, at an offset in bytes.
+    ///
+    /// For the fields of a structure, use [`field!`](crate::field), which knows their offsets and
+    /// types.
     ///
     /// # Errors
     ///
-    /// `InvalidInput`: it would reach past the end of this value, or would not be aligned for its type.
+    /// `InvalidInput` if the part reaches past the end of this value, or if it is not aligned for
+    /// its type.
     ///
     /// # Examples
     ///
@@ -80,12 +104,12 @@ impl<'m, T, A> SharedCell<'m, T, A> {
     /// # Ok::<(), posix_shm::Error>(())
     /// ```
     pub fn part<F: AnyBitPattern>(&self, offset: usize) -> Result<SharedCell<'m, F, A>> {
-        super::part_of(self.at.cast(), size_of::<T>(), offset, 1)
+        part_of(self.at.cast(), size_of::<T>(), offset, 1)
             .map(SharedCell::new)
-            .map_err(|why| Error::invalid(Operation::View, why.to_string(), None))
+            .map_err(|why| Failure::invalid(Operation::View, why.to_string()).named(None))
     }
 
-    /// For [`field!`](crate::field), whose offset and type are of a field of `T`.
+    /// For [`field!`](crate::field), which passes the offset and the type of a field of `T`.
     #[doc(hidden)]
     #[must_use]
     #[inline]
@@ -95,36 +119,30 @@ impl<'m, T, A> SharedCell<'m, T, A> {
         offset: usize,
         _of: impl FnOnce(&T) -> &F,
     ) -> SharedCell<'m, F, A> {
-        match super::part_of(self.at.cast(), size_of::<T>(), offset, 1) {
+        match part_of(self.at.cast(), size_of::<T>(), offset, 1) {
             Ok(at) => SharedCell::new(at),
-            Err(why) => panic!("no field of this type is there: {why}"),
+            Err(why) => panic!("this is not a field of the structure: {why}"),
         }
     }
-}
 
-impl<T: AnyBitPattern, A> SharedCell<'_, T, A> {
-    /// The value as it is now.
+    /// Returns the address of the value. The caveats of [`Mapping::as_ptr`] apply.
     #[must_use]
     #[inline]
-    pub fn load(&self) -> T {
-        // SAFETY: a cell's address is aligned and of a `T` inside the mapping (rule 4).
-        unsafe { copy::load(self.at.as_ptr()) }
+    pub fn as_ptr(&self) -> *const T {
+        self.at.as_ptr()
+    }
+
+    pub(super) fn address(&self) -> *mut T {
+        self.at.as_ptr()
     }
 }
 
-impl<T: AnyBitPattern + NoUninit> SharedCell<'_, T, ReadWrite> {
-    /// Sets the value.
-    #[inline]
-    pub fn store(&self, value: T) {
-        // SAFETY: a cell's address is aligned and of a `T` inside the mapping (rule 4), which can be written.
-        unsafe { copy::store(self.at.as_ptr(), value) }
-    }
-}
-
-/// One field of a structure in a [`SharedCell`]: `field!(cell, Type, name)` is a cell of that field.
+/// Views one field of a structure in a [`SharedCell`].
 ///
-/// The structure should be `#[repr(C)]`: otherwise two programs need not agree where a field is. Fields that are structures
-/// can be taken further, and no byte is read or written on the way.
+/// `field!(cell, Type, name)` is a cell of the field `name` of `Type`. It reads and writes nothing.
+/// If the field is itself a structure, apply the macro again to view one of its fields.
+///
+/// The structure should be `#[repr(C)]`. Otherwise two programs may place its fields differently.
 ///
 /// # Examples
 ///
@@ -160,10 +178,10 @@ impl<T, A> Clone for SharedCell<'_, T, A> {
 
 impl<T, A> Copy for SharedCell<'_, T, A> {}
 
-// SAFETY: it is a borrow of a mapping, which is `Sync`; the value is copied in and out by accesses that any threads may do
-// at once (rules 1 and 2), and types that are plain data may go to any thread.
+// SAFETY: it borrows a mapping, which is `Sync`. The value is copied in and out by accesses that
+// any number of threads may make at once (rules 1 and 2), and plain data may go to any thread.
 unsafe impl<T: AnyBitPattern, A> Send for SharedCell<'_, T, A> {}
-// SAFETY: as for `Send`: it is `Copy`, so a reference to it can do no more than it can.
+// SAFETY: as for `Send`. It is `Copy`, so a reference to it can do no more than a copy can.
 unsafe impl<T: AnyBitPattern, A> Sync for SharedCell<'_, T, A> {}
 
 impl<T, A> fmt::Debug for SharedCell<'_, T, A> {

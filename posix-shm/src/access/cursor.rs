@@ -2,13 +2,13 @@
 
 use std::io::{self, Read, Seek, SeekFrom, Write};
 
-use super::SharedSlice;
+use super::slice::SharedSlice;
 use crate::map::ReadWrite;
 
-/// Reads mapped bytes as a stream, from a position that moves: the result of [`SharedSlice::reader`].
+/// Reads mapped bytes as a stream. [`SharedSlice::reader`] makes it.
 ///
-/// It is no `BufRead`, since that lends references to what it has. `std::io::BufReader` around it has a buffer of its own,
-/// and so lends what no peer can change.
+/// It does not implement `BufRead`, which lends references to its buffer: a peer could change these
+/// bytes. Wrap it in a `std::io::BufReader`, which has a buffer of its own.
 ///
 /// # Examples
 ///
@@ -27,10 +27,10 @@ pub struct SharedReader<'m, A> {
     position: u64,
 }
 
-/// Writes mapped bytes as a stream, from a position that moves: the result of [`SharedSlice::writer`].
+/// Writes mapped bytes as a stream. [`SharedSlice::writer`] makes it.
 ///
-/// What does not fit is not written: the last write is short, and after it `write_all` says `WriteZero`, as with
-/// `&mut [u8]`.
+/// At the end of the bytes it behaves like `&mut [u8]`: a `write` that does not fit is cut short,
+/// and `write_all` then fails with `WriteZero`.
 ///
 /// # Examples
 ///
@@ -51,7 +51,7 @@ pub struct SharedWriter<'m> {
 }
 
 impl<'m, A> SharedSlice<'m, u8, A> {
-    /// Reads the bytes as a stream, from the first on.
+    /// Returns a stream that reads the bytes, starting with the first.
     #[must_use]
     pub fn reader(&self) -> SharedReader<'m, A> {
         SharedReader { bytes: *self, position: 0 }
@@ -59,14 +59,15 @@ impl<'m, A> SharedSlice<'m, u8, A> {
 }
 
 impl<'m> SharedSlice<'m, u8, ReadWrite> {
-    /// Writes the bytes as a stream, from the first on.
+    /// Returns a stream that writes the bytes, starting with the first.
     #[must_use]
     pub fn writer(&self) -> SharedWriter<'m> {
         SharedWriter { bytes: *self, position: 0 }
     }
 }
 
-/// The bytes from a position on, at most `most` of them; none past the end. And the position after them.
+/// At most `most` bytes from a position on, and the position after them. There are none past the
+/// end.
 fn next<'m, A>(
     bytes: &SharedSlice<'m, u8, A>,
     position: u64,
@@ -77,15 +78,15 @@ fn next<'m, A>(
     (bytes.range(start..start + count), position + count as u64)
 }
 
-/// Where a seek ends, from `position` in `len` bytes; past the end is allowed.
+/// The position after a seek. As with files, it may be past the end.
 fn sought(to: SeekFrom, position: u64, len: usize) -> io::Result<u64> {
     let position = match to {
         SeekFrom::Start(position) => Some(position),
         SeekFrom::End(offset) => (len as u64).checked_add_signed(offset),
         SeekFrom::Current(offset) => position.checked_add_signed(offset),
     };
-    let invalid = io::ErrorKind::InvalidInput;
-    position.ok_or_else(|| io::Error::new(invalid, "a position before the first byte"))
+    let why = "cannot seek to a negative or overflowing position";
+    position.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, why))
 }
 
 impl<A> Read for SharedReader<'_, A> {

@@ -1,21 +1,34 @@
-//! The access layer over memory of our own, which Miri can follow: the system's part is left out.
+//! The access layer over our own memory, without the system, so that Miri can follow.
 
 use std::cell::UnsafeCell;
+use std::fmt;
 use std::io::{Read, Seek, SeekFrom, Write};
+use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr::NonNull;
 
+use bytemuck::{AnyBitPattern, NoUninit};
+
+use super::bounds::part_of;
 use super::*;
+use crate::map::ReadWrite;
 
-/// Memory that is aligned like a page's start and only ever touched by raw pointers, as mapped memory is.
+mod atomics;
+
+/// Aligned memory that only raw pointers access, like mapped memory.
 #[repr(align(64))]
 struct Memory<const LEN: usize>(UnsafeCell<[u8; LEN]>);
 
-// SAFETY: all access is by the functions under test, which any threads may call at once.
+// SAFETY: only the functions under test access it, and any number of threads may call them at once.
 unsafe impl<const LEN: usize> Sync for Memory<LEN> {}
 
 impl<const LEN: usize> Memory<LEN> {
     fn new() -> Memory<LEN> {
-        Memory(UnsafeCell::new([0; LEN]))
+        Memory::of([0; LEN])
+    }
+
+    fn of(bytes: [u8; LEN]) -> Memory<LEN> {
+        Memory(UnsafeCell::new(bytes))
     }
 
     fn start(&self) -> NonNull<u8> {
@@ -30,7 +43,7 @@ impl<const LEN: usize> Memory<LEN> {
         let Ok(start) = part_of(self.start(), LEN, offset, count) else {
             panic!("{count} from {offset}")
         };
-        SharedSlice { start, len: count, mapping: PhantomData }
+        SharedSlice::new(start, count)
     }
 
     fn bytes(&self) -> SharedSlice<'_, u8, ReadWrite> {
@@ -59,7 +72,7 @@ fn values_of_every_size_come_back() {
         slice.copy_from(&values);
         slice.copy_within(1.., 0);
         assert_eq!(slice.to_vec(), [values[1], values[2], values[2]]);
-        // Nothing around it was touched.
+        // The bytes around it have not changed.
         let bytes = memory.bytes().to_vec();
         let end = 64 + 3 * size_of::<T>();
         assert!(bytes[..64].iter().chain(&bytes[end..]).all(|&byte| byte == 0));
@@ -77,7 +90,7 @@ fn values_of_every_size_come_back() {
 
 #[test]
 fn every_length_and_misalignment_is_copied_exactly() {
-    // Miri takes its time.
+    // Miri is slow.
     const LEN: usize = if cfg!(miri) { 20 } else { 300 };
     const STARTS: usize = if cfg!(miri) { 3 } else { 9 };
     let memory = Memory::<{ LEN + 16 }>::new();
@@ -167,6 +180,76 @@ fn views_are_only_made_inside_and_aligned() {
     }
 }
 
+#[test]
+fn filling_with_values_of_no_size_ends_at_once() {
+    let memory = Memory::<64>::new();
+    memory.bytes().fill(7);
+    // One by one, these would take centuries.
+    for count in [0, 1, usize::MAX] {
+        memory.slice::<[u64; 0]>(8, count).fill([]);
+        memory.slice::<()>(64, count).fill(());
+    }
+    assert_eq!(memory.bytes().to_vec(), [7; 64]);
+}
+
+#[test]
+fn panics_say_what_is_out_of_bounds() {
+    fn message(what: impl FnOnce()) -> String {
+        let panic = catch_unwind(AssertUnwindSafe(what)).unwrap_err();
+        panic.downcast_ref::<String>().unwrap().clone()
+    }
+    let memory = Memory::<16>::new();
+    let bytes = memory.slice::<u8>(0, 10);
+    let after_the_last = usize::MAX as u128 + 1;
+    let panics = [
+        (message(|| _ = bytes.load(10)), "index 10 is out of bounds: there are 10 values".into()),
+        (
+            message(|| _ = bytes.range(5..20)),
+            "range 5..20 is out of bounds: there are 10 values".into(),
+        ),
+        (
+            message(|| _ = bytes.range(2..=usize::MAX)),
+            format!("range 2..{after_the_last} is out of bounds: there are 10 values"),
+        ),
+        (
+            message(|| _ = bytes.range((Bound::Excluded(usize::MAX), Bound::Unbounded))),
+            format!("range start {after_the_last} is out of bounds: there are 10 values"),
+        ),
+        (
+            message(|| _ = bytes.range(11..)),
+            "range start 11 is out of bounds: there are 10 values".into(),
+        ),
+        (
+            message(|| _ = bytes.range((Bound::Included(3), Bound::Excluded(2)))),
+            "range 3..2 ends before it starts".into(),
+        ),
+        (
+            message(|| bytes.copy_from(&[0; 9])),
+            "the lengths differ: the shared slice has 10 values, the other slice has 9".into(),
+        ),
+    ];
+    for (message, expected) in panics {
+        assert_eq!(message, expected);
+    }
+}
+
+#[test]
+fn refusals_say_why_a_view_cannot_be_made() {
+    let memory = Memory::<16>::new();
+    let why = |offset, count| part_of::<u32>(memory.start(), 16, offset, count).err();
+    assert_eq!(
+        why(8, 3).unwrap().to_string(),
+        "offset 8 and 3 values of u32 (4 bytes each) reach past the end: there are 16 bytes"
+    );
+    let address = memory.start().addr().get() + 2;
+    assert_eq!(
+        why(2, 1).unwrap().to_string(),
+        format!(
+            "offset 2 is misaligned for u32: its address, {address:#x}, is not a multiple of 4"
+        )
+    );
+}
+
 #[derive(Clone, Copy, AnyBitPattern, NoUninit, PartialEq, Debug)]
 #[repr(C)]
 struct Header {
@@ -208,7 +291,8 @@ fn atomic_operations_do_what_stds_do() {
         ($($word:ident)*) => {
             $({
                 let memory = Memory::<64>::new();
-                for cell in [memory.slice::<$word>(0, 2).cell(1), memory.slice::<$word>(32, 1).cell(0)] {
+                let cells = [memory.slice(0, 2).cell(1), memory.slice(32, 1).cell(0)];
+                for cell in cells as [SharedCell<'_, $word, ReadWrite>; 2] {
                     assert_eq!(cell.load_relaxed(), 0);
                     cell.store_release($word::MAX);
                     assert_eq!(cell.load_acquire(), $word::MAX);
@@ -225,7 +309,7 @@ fn atomic_operations_do_what_stds_do() {
                     assert_eq!(cell.compare_exchange($word::MIN, $word::MAX), Ok($word::MIN));
                     assert_eq!(cell.swap(0), $word::MAX);
                 }
-                // Nothing around them was touched.
+                // The bytes around them have not changed.
                 assert!(memory.bytes().iter().all(|byte| byte == 0));
             })*
         };
@@ -269,7 +353,7 @@ fn streams_are_short_at_the_end_and_seek() {
     assert!(memory.bytes().range(18..).iter().all(|byte| byte == 0));
 }
 
-/// Miri follows this: no rule of the language is broken, whoever writes what.
+/// Under Miri, this shows that no rule of the language is broken, whatever the threads write.
 #[test]
 fn threads_that_write_the_same_bytes_break_no_rule() {
     let memory = Memory::<64>::new();
@@ -293,7 +377,7 @@ fn threads_that_write_the_same_bytes_break_no_rule() {
     });
 }
 
-/// The atomics lose nothing and publish what was written before.
+/// Atomic additions are not lost, and `store_release` publishes what was written before it.
 #[test]
 fn threads_that_count_lose_nothing() {
     let memory = Memory::<128>::new();

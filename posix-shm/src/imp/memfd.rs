@@ -1,38 +1,92 @@
-//! Objects without a name, where the system has `memfd_create` for them and seals.
+//! Objects without a name, on a system that makes them with `memfd_create`.
 
-use std::ffi::c_uint;
-use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::ffi::{CStr, c_uint};
+#[cfg(pshm_system = "linux")]
+use std::mem::MaybeUninit;
+#[cfg(pshm_system = "linux")]
+use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use posix_shm_sys as sys;
 
-use super::{Fill, calls};
-use crate::error::{Errno, Failure, Operation, cvt_retry};
+use super::draft::{Draft, Held, Namespace};
+use super::seals::seals;
+use super::syscalls;
+#[cfg(pshm_system = "linux")]
+use crate::failure::cvt;
+use crate::failure::{Errno, Failure, Operation, cvt_owned_fd};
+#[cfg(any(pshm_system = "linux", pshm_system = "android"))]
+use crate::permissions::Permissions;
 
-/// `memfd_create`, close-on-exec and sealable.
-pub(super) fn create(flags: c_uint) -> Result<OwnedFd, Errno> {
+/// `memfd_create`, close-on-exec and sealable. Linux shows the label in `/proc`.
+pub(super) fn create(label: &CStr, flags: c_uint) -> Result<OwnedFd, Errno> {
     let flags = sys::MFD_CLOEXEC | sys::MFD_ALLOW_SEALING | flags;
-    // The label is what Linux shows in /proc.
     // SAFETY: the label is a NUL-terminated string that outlives the call.
-    let fd = cvt_retry(|| unsafe { sys::memfd_create(c"posix-shm".as_ptr(), flags) })?;
-    // SAFETY: the call made this descriptor for us, and nobody else knows its number.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+    let call = || unsafe { sys::memfd_create(label.as_ptr(), flags) };
+    // SAFETY: the call makes a new descriptor.
+    unsafe { cvt_owned_fd(call) }
 }
 
-/// Gives an object without a name the permissions that were asked for, and lets it be filled.
-pub(super) fn complete<T>(
+/// [`create`], never to be executed unless the permissions say otherwise.
+#[cfg(any(pshm_system = "linux", pshm_system = "android"))]
+pub(super) fn create_for(label: &CStr, permissions: Option<sys::mode_t>) -> Result<OwnedFd, Errno> {
+    let executable = sys::S_IXUSR | sys::S_IXGRP | sys::S_IXOTH;
+    let object = match permissions {
+        // The seal would forbid these permissions.
+        Some(mode) if mode & executable != 0 => create(label, sys::MFD_EXEC),
+        _ => create(label, sys::MFD_NOEXEC_SEAL),
+    };
+    match object {
+        // Linux before 6.3 knows neither flag.
+        Err(Errno::INVAL) => create(label, 0),
+        result => result,
+    }
+}
+
+/// A draft of an object without a name, with the permissions that were asked for.
+pub(super) fn draft(
+    namespace: &'static Namespace,
     object: OwnedFd,
     permissions: Option<sys::mode_t>,
-    fill: Fill<'_, T>,
-) -> Result<(OwnedFd, T), Failure> {
+) -> Result<Draft<'static>, Failure> {
     if let Some(mode) = permissions {
-        calls::set_permissions(object.as_fd(), mode)
+        syscalls::set_permissions(object.as_fd(), mode)
             .map_err(Failure::of(Operation::SetPermissions))?;
     }
-    let filled = fill(object.as_fd())?;
-    Ok((object, filled))
+    Ok(Draft::new(namespace, object, Held::Nothing, false))
 }
 
-/// Only shared memory has seals, or none: a file of another kind has no answer.
+/// Gives an object private permissions if it has the kernel's own, which let everyone write who
+/// reaches it through `/proc`.
+#[cfg(any(pshm_system = "linux", pshm_system = "android"))]
+pub(crate) fn protect(object: BorrowedFd<'_>) -> Result<(), Failure> {
+    let permissions =
+        syscalls::stat(object).map_err(Failure::of(Operation::Metadata))?.permissions();
+    // What memfd_create gives, with and without MFD_NOEXEC_SEAL.
+    if ![0o666, 0o777].map(Permissions::from_mode).contains(&permissions) {
+        return Ok(());
+    }
+    // Whether it can be executed may be sealed.
+    let execute = Permissions::USER_EXEC | Permissions::GROUP_EXEC | Permissions::OTHER_EXEC;
+    let private = Permissions::PRIVATE | (permissions & execute);
+    syscalls::set_permissions(object, private.to_sys())
+        .map_err(Failure::of(Operation::SetPermissions))
+}
+
+/// Whether a descriptor is of a plain file of a tmpfs or of huge pages, which is all that a memfd
+/// is.
+#[cfg(pshm_system = "linux")]
+pub(super) fn is_on_its_file_system(object: BorrowedFd<'_>) -> Result<bool, Errno> {
+    let mut stat = MaybeUninit::<libc::statfs>::uninit();
+    // SAFETY: the pointer is to room for one `statfs`.
+    cvt(unsafe { libc::fstatfs(object.as_raw_fd(), stat.as_mut_ptr()) })?;
+    // SAFETY: the call succeeded, so it has filled in the structure.
+    let kind = unsafe { stat.assume_init() }.f_type;
+    let known = kind == libc::TMPFS_MAGIC as _ || kind == libc::HUGETLBFS_MAGIC as _;
+    Ok(known && syscalls::stat(object)?.kind() == sys::S_IFREG)
+}
+
+/// Only shared memory can answer which seals it has; other files cannot.
 pub(crate) fn check_kind(object: BorrowedFd<'_>) -> Result<(), Errno> {
-    super::seals(object).map(drop)
+    seals(object).map(drop)
 }

@@ -1,102 +1,139 @@
-//! The systems: one file each, with the same functions. This one picks.
+//! Everything that differs between systems. This file includes the file of one system, and states
+//! what each of them must have.
 //!
-//! | item | what every system's version is |
-//! |---|---|
-//! | `NAME_MAX` | how long a name may be, in bytes after the slash |
-//! | `CAPABILITIES` | what the system can promise |
-//! | `open` | opens what a name means, never creates |
-//! | `build` | creates an object, lets the caller fill it, and gives it its name as late as the system allows |
-//! | `unlink` | removes a name |
-//! | `find` | what a name means now |
-//! | `names` | the names that there are |
-//! | `anonymous` | creates an object that has no name, and lets the caller fill it |
-//! | `set_len` | gives an object a length |
-//! | `reserve` | gives an object a length and the memory for it |
-//! | `RESERVE_ONLY_GROWS` | whether that leaves alone what a peer has made longer meanwhile |
-//! | `write_at`, `write_new` | write to an object by its descriptor: anywhere, or what makes a new one |
-//! | `read_only` | a second, read-only handle of an object |
-//! | `check_kind` | refuses what is no shared memory |
-//! | `allocated` | how many bytes of memory an object takes, by its `stat` |
-//! | `hint` | what helps against an error that means something else here than elsewhere |
+//! # The contract of a system
 //!
-//! What several of them share is here too, by its subject: [`calls`] that mean the same on every system, [`memory`] that is
-//! reserved, objects under a name (`named`) and all else that POSIX gives (`plain`), objects that are files of a directory
-//! (`directory`) or have no name (`memfd`), what Linux and Android have of the same kernel (`linux_kernel`), [`seals`], and
-//! [`socket`].
+//! `system/NAME.rs` has these items. It can take any of them from the shared files below.
+//!
+//! ```text
+//! // How long a name may be, in bytes after the slash.
+//! const NAME_MAX: usize
+//! // What the system can promise.
+//! const CAPABILITIES: Capabilities
+//! // Whether reserve() leaves an object alone that a peer has made longer in the meantime.
+//! const RESERVE_ONLY_GROWS: bool
+//! // How it treats names: its ways to build a named object, and what the
+//! // shared code must know.
+//! const NAMESPACE: &Namespace
+//!
+//! // Begins a named object. The caller then fills it.
+//! fn draft(&New, Way) -> Result<Draft, Obstacle>
+//! // Gives the complete object its name. Returns a read-only handle if one is wanted.
+//! fn publish(&mut Draft, &New) -> Result<Option<OwnedFd>, Obstacle>
+//! // Begins an object without a name.
+//! fn anonymous(&Namespace, label: &CStr, Option<mode_t>) -> Result<Draft, Failure>
+//!
+//! // By name: creates exclusively (NAMESPACE has this one), opens, tells which
+//! // object has the name, removes the name. Lists all names.
+//! fn create(&CStr, Direction, mode_t) -> Result<OwnedFd, Errno>
+//! fn open(&CStr, Direction, truncate: bool) -> Result<OwnedFd, Errno>
+//! fn find(&CStr) -> Result<Stat, Errno>
+//! fn unlink(&CStr) -> Result<(), Errno>
+//! fn names() -> Result<Names, Failure>
+//!
+//! // Sets the length, without memory.
+//! fn resize(BorrowedFd, off_t) -> Result<(), Failure>
+//! // Makes the object longer, with memory for what is new.
+//! fn reserve(BorrowedFd, Growth) -> Result<(), Failure>
+//! // Takes memory for bytes that the object has, and gives it back.
+//! fn reserve_range(BorrowedFd, Growth) -> Result<(), Failure>
+//! fn punch(BorrowedFd, off_t, off_t) -> Result<(), Errno>
+//! // How many bytes of memory the object has.
+//! fn allocated(&Stat) -> u64
+//! // The size of its pages, if they are huge pages.
+//! fn huge_page_of(BorrowedFd, &Stat) -> Option<u64>
+//!
+//! // Refuses a write that the system would answer with a signal.
+//! fn may_write(BorrowedFd, off_t, usize, ignore_estimates: bool) -> Result<(), Failure>
+//! // Writes anywhere; writes the content of a new object.
+//! fn write_at(BorrowedFd, &[u8], off_t) -> Result<usize, Errno>
+//! fn write_new(BorrowedFd, &[u8]) -> Result<(), Failure>
+//!
+//! // Keeps other users out of an object that has the kernel's own permissions.
+//! fn protect(BorrowedFd) -> Result<(), Failure>
+//! // Makes a second handle, which can only read.
+//! fn read_only(&Namespace, BorrowedFd, Option<&CStr>) -> Result<OwnedFd, Failure>
+//! // Refuses a descriptor that is not of shared memory.
+//! fn check_kind(BorrowedFd) -> Result<(), Errno>
+//! // What helps against an error, if that is special to this system.
+//! fn hint(Operation, Errno) -> Option<&'static str>
+//! ```
+//!
+//! # To add a system, touch these
+//!
+//! 1. `imp/system/NAME.rs`: the contract above. Start with a copy of the system that is most like
+//!    it, or of `other.rs`. Take the facts from the system's source and manual, and cite them.
+//! 2. `mod system` in this file: a line that includes the new file.
+//! 3. `SYSTEMS` in `posix-shm/build.rs`: the value of `target_os`, which chooses the file.
+//! 4. `posix-shm-sys/build/names.rs`: the functions and constants that only this system has. The
+//!    comment at its top says how.
+//! 5. `posix-shm-sys/wrapper.h`: a branch that refuses another system's headers.
+//! 6. `posix-shm-sys/build/report.rs`: what users install there.
+//! 7. `NOT_IN_LIBC` in `tests/build.rs`: the constants that the `libc` crate lacks.
+//! 8. `longest` in `tests/name.rs`: the longest name. The other tests ask `capabilities()`.
+//! 9. `TARGETS` in `scripts/portability.d/targets.py`: how it is checked without the machine.
+//!    `.github/workflows/native.yml`: a job that tests it on the machine.
+//! 10. "What differs where" in `lib.rs`, "Platforms" in `README.md`, `targets` in `deny.toml`.
+//!
+//! # Shared by several systems
+//!
+//! * Calls: [`syscalls`] has those that mean the same everywhere. [`mod@seals`] and [`socket`] have
+//!   those of their subjects. `stat` has what `fstat` says.
+//! * Building objects: [`mod@draft`] is an object that is not complete yet. [`named`] creates it by
+//!   `shm_open`, [`tmpfs`] as a file, `memfd` without a name.
+//! * Memory: [`limits`] and `estimates` ask whether there is enough, and [`mod@reserve`] takes it.
+//! * [`procfs`] opens an object again. [`fork`] tells a process from its child.
+//! * [`fallback`] is what POSIX gives everywhere.
 
-mod calls;
-#[cfg(any(pshm_system = "linux", pshm_system = "netbsd"))]
-mod directory;
-#[cfg(any(pshm_system = "linux", pshm_system = "android"))]
-mod linux_kernel;
-#[cfg(any(pshm_system = "linux", pshm_system = "android", pshm_system = "freebsd"))]
+#[allow(dead_code, reason = "not every system uses all of it")]
+mod draft;
+#[cfg(pshm_has_fallocate)]
+mod estimates;
+#[allow(dead_code, reason = "not every system uses all of it")]
+mod fallback;
+mod fork;
+#[allow(dead_code, reason = "not every system uses all of it")]
+mod limits;
+#[cfg(pshm_has_memfd_create)]
+#[allow(dead_code, reason = "not every system uses it")]
 mod memfd;
-mod memory;
-#[cfg(not(pshm_system = "android"))]
+#[allow(dead_code, reason = "not every system uses all of it")]
 mod named;
-#[cfg(not(pshm_system = "android"))]
-mod plain;
+#[allow(dead_code, reason = "not every system uses it")]
+mod procfs;
+#[allow(dead_code, reason = "not every system uses all of it")]
+mod reserve;
 mod seals;
 mod socket;
+mod stat;
+#[allow(dead_code, reason = "not every system uses all of it")]
+mod syscalls;
+#[allow(dead_code, reason = "not every system uses it")]
+mod tmpfs;
 
-// What has no file of its own gets posix.rs. Which one it is, build.rs says.
-#[cfg_attr(pshm_system = "android", path = "android.rs")]
-#[cfg_attr(pshm_system = "apple", path = "apple.rs")]
-#[cfg_attr(pshm_system = "freebsd", path = "freebsd.rs")]
-#[cfg_attr(pshm_system = "linux", path = "linux.rs")]
-#[cfg_attr(pshm_system = "netbsd", path = "netbsd.rs")]
-#[cfg_attr(pshm_system = "openbsd", path = "openbsd.rs")]
-#[cfg_attr(pshm_system = "posix", path = "posix.rs")]
+// build.rs chooses the file; the default is other.rs.
+#[cfg_attr(pshm_system = "android", path = "system/android.rs")]
+#[cfg_attr(pshm_system = "apple", path = "system/apple.rs")]
+#[cfg_attr(pshm_system = "freebsd", path = "system/freebsd.rs")]
+#[cfg_attr(pshm_system = "linux", path = "system/linux.rs")]
+#[cfg_attr(pshm_system = "netbsd", path = "system/netbsd.rs")]
+#[cfg_attr(pshm_system = "openbsd", path = "system/openbsd.rs")]
+#[cfg_attr(pshm_system = "other", path = "system/other.rs")]
 mod system;
 
-pub(crate) use calls::{
-    clone, close, is_writable, map, page_size, random, read_at, set_owner, set_permissions, stat,
-    times, unmap,
-};
+pub(crate) use draft::{Draft, New, Obstacle, Way};
+pub(crate) use fork::Mark;
+pub(crate) use limits::{Growth, denied};
+pub(crate) use reserve::has_all_memory;
 pub(crate) use seals::{add_seals, seals};
 pub(crate) use socket::{receive, send};
-pub(crate) use system::{
-    CAPABILITIES, NAME_MAX, RESERVE_ONLY_GROWS, allocated, anonymous, build, check_kind, find,
-    hint, names, open, read_only, reserve, set_len, unlink, write_at, write_new,
+pub(crate) use stat::Stat;
+pub(crate) use syscalls::{
+    appends, clone, close, close_on_exec, direction, is_writable, map, off_t, page_size, random,
+    random_suffix, read_at, set_owner, set_permissions, stat, unmap,
 };
-
-use std::ffi::{CStr, OsString};
-use std::io;
-use std::os::fd::BorrowedFd;
-
-use posix_shm_sys as sys;
-
-use crate::error::Failure;
-use crate::open::Direction;
-
-/// A named object to be built.
-#[derive(Clone, Copy, Debug)]
-#[cfg_attr(pshm_system = "android", expect(dead_code, reason = "nothing has a name there"))]
-pub(crate) struct New<'a> {
-    pub(crate) name: &'a CStr,
-    pub(crate) direction: Direction,
-    pub(crate) mode: sys::mode_t,
-    /// The umask is to take nothing from the mode.
-    pub(crate) exact: bool,
-    /// Take the name over from an object that has it; otherwise that is `EEXIST`.
-    pub(crate) replace: bool,
-    /// How long the caller is going to make it.
-    pub(crate) size: u64,
-    /// The caller can fill only one object.
-    pub(crate) once: bool,
-}
-
-#[cfg(not(pshm_system = "android"))]
-impl New<'_> {
-    /// Whether the object is complete as soon as it is created.
-    fn is_plain(&self) -> bool {
-        self.size == 0 && !self.once && !self.exact && !self.replace
-    }
-}
-
-/// Fills a new object through its read-write descriptor. Unless `once` forbids it, called again on a fresh object where a
-/// first one could not be given its name.
-pub(crate) type Fill<'a, T> = &'a mut dyn FnMut(BorrowedFd<'_>) -> Result<T, Failure>;
-
-/// Names as the system has them, without the slash or with it.
-pub(crate) type Names = Box<dyn Iterator<Item = io::Result<OsString>>>;
+pub(crate) use system::{
+    CAPABILITIES, NAME_MAX, NAMESPACE, RESERVE_ONLY_GROWS, allocated, anonymous, check_kind, draft,
+    find, hint, huge_page_of, may_write, names, open, protect, publish, punch, read_only, reserve,
+    reserve_range, resize, unlink, write_at, write_new,
+};

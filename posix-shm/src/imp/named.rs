@@ -1,27 +1,87 @@
-//! Objects under a name: created exclusively, filled there, opened again by it.
+//! Objects under a name: created exclusively, and opened again by their name.
 
-use std::ffi::{CStr, CString, c_int};
-use std::mem::ManuallyDrop;
-use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::ffi::{CStr, CString, OsString, c_int};
+#[cfg(target_os = "linux")]
+use std::ffi::{c_char, c_void};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io;
+#[cfg(target_os = "linux")]
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
 
 use posix_shm_sys as sys;
 
-use super::calls::{set_permissions, stat};
-use super::{Fill, New};
-use crate::error::{Errno, Failure, Operation, cvt_retry};
-use crate::name;
-use crate::open::Direction;
+use super::draft::{Draft, Held, Namespace, New, Obstacle};
+use super::syscalls::{random_suffix, set_permissions, stat};
+use crate::direction::Direction;
+use crate::failure::{Errno, Failure, Operation, cvt_owned_fd, cvt_retry};
 use crate::permissions::Permissions;
+
+/// Names as the system has them, without the slash or with it.
+pub(crate) type Names = Box<dyn Iterator<Item = io::Result<OsString>>>;
 
 /// `shm_open`. The descriptor is closed on exec, as POSIX says.
 fn shm_open(name: &CStr, flags: c_int, mode: sys::mode_t) -> Result<OwnedFd, Errno> {
     // SAFETY: `name` is a NUL-terminated string that outlives the call.
-    let fd = cvt_retry(|| unsafe { sys::shm_open(name.as_ptr(), flags, mode) })?;
-    // SAFETY: the call made this descriptor for us, and nobody else knows its number.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+    let call = || unsafe { sys::shm_open(name.as_ptr(), flags, mode) };
+    // SAFETY: the call makes a new descriptor.
+    unsafe { cvt_owned_fd(call) }
 }
 
-/// Opens what has the name, with more flags than POSIX asks for.
+/// Whether `shm_open` is the C library's own: whether it and another function of the library come
+/// from files that have the names of C libraries. (Older ones have it in librt.) Both are named as
+/// the `libc` crate has them, because those of our own bindings may be shims in the program.
+#[cfg(target_os = "linux")]
+pub(super) fn shm_open_is_the_librarys() -> bool {
+    let function: unsafe extern "C" fn(*const c_char, c_int, libc::mode_t) -> c_int =
+        libc::shm_open;
+    let mut found = MaybeUninit::<libc::Dl_info>::zeroed();
+    // SAFETY: the pointers are to a function, which is only looked up, and to room for the answer.
+    if unsafe { libc::dladdr(function as *const c_void, found.as_mut_ptr()) } == 0 {
+        // The program is linked statically, so there is no other.
+        return true;
+    }
+    // SAFETY: all is zero, or filled in by the call.
+    let file = unsafe { found.assume_init() }.dli_fname;
+    if file.is_null() {
+        return true;
+    }
+    // SAFETY: the loader keeps this string for as long as the file is loaded, which this program
+    // needs.
+    let file = unsafe { CStr::from_ptr(file) }.to_bytes();
+    let name = file.rsplit(|byte| *byte == b'/').next().unwrap_or(file);
+    let libraries: [&[u8]; 6] =
+        [b"libc.", b"libc-", b"librt.", b"librt-", b"ld-musl", b"libuClibc"];
+    libraries.iter().any(|library| name.starts_with(library)) || is_static(file)
+}
+
+/// Whether the program was linked statically: it has no loader, and the function is its own.
+#[cfg(target_os = "linux")]
+fn is_static(file: &[u8]) -> bool {
+    let function: unsafe extern "C" fn(c_int) -> c_int = libc::close;
+    let mut found = MaybeUninit::<libc::Dl_info>::zeroed();
+    // SAFETY: the pointers are to a function, which is only looked up, and to room for the answer.
+    if unsafe { libc::dladdr(function as *const c_void, found.as_mut_ptr()) } == 0 {
+        return true;
+    }
+    // SAFETY: all is zero, or filled in by the call.
+    let other = unsafe { found.assume_init() }.dli_fname;
+    // SAFETY: if it is not null, the loader keeps this string as above.
+    !other.is_null() && unsafe { CStr::from_ptr(other) }.to_bytes() == file
+}
+
+/// Creates an object under a name that is free: `shm_open` with `O_CREAT | O_EXCL`.
+pub(crate) fn create(
+    name: &CStr,
+    direction: Direction,
+    mode: sys::mode_t,
+) -> Result<OwnedFd, Errno> {
+    shm_open(name, access(direction) | sys::O_CREAT | sys::O_EXCL, mode)
+}
+
+/// Opens the object of a name, with more flags than POSIX asks for.
 pub(super) fn open(
     name: &CStr,
     direction: Direction,
@@ -32,180 +92,21 @@ pub(super) fn open(
     shm_open(name, access(direction) | truncate | flags, 0)
 }
 
-/// The access mode of `shm_open`: POSIX knows these two and no write-only one.
-fn access(direction: Direction) -> c_int {
+/// [`open`], which never waits for the other end of a FIFO that was planted under the name. On an
+/// object the flag does nothing.
+pub(crate) fn open_without_waiting(
+    name: &CStr,
+    direction: Direction,
+    truncate: bool,
+) -> Result<OwnedFd, Errno> {
+    open(name, direction, truncate, sys::O_NONBLOCK)
+}
+
+/// The access mode of `shm_open`. POSIX knows these two.
+pub(super) fn access(direction: Direction) -> c_int {
     match direction {
         Direction::Input => sys::O_RDONLY,
         Direction::Io => sys::O_RDWR,
-    }
-}
-
-/// Gives a new object the permissions that the umask may have taken from it.
-pub(super) fn settle_permissions(object: BorrowedFd<'_>, new: &New<'_>) -> Result<(), Failure> {
-    // Where the umask takes nothing, there is nothing to give back.
-    if new.exact && super::CAPABILITIES.umask {
-        set_permissions(object, new.mode).map_err(Failure::of(Operation::SetPermissions))?;
-    }
-    Ok(())
-}
-
-/// Creates an object under its name and fills it there; the name is removed where that fails.
-///
-/// So whoever opens it at once may find it short, and a process that is killed in between leaves it so. Taking a name over
-/// removes it first: for a moment nothing has it, and for good where the new object cannot be had.
-pub(crate) fn build<T>(new: New<'_>, fill: Fill<'_, T>) -> Result<(OwnedFd, T), Failure> {
-    let direction = if new.is_plain() { new.direction } else { Direction::Io };
-    let object = claim(&new, direction).map_err(Failure::of(Operation::Create))?;
-    let claimed = Claimed { name: new.name, object: ManuallyDrop::new(object) };
-    settle_permissions(claimed.object.as_fd(), &new)?;
-    let filled = fill(claimed.object.as_fd())?;
-    if direction == new.direction {
-        return Ok((claimed.keep(), filled));
-    }
-    let object = claimed.object.as_fd();
-    let handle = reopen_created(object, || reopen(new.name, object))?;
-    claimed.keep();
-    Ok((handle, filled))
-}
-
-/// From this size on, reserving the memory costs far more than finding out that the name is taken.
-const LOOK_FIRST: u64 = 1 << 20;
-
-/// For those who build an object elsewhere, and find out only when they give it its name that the name is taken: looks first
-/// where that spares much, and where the building failed for want of memory. Where nothing could be seen half-made, there is
-/// nothing to build.
-#[allow(dead_code, reason = "of no use where the name comes first")]
-pub(super) fn build_elsewhere<T>(
-    new: New<'_>,
-    fill: Fill<'_, T>,
-    build_aside: impl FnOnce(New<'_>, Fill<'_, T>) -> Result<(OwnedFd, T), Failure>,
-) -> Result<(OwnedFd, T), Failure> {
-    if new.is_plain() {
-        return build(new, fill);
-    }
-    let taken = || !new.replace && super::find(new.name).is_ok();
-    let exists = || Failure::new(Operation::Create, Errno::EXIST);
-    if (new.once || new.size >= LOOK_FIRST) && taken() {
-        return Err(exists());
-    }
-    match build_aside(new, fill) {
-        // Whether there is room for another does not matter where there was none to be made.
-        Err(failure) if matches!(failure.errno, Errno::NOSPC | Errno::NOMEM) && taken() => {
-            Err(exists())
-        }
-        result => result,
-    }
-}
-
-/// An object that is not complete yet, under its name. When it is dropped the name is removed, if it still means this
-/// object: somebody else may have removed it and put another in its place.
-struct Claimed<'a> {
-    name: &'a CStr,
-    object: ManuallyDrop<OwnedFd>,
-}
-
-impl Claimed<'_> {
-    fn keep(self) -> OwnedFd {
-        let mut claimed = ManuallyDrop::new(self);
-        // SAFETY: the value is not dropped any more, so this is the only time that it is taken.
-        unsafe { ManuallyDrop::take(&mut claimed.object) }
-    }
-}
-
-impl Drop for Claimed<'_> {
-    fn drop(&mut self) {
-        let ours = stat(self.object.as_fd());
-        match ours {
-            // Or nobody could find out what the name means. It is to vanish, so that does not matter any more.
-            Ok(ours) if !ours.permissions().contains(Permissions::USER_READ) => {
-                let readable = ours.permissions() | Permissions::USER_READ;
-                let _ = set_permissions(self.object.as_fd(), readable.to_sys());
-            }
-            _ => {}
-        }
-        // First, since finding out what the name means may take the only descriptor there is.
-        // SAFETY: it is dropped nowhere else but in `keep`, which forgets the value.
-        unsafe { ManuallyDrop::drop(&mut self.object) };
-        let is_ours = |ours| super::find(self.name).is_ok_and(|found| found.is_same_object(&ours));
-        if !super::CAPABILITIES.tell_objects_apart || ours.is_ok_and(is_ours) {
-            // There is an error on its way already, and nothing else that could be done.
-            let _ = unlink(self.name);
-        }
-    }
-}
-
-/// The name, with a new object: where the new one is to take it over, nothing has it for a moment.
-fn claim(new: &New<'_>, direction: Direction) -> Result<OwnedFd, Errno> {
-    /// How often a name is freed that others take again first.
-    const ATTEMPTS: usize = 64;
-    let flags = access(direction) | sys::O_CREAT | sys::O_EXCL;
-    let mut tried = 1;
-    loop {
-        match shm_open(new.name, flags, new.mode) {
-            Err(Errno::EXIST) if new.replace && tried < ATTEMPTS => tried += 1,
-            result => return result,
-        }
-        match unlink(new.name) {
-            Ok(()) | Err(Errno::NOENT) => {}
-            Err(errno) => return Err(errno),
-        }
-    }
-}
-
-/// Opens an object again that this process has just created: that is not limited by its permissions, as creating was not.
-pub(super) fn reopen_created(
-    object: BorrowedFd<'_>,
-    reopen: impl Fn() -> Result<OwnedFd, Failure>,
-) -> Result<OwnedFd, Failure> {
-    match reopen() {
-        Err(Failure { operation: Operation::Open, errno: Errno::ACCES, .. })
-            if super::CAPABILITIES.set_permissions => {}
-        result => return result,
-    }
-    let set = |permissions: Permissions| {
-        set_permissions(object, permissions.to_sys())
-            .map_err(Failure::of(Operation::SetPermissions))
-    };
-    let permissions = stat(object).map_err(Failure::of(Operation::Metadata))?.permissions();
-    set(permissions | Permissions::USER_READ)?;
-    let handle = reopen();
-    set(permissions)?;
-    handle
-}
-
-/// A read-only handle of the object that has the name, if it is still this one.
-pub(super) fn reopen(name: &CStr, object: BorrowedFd<'_>) -> Result<OwnedFd, Failure> {
-    let stat = |fd| stat(fd).map_err(Failure::of(Operation::Metadata));
-    let handle =
-        super::open(name, Direction::Input, false).map_err(Failure::of(Operation::Open))?;
-    if stat(handle.as_fd())?.is_same_object(&stat(object)?) {
-        Ok(handle)
-    } else {
-        // Somebody has put another object in its place.
-        Err(Failure::new(Operation::Open, Errno::EXIST))
-    }
-}
-
-/// A name for the time in which an object must have one that nobody else knows.
-pub(super) fn temporary() -> Result<CString, Errno> {
-    let mut bytes = b"/posix-shm.".to_vec();
-    bytes.extend_from_slice(&name::random_suffix()?);
-    // The alphabet has no NUL byte, so this cannot fail.
-    CString::new(bytes).map_err(|_| Errno::INVAL)
-}
-
-/// An object under a name that nobody else knows; the caller removes the name.
-pub(super) fn create_temporary(mode: sys::mode_t) -> Result<(CString, OwnedFd), Errno> {
-    /// A collision of 80 random bits does not happen; the bound is for a random source that is broken.
-    const ATTEMPTS: usize = 100;
-    let flags = sys::O_RDWR | sys::O_CREAT | sys::O_EXCL;
-    let mut tried = 1;
-    loop {
-        let name = temporary()?;
-        match shm_open(&name, flags, mode) {
-            Err(Errno::EXIST) if tried < ATTEMPTS => tried += 1,
-            result => return Ok((name, result?)),
-        }
     }
 }
 
@@ -215,22 +116,150 @@ pub(crate) fn unlink(name: &CStr) -> Result<(), Errno> {
     cvt_retry(|| unsafe { sys::shm_unlink(name.as_ptr()) }).map(drop)
 }
 
-/// Removes a name that nobody else knows when dropped, unless [`Unlinker::keep`] says that it is not needed any more.
-pub(super) struct Unlinker<'a>(&'a CStr);
-
-impl<'a> Unlinker<'a> {
-    pub(super) fn new(name: &'a CStr) -> Unlinker<'a> {
-        Unlinker(name)
+/// Gives a new object the permissions that the umask may have cleared.
+pub(super) fn settle_permissions(object: BorrowedFd<'_>, new: &New<'_>) -> Result<(), Failure> {
+    // If the system has no umask, nothing was cleared.
+    if !new.exact || !new.namespace.capabilities.umask {
+        return Ok(());
     }
-
-    pub(super) fn keep(self) {
-        std::mem::forget(self);
+    let Err(errno) = set_permissions(object, new.mode) else { return Ok(()) };
+    // Setting them is forbidden, but perhaps the umask has cleared nothing.
+    match stat(object) {
+        Ok(stat) if stat.permissions().to_sys() == new.mode => Ok(()),
+        _ => Err(Failure::new(Operation::SetPermissions, errno)),
     }
 }
 
-impl Drop for Unlinker<'_> {
-    fn drop(&mut self) {
-        // As in `Claimed`.
-        let _ = unlink(self.0);
+/// Creates an object under its name, to be filled there.
+///
+/// Another process that opens it at once may find it short. If this process is killed before the
+/// object is complete, it stays short. To take a name over, it is removed first: for a moment
+/// nothing has the name, and if the new object cannot be made, nothing has it afterwards either.
+pub(super) fn claim<'a>(new: &New<'a>) -> Result<Draft<'a>, Failure> {
+    /// How often the name is removed if other processes take it again.
+    const ATTEMPTS: usize = 64;
+    let direction = if needs_both(new) { Direction::Io } else { new.direction };
+    let mut tried = 1;
+    let object = loop {
+        match (new.namespace.create)(new.name, direction, new.mode) {
+            Err(Errno::EXIST) if new.replace && tried < ATTEMPTS => tried += 1,
+            result => break result.map_err(Failure::of(Operation::Create))?,
+        }
+        match (new.namespace.unlink)(new.name) {
+            Ok(()) | Err(Errno::NOENT) => {}
+            Err(errno) => return Err(Failure::new(Operation::Create, errno)),
+        }
+    };
+    let draft = Draft::new(new.namespace, object, Held::Own(new.name), new.lent);
+    match settle_permissions(draft.object(), new) {
+        Ok(()) => Ok(draft),
+        Err(failure) => Err(draft.abandon(failure)),
+    }
+}
+
+/// Whether an object is filled through a writable descriptor although its handle is read-only.
+fn needs_both(new: &New<'_>) -> bool {
+    new.direction == Direction::Input && (new.size > 0 || new.lent)
+}
+
+/// Ends what [`claim`] began: the object is complete. Returns a read-only handle if the object was
+/// filled through a descriptor that can write and the caller wants one that cannot.
+pub(super) fn publish_claimed(
+    draft: &Draft<'_>,
+    new: &New<'_>,
+) -> Result<Option<OwnedFd>, Failure> {
+    if !needs_both(new) {
+        return Ok(None);
+    }
+    let reopen = || reopen(new.namespace, new.name, draft.object());
+    reopen_created(new.namespace, draft.object(), reopen).map(Some)
+}
+
+/// Opens an object again that this process has just created. Its permissions do not limit that, as
+/// they did not limit creating it.
+pub(super) fn reopen_created(
+    namespace: &Namespace,
+    object: BorrowedFd<'_>,
+    reopen: impl Fn() -> Result<OwnedFd, Failure>,
+) -> Result<OwnedFd, Failure> {
+    let denied = match reopen() {
+        Err(failure) if failure.operation == Operation::Open && failure.is(Errno::ACCES) => failure,
+        result => return result,
+    };
+    let permissions = stat(object).map_err(Failure::of(Operation::Metadata))?.permissions();
+    if !namespace.capabilities.set_permissions || permissions.contains(Permissions::USER_READ) {
+        return Err(denied);
+    }
+    let set = |permissions: Permissions| {
+        set_permissions(object, permissions.to_sys())
+            .map_err(Failure::of(Operation::SetPermissions))
+    };
+    set(permissions | Permissions::USER_READ)?;
+    let handle = reopen();
+    set(permissions)?;
+    handle
+}
+
+/// A read-only handle of the object that has the name, if it is still this one.
+pub(super) fn reopen(
+    namespace: &Namespace,
+    name: &CStr,
+    object: BorrowedFd<'_>,
+) -> Result<OwnedFd, Failure> {
+    let stat = |fd| stat(fd).map_err(Failure::of(Operation::Metadata));
+    let ours = stat(object)?;
+    if ours.is_certainly_no_object() {
+        let why = "this is not a shared memory object";
+        return Err(Failure::refused(Operation::Clone, io::ErrorKind::InvalidInput, why));
+    }
+    let handle =
+        (namespace.open)(name, Direction::Input, false).map_err(Failure::of(Operation::Open))?;
+    if stat(handle.as_fd())?.is_same_object(&ours) {
+        Ok(handle)
+    } else {
+        let why = "another object has taken the name";
+        Err(Failure::refused(Operation::Open, io::ErrorKind::AlreadyExists, why))
+    }
+}
+
+/// A name that no other process knows.
+pub(super) fn temporary() -> CString {
+    let mut bytes = b"/posix-shm.".to_vec();
+    bytes.extend_from_slice(&random_suffix::<16>().unwrap_or_else(|_| unlikely_suffix()));
+    // The alphabet has no NUL byte, so nothing is cut off; the system would refuse an empty name.
+    CString::new(bytes).unwrap_or_default()
+}
+
+/// Without a random source: the time, the process and a count. Others may guess it, but it is only
+/// created exclusively, and a name that is taken is tried once more.
+fn unlikely_suffix() -> [u8; 16] {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let mut hasher = DefaultHasher::new();
+    (now.as_nanos(), std::process::id(), count).hash(&mut hasher);
+    let mut suffix = [b'0'; 16];
+    for (at, digit) in suffix.iter_mut().zip(format!("{:016x}", hasher.finish()).bytes()) {
+        *at = digit;
+    }
+    suffix
+}
+
+/// An object under a name that no other process knows.
+pub(super) fn create_temporary(
+    namespace: &'static Namespace,
+    mode: sys::mode_t,
+    lent: bool,
+) -> Result<Draft<'static>, Obstacle> {
+    /// A collision of 80 random bits does not happen; the bound is for a broken random source.
+    const ATTEMPTS: usize = 100;
+    let mut tried = 1;
+    loop {
+        let name = temporary();
+        match (namespace.create)(&name, Direction::Io, mode) {
+            Err(Errno::EXIST) if tried < ATTEMPTS => tried += 1,
+            Err(errno) => return Err(Obstacle::of(Operation::Create)(errno)),
+            Ok(object) => return Ok(Draft::new(namespace, object, Held::Temporary(name), lent)),
+        }
     }
 }

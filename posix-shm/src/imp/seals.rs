@@ -1,9 +1,11 @@
-//! Seals: `fcntl` with `F_ADD_SEALS` and `F_GET_SEALS`, where the system has them.
+//! Seals: `fcntl` with `F_ADD_SEALS` and `F_GET_SEALS`, on systems that have them.
 
 use std::os::fd::BorrowedFd;
 
-use crate::error::Errno;
-use crate::seal::Seals;
+use crate::failure::Errno;
+#[cfg(pshm_has_f_add_seals)]
+use crate::failure::cvt_retry;
+use crate::seals::Seals;
 
 /// Each seal and the system's bit for it.
 #[cfg(pshm_has_f_add_seals)]
@@ -26,11 +28,11 @@ pub(crate) fn add_seals(object: BorrowedFd<'_>, seals: Seals) -> Result<(), Errn
     let (named, bits) =
         known.fold((Seals::empty(), 0), |(named, bits), (seal, bit)| (named | *seal, bits | bit));
     if named != seals {
-        // One that this system does not have.
+        // The system does not have one of them.
         return Err(Errno::INVAL);
     }
     // SAFETY: passes no pointer.
-    crate::error::cvt_retry(|| unsafe {
+    cvt_retry(|| unsafe {
         posix_shm_sys::fcntl(object.as_raw_fd(), posix_shm_sys::F_ADD_SEALS, bits)
     })
     .map(drop)
@@ -41,7 +43,7 @@ pub(crate) fn seals(object: BorrowedFd<'_>) -> Result<Seals, Errno> {
     use std::os::fd::AsRawFd;
 
     // SAFETY: passes no pointer.
-    let bits = crate::error::cvt_retry(|| unsafe {
+    let bits = cvt_retry(|| unsafe {
         posix_shm_sys::fcntl(object.as_raw_fd(), posix_shm_sys::F_GET_SEALS, 0)
     })?;
     Ok(BITS.iter().filter(|(_, bit)| bits & bit != 0).map(|(seal, _)| *seal).collect())
@@ -49,10 +51,10 @@ pub(crate) fn seals(object: BorrowedFd<'_>) -> Result<Seals, Errno> {
 
 #[cfg(not(pshm_has_f_add_seals))]
 pub(crate) fn add_seals(_: BorrowedFd<'_>, _: Seals) -> Result<(), Errno> {
-    Err(Errno::NOTSUP)
+    Err(Errno::OPNOTSUPP)
 }
 
 #[cfg(not(pshm_has_f_add_seals))]
 pub(crate) fn seals(_: BorrowedFd<'_>) -> Result<Seals, Errno> {
-    Err(Errno::NOTSUP)
+    Err(Errno::OPNOTSUPP)
 }

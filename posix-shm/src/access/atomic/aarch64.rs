@@ -1,14 +1,24 @@
-//! The instructions of AArch64, version 8.0: those that load and acquire, store and release, and pairs of them that try
-//! again where somebody else came in between.
+//! The instructions of AArch64, version 8.0.
+//!
+//! A read-modify-write operation is a pair of a load that acquires and a store that releases. The
+//! store fails if another processor has written in between, and the pair is tried again. Loads that
+//! acquire and stores that release have one order that all processors see.
+//!
+//! Source: Arm's Architecture Reference Manual for A-profile, "The AArch64 Application Level Memory
+//! Model".
 
 use std::arch::asm;
 
 use super::sealed::Machine;
 
-/// Changes what is there: `$change` makes `{new}` from `{old}`, and goes to label 3 where nothing is to be stored.
+/// Replaces an integer. `$change` computes `{new}` from `{old}`, or jumps to label 3 and stores
+/// nothing.
 macro_rules! exchange {
-    ($at:ident, $old:ident, $size:literal $modifier:literal, [$($change:expr),*], $($operands:tt)*) => {
-        // SAFETY: changes an aligned integer in mapped memory that is writable.
+    (
+        $at:ident, $old:ident, $size:literal $modifier:literal,
+        [$($change:expr),*], $($operands:tt)*
+    ) => {
+        // SAFETY: it changes an aligned integer in mapped memory, which is writable.
         unsafe {
             asm!(
                 "2:",
@@ -34,7 +44,7 @@ macro_rules! words {
                 #[inline]
                 unsafe fn load_acquire(at: *const $word) -> $word {
                     let value: $word;
-                    // SAFETY: reads an aligned integer in mapped memory.
+                    // SAFETY: it reads an aligned integer in mapped memory.
                     unsafe {
                         asm!(
                             concat!("ldar", $size, " {value:", $modifier, "}, [{at}]"),
@@ -48,7 +58,7 @@ macro_rules! words {
 
                 #[inline]
                 unsafe fn store_release(at: *mut $word, value: $word) {
-                    // SAFETY: writes an aligned integer in mapped memory that is writable.
+                    // SAFETY: it writes an aligned integer in mapped memory, which is writable.
                     unsafe {
                         asm!(
                             concat!("stlr", $size, " {value:", $modifier, "}, [{at}]"),
@@ -72,8 +82,11 @@ macro_rules! words {
                     exchange!(
                         at, old, $size $modifier,
                         [
-                            // The loaded value has zeros above its own bits, and `current` may have anything.
-                            concat!("cmp {old:", $modifier, "}, {current:", $modifier, "}", $extend),
+                            // Above its own bits, the loaded value is zero and `current` is
+                            // anything.
+                            concat!(
+                                "cmp {old:", $modifier, "}, {current:", $modifier, "}", $extend
+                            ),
                             "b.ne 3f"
                         ],
                         new = in(reg) new, current = in(reg) current,
@@ -86,23 +99,17 @@ macro_rules! words {
                     let old: $word;
                     exchange!(
                         at, old, $size $modifier,
-                        [concat!("add {new:", $modifier, "}, {old:", $modifier, "}, {value:", $modifier, "}")],
+                        [concat!(
+                            "add {new:", $modifier, "}, {old:", $modifier, "}, {value:", $modifier,
+                            "}"
+                        )],
                         new = out(reg) _, value = in(reg) value,
                     );
                     old
-                }
-
-                #[inline]
-                unsafe fn fetch_sub(at: *mut $word, value: $word) -> $word {
-                    // SAFETY: the caller's promise.
-                    unsafe { Self::fetch_add(at, value.wrapping_neg()) }
                 }
             }
         )*
     };
 }
 
-words!(
-    u8 "b" "w" ", uxtb", u16 "h" "w" ", uxth", u32 "" "w" "", u64 "" "x" "",
-    i8 "b" "w" ", uxtb", i16 "h" "w" ", uxth", i32 "" "w" "", i64 "" "x" "",
-);
+words!(u8 "b" "w" ", uxtb", u16 "h" "w" ", uxth", u32 "" "w" "", u64 "" "x" "");

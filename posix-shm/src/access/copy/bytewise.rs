@@ -1,24 +1,25 @@
-//! Copies byte by byte with relaxed atomics: what the abstract machine itself can express.
+//! Copies byte by byte with relaxed atomics, which the abstract machine can express.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
-/// A byte of mapped memory.
+/// One byte of mapped memory.
 ///
 /// # Safety
 ///
-/// The address is of mapped memory, and for writing of writable memory.
+/// The byte at `index` from `at` is mapped, and writable if the result is stored to.
 unsafe fn byte<'a>(at: *const u8, index: usize) -> &'a AtomicU8 {
-    // SAFETY: the caller's promise.
-    let at = unsafe { at.add(index) };
-    // SAFETY: the caller's promise; a byte is always aligned, and here every access of mapped memory is one of a byte.
-    unsafe { AtomicU8::from_ptr(at.cast_mut()) }
+    // Not `add`, which needs a pointer into a Rust allocation (rule 1).
+    let at = at.wrapping_add(index).cast_mut();
+    // SAFETY: the caller's promise. A byte is always aligned, and the copy engine accesses mapped
+    // memory only byte by byte here.
+    unsafe { AtomicU8::from_ptr(at) }
 }
 
-/// Copies mapped bytes to memory of our own.
+/// Copies mapped bytes to our own memory.
 ///
 /// # Safety
 ///
-/// `from` is of `len` mapped bytes, and `to` is valid for writes of as many.
+/// There are `len` mapped bytes at `from`, and `to` is valid for writes of as many.
 pub(in crate::access) unsafe fn copy_out(from: *const u8, to: *mut u8, len: usize) {
     for i in 0..len {
         // SAFETY: the caller's promise.
@@ -30,11 +31,12 @@ pub(in crate::access) unsafe fn copy_out(from: *const u8, to: *mut u8, len: usiz
     }
 }
 
-/// Copies bytes of our own to mapped memory.
+/// Copies our own bytes to mapped memory.
 ///
 /// # Safety
 ///
-/// `from` is valid for reads of `len` bytes, and `to` is of as many mapped bytes that are writable.
+/// `from` is valid for reads of `len` bytes, and there are as many mapped bytes at `to`, which are
+/// writable.
 pub(in crate::access) unsafe fn copy_in(from: *const u8, to: *mut u8, len: usize) {
     for i in 0..len {
         // SAFETY: the caller's promise.
@@ -46,11 +48,11 @@ pub(in crate::access) unsafe fn copy_in(from: *const u8, to: *mut u8, len: usize
     }
 }
 
-/// Copies bytes within mapped memory; the two ranges may overlap.
+/// Copies bytes within mapped memory. The two ranges may overlap.
 ///
 /// # Safety
 ///
-/// Both are of `len` mapped bytes, and those at `to` are writable.
+/// There are `len` mapped bytes at `from` and at `to`, and those at `to` are writable.
 pub(in crate::access) unsafe fn move_within(from: *const u8, to: *mut u8, len: usize) {
     let move_byte = |i| {
         // SAFETY: the caller's promise.
@@ -58,7 +60,7 @@ pub(in crate::access) unsafe fn move_within(from: *const u8, to: *mut u8, len: u
         // SAFETY: the caller's promise.
         unsafe { byte(to, i) }.store(value, Ordering::Relaxed);
     };
-    // From the end that the other range has not reached yet.
+    // Each byte is read before it is overwritten.
     if from.addr() < to.addr() {
         (0..len).rev().for_each(move_byte);
     } else {
@@ -66,11 +68,11 @@ pub(in crate::access) unsafe fn move_within(from: *const u8, to: *mut u8, len: u
     }
 }
 
-/// Sets every byte.
+/// Sets every byte to one value.
 ///
 /// # Safety
 ///
-/// `to` is of `len` mapped bytes that are writable.
+/// There are `len` mapped bytes at `to`, which are writable.
 pub(in crate::access) unsafe fn fill(to: *mut u8, value: u8, len: usize) {
     for i in 0..len {
         // SAFETY: the caller's promise.

@@ -1,20 +1,25 @@
-//! Copies by code that the compiler cannot see into: the C library's, at its speed, and less than that for a few bytes.
+//! Copies by code that the compiler cannot see into: the C library's functions, and a few
+//! instructions for short lengths.
 
 use std::arch::asm;
 use std::ffi::{c_int, c_void};
 
-// Every Rust program links them: the compiler calls them itself.
+// Every Rust program links these functions, because the compiler itself calls them.
 unsafe extern "C" {
     fn memcpy(to: *mut c_void, from: *const c_void, len: usize) -> *mut c_void;
     fn memmove(to: *mut c_void, from: *const c_void, len: usize) -> *mut c_void;
     fn memset(to: *mut c_void, value: c_int, len: usize) -> *mut c_void;
 }
 
-/// The same function, of which the compiler knows nothing any more.
+/// The same function, hidden from the compiler.
 macro_rules! opaque {
     ($function:ident as $type:ty) => {{
         let mut function: $type = $function;
-        #[allow(clippy::pointers_in_nomem_asm_block, reason = "it is only hidden there")]
+        #[allow(
+            clippy::pointers_in_nomem_asm_block,
+            asm_sub_register,
+            reason = "it is only hidden, not used"
+        )]
         // SAFETY: the instruction list is empty.
         unsafe {
             asm!("/* {0} */", inout(reg) function, options(pure, nomem, nostack, preserves_flags))
@@ -23,31 +28,32 @@ macro_rules! opaque {
     }};
 }
 
-/// Copies mapped bytes to memory of our own.
+/// Copies mapped bytes to our own memory.
 ///
 /// # Safety
 ///
-/// `from` is of `len` mapped bytes, and `to` is valid for writes of as many.
+/// There are `len` mapped bytes at `from`, and `to` is valid for writes of as many.
 #[inline]
 pub(in crate::access) unsafe fn copy_out(from: *const u8, to: *mut u8, len: usize) {
-    // SAFETY: the caller's promise; our own memory does not overlap what is mapped.
+    // SAFETY: the caller's promise. Our own memory does not overlap mapped memory.
     unsafe { copy(from, to, len) }
 }
 
-/// Copies bytes of our own to mapped memory.
+/// Copies our own bytes to mapped memory.
 ///
 /// # Safety
 ///
-/// `from` is valid for reads of `len` bytes, and `to` is of as many mapped bytes that are writable.
+/// `from` is valid for reads of `len` bytes, and there are as many mapped bytes at `to`, which are
+/// writable.
 #[inline]
 pub(in crate::access) unsafe fn copy_in(from: *const u8, to: *mut u8, len: usize) {
-    // SAFETY: the caller's promise; our own memory does not overlap what is mapped.
+    // SAFETY: the caller's promise. Our own memory does not overlap mapped memory.
     unsafe { copy(from, to, len) }
 }
 
 /// # Safety
 ///
-/// `from` is valid for reads and `to` for writes of `len` bytes, and they do not overlap.
+/// `len` bytes can be read at `from` and written at `to`, and the two do not overlap.
 #[inline]
 unsafe fn copy(from: *const u8, to: *mut u8, len: usize) {
     if len > few::MOST {
@@ -62,11 +68,11 @@ unsafe fn copy(from: *const u8, to: *mut u8, len: usize) {
     }
 }
 
-/// Copies bytes within mapped memory; the two ranges may overlap.
+/// Copies bytes within mapped memory. The two ranges may overlap.
 ///
 /// # Safety
 ///
-/// Both are of `len` mapped bytes, and those at `to` are writable.
+/// There are `len` mapped bytes at `from` and at `to`, and those at `to` are writable.
 pub(in crate::access) unsafe fn move_within(from: *const u8, to: *mut u8, len: usize) {
     let memmove =
         opaque!(memmove as unsafe extern "C" fn(*mut c_void, *const c_void, usize) -> *mut c_void);
@@ -74,29 +80,34 @@ pub(in crate::access) unsafe fn move_within(from: *const u8, to: *mut u8, len: u
     unsafe { memmove(to.cast(), from.cast(), len) };
 }
 
-/// Sets every byte.
+/// Sets every byte to one value.
 ///
 /// # Safety
 ///
-/// `to` is of `len` mapped bytes that are writable.
+/// There are `len` mapped bytes at `to`, which are writable.
 pub(in crate::access) unsafe fn fill(to: *mut u8, value: u8, len: usize) {
     let memset = opaque!(memset as unsafe extern "C" fn(*mut c_void, c_int, usize) -> *mut c_void);
     // SAFETY: the caller's promise.
     unsafe { memset(to.cast(), c_int::from(value), len) };
 }
 
-/// A few bytes, in two or four moves that overlap where they have to: half the time of a call.
-#[cfg(target_arch = "x86_64")]
+/// Copies a few bytes in two or four moves, which overlap if need be. It takes half the time of a
+/// call. Addresses fill their registers, as they do not on x32.
+#[cfg(all(target_arch = "x86_64", target_pointer_width = "64"))]
 mod few {
     use std::arch::asm;
 
     /// Four registers of 16 bytes.
     pub(super) const MOST: usize = 64;
 
-    /// The first and the last bytes, of the size of a register.
+    /// Copies the first and the last `$size` bytes, each in one register.
     macro_rules! two_moves {
-        ($move:literal, $class:ident $modifier:literal, $size:literal, $from:ident, $to:ident, $len:ident) => {
-            // SAFETY: it reads and writes from the first byte and up to the last, since `len` is at least the size.
+        (
+            $move:literal, $class:ident $modifier:literal, $size:literal,
+            $from:ident, $to:ident, $len:ident
+        ) => {
+            // SAFETY: `len` is at least the size, so all moves stay between the first byte and the
+            // last.
             unsafe {
                 asm!(
                     concat!($move, " {first", $modifier, "}, [{from}]"),
@@ -116,11 +127,11 @@ mod few {
 
     /// # Safety
     ///
-    /// As [`copy`](super::copy), and `len` is at most [`MOST`].
+    /// The same as [`copy`](super::copy), and `len` is at most [`MOST`].
     #[inline]
     pub(super) unsafe fn copy(from: *const u8, to: *mut u8, len: usize) {
         if len > 32 {
-            // SAFETY: as `two_moves`, with the first and the last 32 bytes.
+            // SAFETY: as in `two_moves`, with the first and the last 32 bytes.
             unsafe {
                 asm!(
                     "movdqu {a}, [{from}]",
@@ -146,9 +157,9 @@ mod few {
         } else if len >= 8 {
             two_moves!("mov", reg "", "8", from, to, len);
         } else if len == 1 {
-            // SAFETY: the caller's promise, for one byte; volatile as in `load`.
+            // SAFETY: the caller's promise, for one byte. Volatile, as in `load`.
             let byte = unsafe { from.read_volatile() };
-            // SAFETY: the same.
+            // SAFETY: as above.
             unsafe { to.write_volatile(byte) }
         } else if len >= 4 {
             two_moves!("mov", reg ":e", "4", from, to, len);
@@ -158,8 +169,8 @@ mod few {
     }
 }
 
-/// Other machines call for any number of bytes.
-#[cfg(not(target_arch = "x86_64"))]
+/// On other machines, every length is a call.
+#[cfg(not(all(target_arch = "x86_64", target_pointer_width = "64")))]
 mod few {
     pub(super) const MOST: usize = 0;
 

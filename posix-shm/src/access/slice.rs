@@ -1,0 +1,398 @@
+//! [`SharedSlice`]: many values in a mapping.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::{Bound, Range, RangeBounds};
+use std::ptr::NonNull;
+
+use bytemuck::{AnyBitPattern, NoUninit};
+
+use super::bounds::advance;
+use super::cell::SharedCell;
+use super::copy;
+use crate::map::{Mapping, ReadWrite};
+
+/// A view of part of a mapping, as values of one type that any peer may change at any time.
+///
+/// It loads and stores values and never lends references to them. Like a reference, it is `Copy`
+/// and borrows the mapping. [`Mapping::bytes`] and [`Mapping::slice`] make it.
+///
+/// A value of 1, 2, 4 or 8 bytes is never torn if its address is a multiple of its size, as it is
+/// for all integers and floats of these sizes: it is loaded or stored in one access. Any other
+/// value, and whatever is copied many at a time, may be a mix of what several peers wrote.
+///
+/// # Platform-specific behavior
+///
+/// On 32-bit machines a value of 8 bytes takes two accesses, and may be torn between them.
+///
+/// In byte-wise mode, every byte is accessed on its own, so any value of more than one byte may be
+/// torn. The [safety chapter](crate#safety) says when this mode is used.
+///
+/// # Examples
+///
+/// ```
+/// let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
+/// let numbers = mapping.slice::<u64>(0, 8)?;
+/// for i in 0..numbers.len() {
+///     numbers.store(i, 10 * i as u64);
+/// }
+/// assert_eq!(numbers.load(7), 70);
+/// assert_eq!(numbers.range(..3).to_vec(), [0, 10, 20]);
+/// assert_eq!(numbers.iter().sum::<u64>(), 280);
+/// # Ok::<(), posix_shm::Error>(())
+/// ```
+///
+/// Your own types can be stored if they are plain data. Derive bytemuck's traits, which check it
+/// (bytemuck's feature `derive`):
+///
+/// ```
+/// use bytemuck::{AnyBitPattern, NoUninit};
+///
+/// #[derive(Clone, Copy, AnyBitPattern, NoUninit)]
+/// #[repr(C)]
+/// struct Point {
+///     x: f32,
+///     y: f32,
+/// }
+///
+/// let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
+/// mapping.slice::<Point>(0, 100)?.store(99, Point { x: 1.0, y: 2.0 });
+/// # Ok::<(), posix_shm::Error>(())
+/// ```
+///
+/// Types that are not plain data do not compile. A structure with padding has bytes without a
+/// value:
+///
+/// ```compile_fail
+/// #[derive(Clone, Copy, bytemuck::AnyBitPattern, bytemuck::NoUninit)]
+/// #[repr(C)]
+/// struct Padded {
+///     small: u8,
+///     large: u32,
+/// }
+/// ```
+///
+/// Not every byte is a `bool`, not every four bytes are a `char`, and an address from another
+/// process is not a reference:
+///
+/// ```compile_fail
+/// # let mapping = posix_shm::Shm::anonymous(4096).unwrap().map_mut().unwrap();
+/// mapping.slice::<bool>(0, 1).unwrap().store(0, true);
+/// ```
+///
+/// ```compile_fail
+/// # let mapping = posix_shm::Shm::anonymous(4096).unwrap().map_mut().unwrap();
+/// mapping.slice::<char>(0, 1).unwrap().store(0, 'a');
+/// ```
+///
+/// ```compile_fail
+/// # let mapping = posix_shm::Shm::anonymous(4096).unwrap().map_mut().unwrap();
+/// mapping.slice::<&'static u8>(0, 1).unwrap().store(0, &7);
+/// ```
+#[doc(alias = "mem-aref")]
+pub struct SharedSlice<'m, T, A> {
+    start: NonNull<T>,
+    len: usize,
+    mapping: PhantomData<&'m Mapping<A>>,
+}
+
+impl<T: AnyBitPattern, A> SharedSlice<'_, T, A> {
+    /// Loads the value at an index.
+    ///
+    /// It orders no other access. To wait for data that a peer publishes, use
+    /// [`SharedCell::load_acquire`].
+    ///
+    /// # Panics
+    ///
+    /// Panics if the index is out of bounds.
+    #[must_use]
+    #[inline]
+    #[track_caller]
+    pub fn load(&self, index: usize) -> T {
+        self.cell(index).load()
+    }
+}
+
+impl<T: AnyBitPattern + NoUninit> SharedSlice<'_, T, ReadWrite> {
+    /// Stores a value at an index.
+    ///
+    /// It orders no other access. To publish data to a peer, use [`SharedCell::store_release`].
+    ///
+    /// # Panics
+    ///
+    /// Panics if the index is out of bounds.
+    #[inline]
+    #[track_caller]
+    pub fn store(&self, index: usize, value: T) {
+        self.cell(index).store(value);
+    }
+}
+
+impl<'m, T, A> SharedSlice<'m, T, A> {
+    /// The caller has checked that `len` values are aligned and inside the mapping.
+    #[inline]
+    pub(super) fn new(start: NonNull<T>, len: usize) -> SharedSlice<'m, T, A> {
+        SharedSlice { start, len, mapping: PhantomData }
+    }
+
+    /// Returns the number of values.
+    #[must_use]
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are no values.
+    #[must_use]
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The size of all values in bytes. It cannot overflow: they are inside the mapping.
+    fn byte_len(&self) -> usize {
+        self.len * size_of::<T>()
+    }
+}
+
+impl<'m, T: AnyBitPattern, A> SharedSlice<'m, T, A> {
+    /// Loads the value at an index, or returns `None` if the index is out of bounds.
+    #[must_use]
+    #[inline]
+    pub fn get(&self, index: usize) -> Option<T> {
+        (index < self.len).then(|| self.load(index))
+    }
+
+    /// Iterates over the values. Each is loaded when the iterator reaches it.
+    #[must_use]
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = T> + ExactSizeIterator + use<'m, T, A> {
+        let all = *self;
+        (0..all.len).map(move |index| all.load(index))
+    }
+
+    /// Copies all values into a slice, at the speed of `memcpy`.
+    ///
+    /// If a peer writes at the same time, each byte may be the old or the new one.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the lengths differ.
+    #[inline]
+    #[track_caller]
+    pub fn copy_to(&self, out: &mut [T]) {
+        same_length(self.len, out.len());
+        // SAFETY: all values are inside the mapping (rule 4). As many fit into `out`, which nothing
+        // else can access. Any bytes are a valid `T` (rule 5).
+        unsafe {
+            copy::copy_out(self.start.as_ptr().cast(), out.as_mut_ptr().cast(), self.byte_len())
+        }
+    }
+
+    /// Copies all values into a new vector, as [`copy_to`](SharedSlice::copy_to) does.
+    #[must_use]
+    pub fn to_vec(&self) -> Vec<T> {
+        let mut values = Vec::<T>::with_capacity(self.len);
+        // SAFETY: all values are inside the mapping (rule 4), and the vector has room for as many.
+        unsafe {
+            copy::copy_out(self.start.as_ptr().cast(), values.as_mut_ptr().cast(), self.byte_len())
+        };
+        // SAFETY: the copy has written this many values, and any bytes are a valid `T` (rule 5).
+        unsafe { values.set_len(self.len) };
+        values
+    }
+}
+
+impl<T: AnyBitPattern + NoUninit> SharedSlice<'_, T, ReadWrite> {
+    /// Copies all values from a slice, at the speed of `memcpy`.
+    ///
+    /// Peers may see the bytes arrive in any order.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the lengths differ.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
+    /// mapping.bytes().range(..5).copy_from(b"hello");
+    /// assert_eq!(mapping.bytes().range(1..5).to_vec(), b"ello");
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
+    #[inline]
+    #[track_caller]
+    pub fn copy_from(&self, values: &[T]) {
+        same_length(self.len, values.len());
+        // SAFETY: as many values are inside the mapping (rule 4), which is writable. No value has
+        // uninitialised bytes (rule 5).
+        unsafe {
+            copy::copy_in(values.as_ptr().cast(), self.start.as_ptr().cast(), self.byte_len())
+        }
+    }
+
+    /// Copies some of the values to another index, at the speed of `memmove`. The two ranges may
+    /// overlap.
+    ///
+    /// # Panics
+    ///
+    /// Panics if either range is out of bounds, or if `from` ends before it starts.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
+    /// let bytes = mapping.bytes().range(..5);
+    /// bytes.copy_from(b"abcde");
+    /// bytes.copy_within(..4, 1);
+    /// assert_eq!(bytes.to_vec(), b"aabcd");
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn copy_within(&self, from: impl RangeBounds<usize>, to: usize) {
+        let from = self.range(from);
+        let Some(end) = to.checked_add(from.len) else { out_of_bounds(to, self.len) };
+        let to = self.range(to..end);
+        // SAFETY: both ranges have the same length and are inside the mapping (rule 4), which is
+        // writable.
+        unsafe {
+            copy::move_within(
+                from.start.as_ptr().cast(),
+                to.start.as_ptr().cast(),
+                from.byte_len(),
+            );
+        }
+    }
+
+    /// Stores the same value at every index.
+    pub fn fill(&self, value: T) {
+        match bytemuck::bytes_of(&value) {
+            // Values without bytes: there may be up to `usize::MAX` of them.
+            [] => {}
+            [first, rest @ ..] if rest.iter().all(|byte| byte == first) => {
+                // SAFETY: all values are inside the mapping (rule 4), which is writable.
+                unsafe { copy::fill(self.start.as_ptr().cast(), *first, self.byte_len()) }
+            }
+            _ => (0..self.len).for_each(|index| self.store(index, value)),
+        }
+    }
+}
+
+impl<'m, T, A> SharedSlice<'m, T, A> {
+    /// Views some of the values.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the range is out of bounds, or if it ends before it starts.
+    #[must_use]
+    #[inline]
+    #[track_caller]
+    pub fn range(&self, range: impl RangeBounds<usize>) -> SharedSlice<'m, T, A> {
+        let Range { start, end } = within(range, self.len);
+        // SAFETY: `start` is at most the length, and all values are inside the mapping (rule 4).
+        SharedSlice::new(unsafe { advance(self.start, start) }, end - start)
+    }
+
+    /// Views one of the values.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the index is out of bounds.
+    #[must_use]
+    #[inline]
+    #[track_caller]
+    pub fn cell(&self, index: usize) -> SharedCell<'m, T, A> {
+        if index >= self.len {
+            out_of_bounds(index, self.len);
+        }
+        // SAFETY: the index is in bounds, and all values are inside the mapping (rule 4).
+        SharedCell::new(unsafe { advance(self.start, index) })
+    }
+
+    /// Returns the address of the first value. The caveats of [`Mapping::as_ptr`] apply.
+    #[must_use]
+    #[inline]
+    pub fn as_ptr(&self) -> *const T {
+        self.start.as_ptr()
+    }
+}
+
+#[cold]
+#[inline(never)]
+#[track_caller]
+fn out_of_bounds(index: usize, len: usize) -> ! {
+    panic!("index {index} is out of bounds: there are {len} values")
+}
+
+/// Gives a range both ends, and checks it against `len` values.
+#[inline]
+#[track_caller]
+fn within(range: impl RangeBounds<usize>, len: usize) -> Range<usize> {
+    let start = match range.start_bound() {
+        Bound::Included(&start) => Some(start),
+        Bound::Excluded(&before) => before.checked_add(1),
+        Bound::Unbounded => Some(0),
+    };
+    let end = match range.end_bound() {
+        Bound::Included(&last) => last.checked_add(1),
+        Bound::Excluded(&end) => Some(end),
+        Bound::Unbounded => Some(len),
+    };
+    match (start, end) {
+        (Some(start), Some(end)) if start <= end && end <= len => start..end,
+        _ => bad_range(start, end, len),
+    }
+}
+
+/// `None` is `usize::MAX + 1`.
+#[cold]
+#[inline(never)]
+#[track_caller]
+fn bad_range(start: Option<usize>, end: Option<usize>, len: usize) -> ! {
+    let [start, end] = [start, end].map(|at| at.map_or(1 << usize::BITS, |at| at as u128));
+    if end > len as u128 {
+        panic!("range {start}..{end} is out of bounds: there are {len} values");
+    }
+    if start > len as u128 {
+        panic!("range start {start} is out of bounds: there are {len} values");
+    }
+    panic!("range {start}..{end} ends before it starts")
+}
+
+#[inline]
+#[track_caller]
+fn same_length(shared: usize, own: usize) {
+    if shared != own {
+        different_lengths(shared, own);
+    }
+}
+
+#[cold]
+#[inline(never)]
+#[track_caller]
+fn different_lengths(shared: usize, own: usize) -> ! {
+    panic!("the lengths differ: the shared slice has {shared} values, the other slice has {own}")
+}
+
+impl<T, A> Clone for SharedSlice<'_, T, A> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T, A> Copy for SharedSlice<'_, T, A> {}
+
+// SAFETY: it borrows a mapping, which is `Sync`. Values are copied in and out by accesses that any
+// number of threads may make at once (rules 1 and 2), and plain data may go to any thread.
+unsafe impl<T: AnyBitPattern, A> Send for SharedSlice<'_, T, A> {}
+// SAFETY: as for `Send`. It is `Copy`, so a reference to it can do no more than a copy can.
+unsafe impl<T: AnyBitPattern, A> Sync for SharedSlice<'_, T, A> {}
+
+impl<T, A> fmt::Debug for SharedSlice<'_, T, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SharedSlice")
+            .field("type", &std::any::type_name::<T>())
+            .field("ptr", &self.start)
+            .field("len", &self.len)
+            .finish()
+    }
+}

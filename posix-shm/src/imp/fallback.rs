@@ -1,0 +1,93 @@
+//! What POSIX gives everywhere. A system takes from here what it has no better way for.
+
+use std::ffi::CStr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use posix_shm_sys as sys;
+
+use super::draft::{Draft, Namespace, New, Obstacle, Way};
+use super::named::{self, Names};
+use super::stat::Stat;
+use super::syscalls;
+use crate::direction::Direction;
+use crate::failure::{Errno, Failure, Operation};
+
+/// An object is created under its name, then filled.
+pub(crate) const WAYS: &[Way] = &[Way::Named];
+
+/// Begins the only way in [`WAYS`].
+pub(crate) fn draft<'a>(new: &New<'a>, _: Way) -> Result<Draft<'a>, Obstacle> {
+    Ok(named::claim(new)?)
+}
+
+/// Ends it.
+pub(crate) fn publish(draft: &mut Draft<'_>, new: &New<'_>) -> Result<Option<OwnedFd>, Obstacle> {
+    Ok(named::publish_claimed(draft, new)?)
+}
+
+/// Opens the object of a name. POSIX knows no flag against waiting for the other end of a FIFO that
+/// was planted under the name, but systems that keep objects in files take one.
+pub(crate) fn open(name: &CStr, direction: Direction, truncate: bool) -> Result<OwnedFd, Errno> {
+    match named::open_without_waiting(name, direction, truncate) {
+        Err(Errno::INVAL) => named::open(name, direction, truncate, 0),
+        result => result,
+    }
+}
+
+/// The object that has the name, if this user may open it.
+pub(crate) fn find(name: &CStr) -> Result<Stat, Errno> {
+    syscalls::stat(open(name, Direction::Input, false)?.as_fd())
+}
+
+/// POSIX has no way to list names.
+pub(crate) fn names() -> Result<Names, Failure> {
+    Err(Failure::new(Operation::List, Errno::OPNOTSUPP))
+}
+
+/// An object without a name: one whose name nobody can guess. The name is removed when the object
+/// is filled. (macOS leaks an object that is sized after that.)
+pub(crate) fn anonymous(
+    namespace: &'static Namespace,
+    _: &CStr,
+    permissions: Option<sys::mode_t>,
+) -> Result<Draft<'static>, Failure> {
+    let mode = permissions.unwrap_or(sys::S_IRUSR | sys::S_IWUSR);
+    named::create_temporary(namespace, mode, false).map_err(Failure::from)
+}
+
+/// A second, read-only handle: only by the object's name, and only while it means this object.
+pub(crate) fn read_only(
+    namespace: &Namespace,
+    object: BorrowedFd<'_>,
+    name: Option<&CStr>,
+) -> Result<OwnedFd, Failure> {
+    match name {
+        Some(name) => named::reopen(namespace, name, object),
+        None => Err(Failure::new(Operation::Clone, Errno::OPNOTSUPP)),
+    }
+}
+
+/// Nothing to do: an object has the permissions that it was created with, 0o600 by default.
+pub(crate) fn protect(_: BorrowedFd<'_>) -> Result<(), Failure> {
+    Ok(())
+}
+
+/// Refuses a descriptor that is certainly not of shared memory.
+pub(crate) fn check_kind(object: BorrowedFd<'_>) -> Result<(), Errno> {
+    if syscalls::stat(object)?.is_certainly_no_object() { Err(Errno::INVAL) } else { Ok(()) }
+}
+
+/// No object has pages of another size than the system's.
+pub(crate) fn no_huge_page(_: BorrowedFd<'_>, _: &Stat) -> Option<u64> {
+    None
+}
+
+/// The limit on the length of files is not for objects.
+pub(crate) fn may_write(
+    _: BorrowedFd<'_>,
+    _: sys::off_t,
+    _: usize,
+    _: bool,
+) -> Result<(), Failure> {
+    Ok(())
+}

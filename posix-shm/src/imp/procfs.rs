@@ -1,0 +1,77 @@
+//! Linux' `/proc`: a second way to what a descriptor has open.
+//!
+//! A path there has only the descriptor's number, and may lead elsewhere. `/proc/self` is the
+//! thread-group leader, and a thread need not share its descriptors. Something else may be mounted
+//! over `/proc`. So the path goes through this thread, and the file is compared with the object.
+
+use std::ffi::{CStr, CString};
+use std::io::ErrorKind;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+use posix_shm_sys as sys;
+
+use super::draft::Namespace;
+use super::{named, syscalls};
+use crate::failure::{Errno, Failure, Operation, cvt_owned_fd};
+
+/// A read-only handle of the same object. `None` if `/proc` does not lead to it; `EACCES` if the
+/// object's permissions forbid it.
+pub(super) fn reopen(
+    object: BorrowedFd<'_>,
+    operation: Operation,
+) -> Result<Option<OwnedFd>, Failure> {
+    for path in paths(object) {
+        // A FIFO that a peer has planted must not make us wait for its other end.
+        let flags = sys::O_RDONLY | sys::O_CLOEXEC | sys::O_NONBLOCK;
+        // SAFETY: the path is a NUL-terminated string that outlives the call.
+        let call = || unsafe { sys::open(path.as_ptr(), flags, 0) };
+        // SAFETY: the call makes a new descriptor.
+        let handle = match unsafe { cvt_owned_fd(call) } {
+            Ok(handle) => handle,
+            Err(Errno::NOENT) => continue,
+            Err(errno) => return Err(Failure::new(operation, errno)),
+        };
+        let stat = syscalls::stat(handle.as_fd()).map_err(Failure::of(Operation::Metadata))?;
+        if stat.is_certainly_no_object() {
+            let why = "this is not a shared memory object";
+            return Err(Failure::refused(operation, ErrorKind::InvalidInput, why));
+        }
+        let ours = syscalls::stat(object).map_err(Failure::of(Operation::Metadata))?;
+        if stat.is_same_object(&ours) {
+            return Ok(Some(handle));
+        }
+    }
+    Ok(None)
+}
+
+/// The path that leads to the object of a descriptor. `None` if `/proc` is not there, or leads
+/// elsewhere.
+pub(super) fn path_to(object: BorrowedFd<'_>) -> Result<Option<CString>, Failure> {
+    let ours = syscalls::stat(object).map_err(Failure::of(Operation::Metadata))?;
+    let leads_to_it =
+        |path: &CString| syscalls::stat_target(path).is_ok_and(|found| found.is_same_object(&ours));
+    Ok(paths(object).find(leads_to_it))
+}
+
+/// The paths that should lead to the object. Linux before 3.17 has only the second.
+fn paths(object: BorrowedFd<'_>) -> impl Iterator<Item = CString> {
+    let number = object.as_raw_fd();
+    ["thread-self", "self"].into_iter().map(move |whose| {
+        // No part has a NUL byte, so nothing is cut off; the system would refuse an empty path.
+        CString::new(format!("/proc/{whose}/fd/{number}")).unwrap_or_default()
+    })
+}
+
+/// A second, read-only handle of the same object: through `/proc`, or else by its name.
+pub(crate) fn read_only(
+    namespace: &Namespace,
+    object: BorrowedFd<'_>,
+    name: Option<&CStr>,
+) -> Result<OwnedFd, Failure> {
+    match (reopen(object, Operation::Clone)?, name) {
+        (Some(handle), _) => Ok(handle),
+        (None, Some(name)) => named::reopen(namespace, name, object),
+        (None, None) => Err(Failure::new(Operation::Clone, Errno::OPNOTSUPP)
+            .with_hint("an anonymous object is opened again through /proc; is it mounted?")),
+    }
+}

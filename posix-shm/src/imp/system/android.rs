@@ -1,0 +1,123 @@
+//! Android: Linux' kernel, with a C library that has no `shm_open` ("disallowed by SELinux", says
+//! bionic's documentation). So all objects are without a name. `memfd_create` makes them, which
+//! came with API level 30 (Android 11).
+//!
+//! What it cannot promise: a second, read-only handle. The way to one leads through `/proc`, which
+//! SELinux closes to apps.
+
+use std::ffi::CStr;
+use std::os::fd::OwnedFd;
+
+use posix_shm_sys as sys;
+
+use crate::capabilities::Capabilities;
+use crate::direction::Direction;
+use crate::failure::{Errno, Failure, Operation};
+use crate::imp::draft::{Draft, Namespace, New, Obstacle, Way};
+use crate::imp::memfd;
+use crate::imp::named::Names;
+use crate::imp::stat::Stat;
+use crate::permissions::Permissions;
+
+pub(crate) use crate::imp::limits::{huge_page_of, may_write};
+pub(crate) use crate::imp::memfd::{check_kind, protect};
+pub(crate) use crate::imp::procfs::read_only;
+pub(crate) use crate::imp::reserve::by_fallocate as reserve;
+pub(crate) use crate::imp::reserve::resize;
+pub(crate) use crate::imp::reserve::write_new;
+pub(crate) use crate::imp::reserve::{
+    punch_by_fallocate as punch, range_by_fallocate as reserve_range,
+};
+pub(crate) use crate::imp::stat::allocated_by_file as allocated;
+pub(crate) use crate::imp::syscalls::write_at;
+
+#[cfg(not(pshm_has_memfd_create))]
+compile_error!(
+    "posix-shm needs memfd_create, which Android has from API level 30 on: build for that level \
+     (such as CC=aarch64-linux-android30-clang)"
+);
+
+/// Nothing has a name, but names can be checked: Linux' limit.
+pub(crate) const NAME_MAX: usize = sys::NAME_MAX as usize;
+
+pub(crate) const CAPABILITIES: Capabilities = Capabilities {
+    named: false,
+    other_users: true,
+    umask: true,
+    exact_len: true,
+    complete_before_named: false,
+    supersede_in_one_step: false,
+    reserve: true,
+    resize: true,
+    grow_never_shortens: RESERVE_ONLY_GROWS,
+    punch: true,
+    set_permissions: true,
+    read_write_at: true,
+    list: false,
+    seal: true,
+    freeze_while_mapped: true,
+    read_only_anonymous: false,
+    tell_objects_apart: true,
+};
+
+pub(crate) const RESERVE_ONLY_GROWS: bool = true;
+
+pub(crate) const NAMESPACE: &Namespace = &Namespace {
+    create,
+    open,
+    find,
+    unlink,
+    ways: || &[Way::Named],
+    capabilities: CAPABILITIES,
+    removing_needs: Permissions::empty(),
+};
+
+pub(crate) fn draft<'a>(_: &New<'a>, _: Way) -> Result<Draft<'a>, Obstacle> {
+    Err(Failure::new(Operation::Create, Errno::OPNOTSUPP).into())
+}
+
+pub(crate) fn publish(_: &mut Draft<'_>, _: &New<'_>) -> Result<Option<OwnedFd>, Obstacle> {
+    Err(Failure::new(Operation::Publish, Errno::OPNOTSUPP).into())
+}
+
+pub(crate) fn create(_: &CStr, _: Direction, _: sys::mode_t) -> Result<OwnedFd, Errno> {
+    Err(Errno::OPNOTSUPP)
+}
+
+pub(crate) fn open(_: &CStr, _: Direction, _: bool) -> Result<OwnedFd, Errno> {
+    Err(Errno::OPNOTSUPP)
+}
+
+pub(crate) fn find(_: &CStr) -> Result<Stat, Errno> {
+    Err(Errno::OPNOTSUPP)
+}
+
+pub(crate) fn unlink(_: &CStr) -> Result<(), Errno> {
+    Err(Errno::OPNOTSUPP)
+}
+
+pub(crate) fn names() -> Result<Names, Failure> {
+    Err(Failure::new(Operation::List, Errno::OPNOTSUPP))
+}
+
+/// `memfd_create`.
+pub(crate) fn anonymous(
+    namespace: &'static Namespace,
+    label: &CStr,
+    permissions: Option<sys::mode_t>,
+) -> Result<Draft<'static>, Failure> {
+    let object = memfd::create_for(label, permissions).map_err(Failure::of(Operation::Create))?;
+    memfd::draft(namespace, object, permissions)
+}
+
+pub(crate) fn hint(operation: Operation, errno: Errno) -> Option<&'static str> {
+    match (operation, errno) {
+        (Operation::Open | Operation::Create | Operation::Unlink, Errno::OPNOTSUPP) => Some(
+            "Android has no named shared memory; make an anonymous object, and send its handle",
+        ),
+        (Operation::Clone, Errno::ACCES) => {
+            Some("SELinux lets no app open an object again; freeze() keeps others from writing")
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,271 @@
+//! FreeBSD (13 or later). Objects are the kernel's own, under paths that are not files. The facts
+//! are those of `sys/kern/uipc_shm.c`.
+//!
+//! A name keeps its slash. Flags beside those of POSIX are refused. Renaming an object and removing
+//! its name take permission to read and write it. Writing past the end of a named object writes
+//! nothing there.
+//!
+//! What it cannot promise:
+//!
+//! * Memory. Sizing an object only counts its swap, unless `vm.overcommit` says otherwise.
+//! * A seal that leaves one writer: there is no `F_SEAL_FUTURE_WRITE`.
+//! * No name left: a process that is killed while it builds an object leaves a temporary name.
+
+use std::ffi::{CStr, OsString, c_char, c_int};
+use std::mem::{MaybeUninit, offset_of};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
+use std::ptr;
+
+use posix_shm_sys as sys;
+
+use crate::capabilities::Capabilities;
+use crate::direction::Direction;
+use crate::failure::{Errno, Failure, Operation, cvt, cvt_retry};
+use crate::imp::draft::{Draft, Held, Namespace, New, Obstacle, Way};
+use crate::imp::limits::Growth;
+use crate::imp::limits::shortage;
+use crate::imp::named::Names;
+use crate::imp::reserve::{retry, write_new as write_sized};
+use crate::imp::stat::Stat;
+use crate::imp::{memfd, named, syscalls};
+use crate::permissions::Permissions;
+
+pub(crate) use crate::imp::fallback::{find, open, protect};
+pub(crate) use crate::imp::fallback::{may_write, no_huge_page as huge_page_of};
+pub(crate) use crate::imp::memfd::check_kind;
+pub(crate) use crate::imp::named::{create, unlink};
+pub(crate) use crate::imp::reserve::{no_punch as punch, no_range as reserve_range};
+use crate::imp::syscalls::set_len;
+
+/// The kernel's limit counts the slash and the NUL byte.
+pub(crate) const NAME_MAX: usize = sys::PATH_MAX as usize - 2;
+
+pub(crate) const CAPABILITIES: Capabilities = Capabilities {
+    named: true,
+    other_users: true,
+    umask: true,
+    exact_len: true,
+    complete_before_named: true,
+    supersede_in_one_step: true,
+    reserve: false,
+    resize: true,
+    grow_never_shortens: RESERVE_ONLY_GROWS,
+    punch: false,
+    set_permissions: true,
+    read_write_at: true,
+    list: true,
+    seal: true,
+    freeze_while_mapped: false,
+    read_only_anonymous: true,
+    tell_objects_apart: true,
+};
+
+pub(crate) const RESERVE_ONLY_GROWS: bool = true;
+
+pub(crate) const NAMESPACE: &Namespace = &Namespace {
+    create,
+    open,
+    find,
+    unlink,
+    ways: || &[Way::Temporary, Way::Named],
+    capabilities: CAPABILITIES,
+    // Without these an owner may not even rename or remove their own object.
+    removing_needs: Permissions::PRIVATE,
+};
+
+/// Built under a temporary name, then renamed by `shm_rename`.
+pub(crate) fn draft<'a>(new: &New<'a>, way: Way) -> Result<Draft<'a>, Obstacle> {
+    if way == Way::Named {
+        return Ok(named::claim(new)?);
+    }
+    let draft = named::create_temporary(new.namespace, new.mode, new.lent)?;
+    match named::settle_permissions(draft.object(), new) {
+        Ok(()) => Ok(draft),
+        Err(failure) => Err(draft.abandon(failure).into()),
+    }
+}
+
+pub(crate) fn publish<'a>(
+    draft: &mut Draft<'a>,
+    new: &New<'a>,
+) -> Result<Option<OwnedFd>, Obstacle> {
+    match draft.held() {
+        Held::Temporary(_) => Ok(rename_draft(draft, new)?),
+        _ => Ok(named::publish_claimed(draft, new)?),
+    }
+}
+
+/// Renames the object to its own name, and answers with its read-only handle if that is wanted.
+fn rename_draft<'a>(draft: &mut Draft<'a>, new: &New<'a>) -> Result<Option<OwnedFd>, Failure> {
+    // Those of the mode, unless the caller has changed them since.
+    let stat = syscalls::stat(draft.object()).map_err(Failure::of(Operation::Metadata))?;
+    let permissions = stat.permissions();
+    let set = |object: BorrowedFd<'_>, permissions: Permissions| {
+        syscalls::set_permissions(object, permissions.to_sys())
+            .map_err(Failure::of(Operation::SetPermissions))
+    };
+    if !permissions.contains(NAMESPACE.removing_needs) {
+        set(draft.object(), permissions | NAMESPACE.removing_needs)?;
+    }
+    let Held::Temporary(temporary) = draft.held() else { return Ok(None) };
+    let reader = match new.direction {
+        Direction::Io => None,
+        Direction::Input => Some(named::reopen(new.namespace, temporary, draft.object())?),
+    };
+    rename(temporary, new).map_err(Failure::of(Operation::Publish))?;
+    draft.hold(Held::Own(new.name));
+    if !permissions.contains(NAMESPACE.removing_needs) {
+        // Until now its owner could do more than was asked for; other users could not.
+        set(draft.object(), permissions)?;
+    }
+    Ok(reader)
+}
+
+fn rename(from: &CStr, new: &New<'_>) -> Result<(), Errno> {
+    let flags = if new.replace { 0 } else { sys::SHM_RENAME_NOREPLACE };
+    // SAFETY: both paths are NUL-terminated strings that outlive the call.
+    cvt_retry(|| unsafe { sys::shm_rename(from.as_ptr(), new.name.as_ptr(), flags) }).map(drop)
+}
+
+/// `memfd_create`: `shm_open` with `SHM_ANON`, except that the object can be sealed and grows when
+/// it is written to.
+pub(crate) fn anonymous(
+    namespace: &'static Namespace,
+    label: &CStr,
+    permissions: Option<sys::mode_t>,
+) -> Result<Draft<'static>, Failure> {
+    let object = memfd::create(label, 0).map_err(Failure::of(Operation::Create))?;
+    memfd::draft(namespace, object, permissions)
+}
+
+pub(crate) fn resize(object: BorrowedFd<'_>, to: sys::off_t) -> Result<(), Failure> {
+    set_len(object, to).map_err(Failure::of(Operation::SetLen))
+}
+
+/// `posix_fallocate`, which here only makes an object longer. It says `ENOSPC` at a limit: that of
+/// `vm.overcommit`, of `RLIMIT_SWAP`, of `rctl`. There is no file system that could be full.
+pub(crate) fn reserve(object: BorrowedFd<'_>, growth: Growth) -> Result<(), Failure> {
+    let Growth { from, to, .. } = growth;
+    grow(object, from, to - from).map_err(|errno| shortage(object, to, errno))
+}
+
+/// Makes an object longer, unless it already reaches that far.
+fn grow(object: BorrowedFd<'_>, offset: sys::off_t, len: sys::off_t) -> Result<(), Errno> {
+    retry(|| syscalls::posix_fallocate(object, offset, len))
+}
+
+/// `pwrite`, which stops at the end of a named object: it is made longer first.
+pub(crate) fn write_at(
+    object: BorrowedFd<'_>,
+    bytes: &[u8],
+    offset: sys::off_t,
+) -> Result<usize, Errno> {
+    match syscalls::write_at(object, bytes, offset)? {
+        written if written == bytes.len() => Ok(written),
+        _ => {
+            // A slice is never longer than `isize::MAX`.
+            grow(object, offset, bytes.len() as sys::off_t)?;
+            syscalls::write_at(object, bytes, offset)
+        }
+    }
+}
+
+/// Sized, then written.
+pub(crate) fn write_new(object: BorrowedFd<'_>, bytes: &[u8]) -> Result<(), Failure> {
+    if !bytes.is_empty() {
+        // A slice is never longer than `isize::MAX`.
+        let to = bytes.len() as sys::off_t;
+        reserve(object, Growth { from: 0, to, ours: true, ignore_estimates: false })?;
+    }
+    write_sized(object, bytes)
+}
+
+/// A second descriptor that can do less, for good: `cap_rights_limit`. The object cannot be opened
+/// again, and need not be.
+pub(crate) fn read_only(
+    _: &Namespace,
+    object: BorrowedFd<'_>,
+    _: Option<&CStr>,
+) -> Result<OwnedFd, Failure> {
+    let limited = || {
+        let fd = syscalls::clone(object)?;
+        let mut rights = MaybeUninit::<libc::cap_rights_t>::uninit();
+        let version = libc::CAP_RIGHTS_VERSION;
+        let allowed = libc::CAP_FSTAT | libc::CAP_MMAP_R | libc::CAP_PREAD;
+        let end = 0_u64;
+        // SAFETY: the pointer is to room for one set of rights; the list of rights ends with 0.
+        unsafe { libc::__cap_rights_init(version, rights.as_mut_ptr(), allowed, end) };
+        // SAFETY: the pointer is to the rights that the call above has filled in.
+        cvt(unsafe { libc::cap_rights_limit(fd.as_raw_fd(), rights.as_ptr()) })?;
+        Ok(fd)
+    };
+    limited().map_err(Failure::of(Operation::Clone))
+}
+
+/// An object's swap. Its blocks are pages, of `st_blksize` bytes each.
+pub(crate) fn allocated(stat: &Stat) -> u64 {
+    stat.blocks().saturating_mul(stat.block_size())
+}
+
+/// The paths that the kernel knows: `sysctl kern.ipc.posix_shm_list`, as `posixshmcontrol` reads
+/// it. The `libc` crate has the layout of its entries.
+pub(crate) fn names() -> Result<Names, Failure> {
+    let list = posix_shm_list().map_err(Failure::of(Operation::List))?;
+    let mut names = Vec::new();
+    let mut rest = &list[..];
+    // Each entry begins with its own length. It is shorter than the structure, by the unused end of
+    // the path.
+    while let Some((size, _)) = rest.split_first_chunk::<{ size_of::<c_int>() }>() {
+        let size = usize::try_from(c_int::from_ne_bytes(*size)).unwrap_or(0);
+        let Some((entry, others)) = rest.split_at_checked(size).filter(|_| size > 0) else { break };
+        let path = entry.get(offset_of!(libc::kinfo_file, kf_path)..).unwrap_or_default();
+        let path = path.split(|byte| *byte == 0).next().unwrap_or_default();
+        names.push(Ok(OsString::from_vec(path.to_vec())));
+        rest = others;
+    }
+    Ok(Box::new(names.into_iter()))
+}
+
+fn posix_shm_list() -> Result<Vec<u8>, Errno> {
+    /// How often to try again if objects appear faster than their list is read.
+    const ATTEMPTS: usize = 16;
+    let read = |at: *mut u8, len: &mut usize| {
+        let (name, len) = (c"kern.ipc.posix_shm_list".as_ptr().cast::<c_char>(), &raw mut *len);
+        // SAFETY: the name is a NUL-terminated string, and the pointer is null or to as many bytes
+        // as the length says.
+        cvt(unsafe { libc::sysctlbyname(name, at.cast(), len, ptr::null(), 0) }).map(drop)
+    };
+    let mut tried = 1;
+    loop {
+        let mut len = 0;
+        read(ptr::null_mut(), &mut len)?;
+        // With room for objects that appear meanwhile.
+        let mut list = vec![0_u8; len + len / 2 + size_of::<libc::kinfo_file>()];
+        len = list.len();
+        match read(list.as_mut_ptr(), &mut len) {
+            Err(Errno::NOMEM) if tried < ATTEMPTS => tried += 1,
+            Err(errno) => return Err(errno),
+            Ok(()) => {
+                list.truncate(len);
+                return Ok(list);
+            }
+        }
+    }
+}
+
+pub(crate) fn hint(operation: Operation, errno: Errno) -> Option<&'static str> {
+    match (operation, errno) {
+        (Operation::Unlink | Operation::Publish, Errno::ACCES) => Some(
+            "on FreeBSD, removing or taking over a name takes permission to read and write the \
+             object",
+        ),
+        (Operation::Map, Errno(sys::ENOTCAPABLE)) => {
+            Some("the handle does not allow this access; writing takes a handle of Direction::Io")
+        }
+        (Operation::Open | Operation::Create, Errno(sys::ECAPMODE)) => {
+            Some("capability mode has no names; make an anonymous object, and send its handle")
+        }
+        _ => None,
+    }
+}

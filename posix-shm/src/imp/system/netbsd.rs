@@ -1,0 +1,108 @@
+//! NetBSD: objects are files of the tmpfs at `/var/shm`, as `lib/librt/shm.c` says, so they can be
+//! built under a temporary name and renamed.
+//!
+//! An anonymous object is a file whose name was removed. It is not made by the `memfd_create` of
+//! NetBSD 11: the last page of a memfd cannot be mapped unless it is full, and a memfd has no
+//! permissions and no inode number (`sys/kern/sys_memfd.c`).
+//!
+//! What it cannot promise: seals, and read-only handles of objects without a name. A process that
+//! is killed while it builds an object leaves a temporary name behind.
+
+use std::ffi::CStr;
+use std::os::fd::{BorrowedFd, OwnedFd};
+
+use crate::capabilities::Capabilities;
+use crate::failure::{Errno, Failure, Operation};
+use crate::imp::draft::{Draft, Held, Namespace, New, Obstacle, Way};
+use crate::imp::named;
+use crate::imp::named::Names;
+use crate::imp::seals::seals;
+use crate::imp::stat::Stat;
+use crate::imp::tmpfs::Directory;
+use crate::permissions::Permissions;
+
+pub(crate) use crate::imp::fallback::no_huge_page as huge_page_of;
+pub(crate) use crate::imp::fallback::{anonymous, protect, read_only};
+pub(crate) use crate::imp::limits::may_write;
+pub(crate) use crate::imp::named::{create, open_without_waiting as open, unlink};
+/// `ftruncate` takes the memory from what the file system has left, or says `ENOSPC`.
+/// (`posix_fallocate` does nothing on a tmpfs.)
+pub(crate) use crate::imp::reserve::by_resizing as reserve;
+pub(crate) use crate::imp::reserve::resize;
+pub(crate) use crate::imp::reserve::write_new;
+pub(crate) use crate::imp::reserve::{no_punch as punch, no_range as reserve_range};
+pub(crate) use crate::imp::stat::allocated_by_file as allocated;
+pub(crate) use crate::imp::syscalls::write_at;
+
+/// Where librt keeps the objects, and what their names begin with.
+const DIRECTORY: Directory = Directory { path: c"/var/shm", prefix: b".shmobj_" };
+
+/// What a tmpfs takes (`TMPFS_MAXNAMLEN` of the kernel's `tmpfs.h`; the C library's headers have
+/// another limit), less the prefix.
+pub(crate) const NAME_MAX: usize = 255 - DIRECTORY.prefix.len();
+
+pub(crate) const CAPABILITIES: Capabilities = Capabilities {
+    named: true,
+    other_users: true,
+    umask: true,
+    exact_len: true,
+    complete_before_named: true,
+    supersede_in_one_step: true,
+    reserve: true,
+    resize: true,
+    grow_never_shortens: RESERVE_ONLY_GROWS,
+    punch: false,
+    set_permissions: true,
+    read_write_at: true,
+    list: true,
+    seal: false,
+    freeze_while_mapped: false,
+    read_only_anonymous: false,
+    tell_objects_apart: true,
+};
+
+pub(crate) const RESERVE_ONLY_GROWS: bool = false;
+
+pub(crate) const NAMESPACE: &Namespace = &Namespace {
+    create,
+    open,
+    find,
+    unlink,
+    ways: || &[Way::Temporary, Way::Named],
+    capabilities: CAPABILITIES,
+    removing_needs: Permissions::empty(),
+};
+
+/// Built under a temporary name, then renamed or linked.
+pub(crate) fn draft<'a>(new: &New<'a>, way: Way) -> Result<Draft<'a>, Obstacle> {
+    if way == Way::Named { Ok(named::claim(new)?) } else { DIRECTORY.draft(new) }
+}
+
+pub(crate) fn publish(draft: &mut Draft<'_>, new: &New<'_>) -> Result<Option<OwnedFd>, Obstacle> {
+    match draft.held() {
+        Held::Own(_) => Ok(named::publish_claimed(draft, new)?),
+        _ => DIRECTORY.publish(draft, new),
+    }
+}
+
+pub(crate) fn find(name: &CStr) -> Result<Stat, Errno> {
+    DIRECTORY.find(name)
+}
+
+pub(crate) fn names() -> Result<Names, Failure> {
+    DIRECTORY.names(|_| true)
+}
+
+/// A file of the same file system, or a memfd of a peer's.
+pub(crate) fn check_kind(object: BorrowedFd<'_>) -> Result<(), Errno> {
+    if seals(object).is_ok() || DIRECTORY.has(object)? { Ok(()) } else { Err(Errno::INVAL) }
+}
+
+pub(crate) fn hint(operation: Operation, errno: Errno) -> Option<&'static str> {
+    match (operation, errno) {
+        (Operation::Open | Operation::Create | Operation::Unlink, Errno::NOTSUP) => {
+            Some("NetBSD keeps shared memory in a tmpfs; mount one at /var/shm, with mode 1777")
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,251 @@
+//! Objects that are files in the directory of a tmpfs. Calls for files can do more than POSIX's for
+//! shared memory: build an object under another name and rename it, look at it without opening it,
+//! list the names.
+
+#[cfg(target_os = "linux")]
+use std::ffi::c_int;
+use std::ffi::{CStr, OsStr, OsString};
+use std::fs::DirEntry;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+use posix_shm_sys as sys;
+
+use super::draft::{Draft, Held, New, Obstacle, is_forbidden};
+use super::limits::Room;
+use super::named::{self, Names};
+use super::stat::Stat;
+use super::syscalls;
+use crate::direction::Direction;
+use crate::failure::{Errno, Failure, Operation, cvt_owned_fd, cvt_retry};
+
+/// A directory, and what the names of its files begin with.
+pub(super) struct Directory {
+    pub(super) path: &'static CStr,
+    pub(super) prefix: &'static [u8],
+}
+
+impl Directory {
+    /// The path of a name, which starts with its slash.
+    pub(super) fn path_of(&self, name: &CStr) -> Path {
+        let name = name.to_bytes().strip_prefix(b"/").unwrap_or(name.to_bytes());
+        Path::of([self.path.to_bytes(), b"/", self.prefix, name])
+    }
+
+    /// The object that has the name now, whoever may open it.
+    pub(super) fn find(&self, name: &CStr) -> Result<Stat, Errno> {
+        syscalls::stat_path(self.path_of(name).as_c_str())
+    }
+
+    /// Whether a descriptor is of a plain file of the same file system.
+    pub(super) fn has(&self, object: BorrowedFd<'_>) -> Result<bool, Errno> {
+        let file = syscalls::stat(object)?;
+        if file.kind() != sys::S_IFREG {
+            return Ok(false);
+        }
+        let flags = sys::O_RDONLY | sys::O_DIRECTORY | sys::O_CLOEXEC;
+        let path = self.path.as_ptr();
+        // SAFETY: the path is a NUL-terminated string.
+        let call = || unsafe { sys::open(path, flags, 0) };
+        // SAFETY: the call makes a new descriptor.
+        let directory = unsafe { cvt_owned_fd(call) }?;
+        let same_device = file.device() == syscalls::stat(directory.as_fd())?.device();
+        // Files of an overlay have the device of the layer that they are in.
+        let id = |fd| Room::of(fd).map(|room| room.id).filter(|id| *id != 0);
+        let same_id = || id(object).is_some_and(|file| id(directory.as_fd()) == Some(file));
+        Ok(same_device || same_id())
+    }
+
+    /// All names that `is_object` says can mean an object.
+    pub(super) fn names(&self, is_object: fn(&OsStr) -> bool) -> Result<Names, Failure> {
+        let failed = |error: io::Error| {
+            let errno = error.raw_os_error().map_or(Errno::IO, Errno);
+            Failure::new(Operation::List, errno)
+        };
+        let entries = loop {
+            match std::fs::read_dir(OsStr::from_bytes(self.path.to_bytes())) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                result => break result.map_err(failed)?,
+            }
+        };
+        let prefix = self.prefix;
+        let name_of = move |entry: DirEntry| {
+            let name = entry.file_name().into_vec();
+            let name = OsString::from_vec(name.strip_prefix(prefix)?.to_vec());
+            (is_object(&name) && entry.file_type().is_ok_and(|kind| kind.is_file())).then_some(name)
+        };
+        Ok(Box::new(entries.filter_map(move |entry| entry.map(name_of).transpose())))
+    }
+
+    /// An object under a name that no other process knows, to be filled there. A process that is
+    /// killed leaves the name behind.
+    pub(super) fn draft(&self, new: &New<'_>) -> Result<Draft<'static>, Obstacle> {
+        let draft = named::create_temporary(new.namespace, new.mode, new.lent)?;
+        match named::settle_permissions(draft.object(), new) {
+            Ok(()) => Ok(draft),
+            Err(failure) => Err(draft.abandon(failure).into()),
+        }
+    }
+
+    /// Renames what [`draft`](Directory::draft) made to its own name. Answers with a read-only
+    /// handle, if that is wanted.
+    pub(super) fn publish(
+        &self,
+        draft: &mut Draft<'_>,
+        new: &New<'_>,
+    ) -> Result<Option<OwnedFd>, Obstacle> {
+        let Held::Temporary(temporary) = draft.held() else { return Ok(None) };
+        let reader = match new.direction {
+            Direction::Io => None,
+            Direction::Input => {
+                let object = draft.object();
+                let reopen = || named::reopen(new.namespace, temporary, object);
+                Some(named::reopen_created(new.namespace, object, reopen)?)
+            }
+        };
+        if new.replace {
+            self.replace(temporary, new.name)?;
+        } else {
+            let (from, to) = (self.path_of(temporary), self.path_of(new.name));
+            rename_to_free(from.as_c_str(), to.as_c_str())
+                .map_err(Obstacle::of(Operation::Publish))?;
+        }
+        Ok(reader)
+    }
+
+    /// Renames, replacing an object that has the name. If that is forbidden, so is superseding: any
+    /// other way would remove the old name before the new object has it. But if nothing has the
+    /// name, there are others.
+    pub(super) fn replace(&self, from: &CStr, to: &CStr) -> Result<(), Obstacle> {
+        let (from, to) = (self.path_of(from), self.path_of(to));
+        rename(from.as_c_str(), to.as_c_str()).map_err(|errno| {
+            let failure = Failure::new(Operation::Publish, errno);
+            match syscalls::stat_path(to.as_c_str()) {
+                Err(Errno::NOENT) if is_forbidden(errno) => Obstacle::ThisWay(failure),
+                _ => Obstacle::Any(failure),
+            }
+        })
+    }
+}
+
+/// A path on the stack.
+pub(super) struct Path {
+    bytes: [u8; Path::ROOM],
+}
+
+impl Path {
+    /// For a directory, the longest name of a file, and a NUL byte.
+    const ROOM: usize = 288;
+
+    /// The parts one after the other. None has a NUL byte. If they are too long, which no checked
+    /// name is, the path is empty, and the system refuses it.
+    fn of(parts: [&[u8]; 4]) -> Path {
+        let mut path = Path { bytes: [0; Path::ROOM] };
+        let mut end = 0;
+        for part in parts {
+            match path.bytes[..Path::ROOM - 1].get_mut(end..end + part.len()) {
+                Some(room) => room.copy_from_slice(part),
+                None => return Path { bytes: [0; Path::ROOM] },
+            }
+            end += part.len();
+        }
+        path
+    }
+
+    pub(super) fn as_c_str(&self) -> &CStr {
+        // The last byte is always NUL.
+        CStr::from_bytes_until_nul(&self.bytes).unwrap_or_default()
+    }
+}
+
+fn link(from: &CStr, to: &CStr) -> Result<(), Errno> {
+    // SAFETY: both paths are NUL-terminated strings that outlive the call.
+    cvt_retry(|| unsafe { sys::link(from.as_ptr(), to.as_ptr()) }).map(drop)
+}
+
+fn unlink(path: &CStr) -> Result<(), Errno> {
+    // SAFETY: the path is a NUL-terminated string that outlives the call.
+    cvt_retry(|| unsafe { sys::unlink(path.as_ptr()) }).map(drop)
+}
+
+fn rename(from: &CStr, to: &CStr) -> Result<(), Errno> {
+    // SAFETY: both paths are NUL-terminated strings that outlive the call.
+    match cvt_retry(|| unsafe { sys::rename(from.as_ptr(), to.as_ptr()) }) {
+        // A filter may allow the newer call and not this one.
+        Err(Errno::NOSYS | Errno::PERM | Errno::ACCES) => {}
+        result => return result.map(drop),
+    }
+    let (here, from, to) = (sys::AT_FDCWD, from.as_ptr(), to.as_ptr());
+    // The C library's function makes the older call if there are no flags.
+    #[cfg(target_os = "linux")]
+    // SAFETY: both paths are NUL-terminated strings that outlive the call.
+    let renamed = cvt_retry(|| unsafe {
+        libc::syscall(libc::SYS_renameat2, here, from, here, to, 0) as c_int
+    });
+    #[cfg(not(target_os = "linux"))]
+    // SAFETY: both paths are NUL-terminated strings that outlive the call.
+    let renamed = cvt_retry(|| unsafe { sys::renameat(here, from, here, to) });
+    renamed.map(drop)
+}
+
+/// Renames to a name that is free, or says `EEXIST`.
+fn rename_to_free(from: &CStr, to: &CStr) -> Result<(), Errno> {
+    #[cfg(pshm_has_renameat2)]
+    {
+        // SAFETY: both paths are NUL-terminated strings that outlive the call.
+        match cvt_retry(|| unsafe {
+            sys::renameat2(
+                sys::AT_FDCWD,
+                from.as_ptr(),
+                sys::AT_FDCWD,
+                to.as_ptr(),
+                sys::RENAME_NOREPLACE,
+            )
+        }) {
+            // The kernel, the file system or a filter lacks the call or the flag.
+            Err(errno) if is_forbidden(errno) => {}
+            result => return result.map(drop),
+        }
+    }
+    link(from, to)?;
+    // As in `replace`.
+    let _ = unlink(from);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::CString;
+    use std::fs;
+
+    use super::*;
+
+    /// As on NetBSD, where the tests do not run.
+    #[test]
+    fn names_with_something_before_them() {
+        let name = named::temporary();
+        let folder = std::env::temp_dir().join(name.to_str().unwrap().trim_matches('/'));
+        fs::create_dir(&folder).unwrap();
+        fs::write(folder.join(".object_one"), b"1234").unwrap();
+        fs::write(folder.join("two"), b"no object").unwrap();
+        fs::create_dir(folder.join(".object_three")).unwrap();
+        std::os::unix::fs::symlink("two", folder.join(".object_four")).unwrap();
+
+        let path = CString::new(folder.as_os_str().as_bytes()).unwrap();
+        let directory = Directory { path: Box::leak(path.into_boxed_c_str()), prefix: b".object_" };
+        let names: Vec<_> = directory.names(|_| true).unwrap().map(Result::unwrap).collect();
+        assert_eq!(names, ["one"]);
+        assert_eq!(directory.names(|name| name != "one").unwrap().count(), 0);
+        assert_eq!(directory.find(c"/one").unwrap().len(), 4);
+        assert_eq!(directory.find(c"/two").unwrap_err(), Errno::NOENT);
+
+        let [one, three, five] = [c"/one", c"/three", c"/five"].map(|name| directory.path_of(name));
+        let [one, three, five] = [&one, &three, &five].map(Path::as_c_str);
+        assert_eq!(rename_to_free(one, three), Err(Errno::EXIST));
+        assert_eq!(rename_to_free(one, five), Ok(()));
+        assert_eq!(directory.find(c"/one").unwrap_err(), Errno::NOENT);
+        assert_eq!(directory.find(c"/five").unwrap().len(), 4);
+        fs::remove_dir_all(folder).unwrap();
+    }
+}

@@ -1,0 +1,339 @@
+//! The loop of opening and creating that carries a [`Policy`] out.
+
+use std::io::ErrorKind;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use super::policy::Policy;
+use crate::direction::Direction;
+use crate::error::Error;
+use crate::failure::{Errno, Failure, Operation};
+use crate::imp::{self, Draft, New, Obstacle};
+use crate::name::ShmName;
+use crate::permissions::Permissions;
+
+/// How often a name may appear and vanish between the two calls of create-or-open.
+const FLICKER_LIMIT: usize = 64;
+
+/// How often create-or-open tries again if there is no room for a new object, as long as the room
+/// changes. Processes that race for a name may take the room from each other, even if there is
+/// enough for the one object that they all want.
+const SHORTAGES: u32 = 8;
+
+/// If the room is the same this often in a row, no other process is taking it.
+const SAME_ROOM: u32 = 3;
+
+/// From this size on, reserving the memory costs far more than finding out that the name is taken.
+const LOOK_FIRST: u64 = 1 << 20;
+
+/// What to open or create.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Request<'a> {
+    pub(super) name: &'a ShmName,
+    pub(super) policy: Policy,
+    pub(super) direction: Direction,
+    pub(super) permissions: Permissions,
+    pub(super) ignore_umask: bool,
+    /// How long a new object will be.
+    pub(super) size: u64,
+    /// The caller's own code fills a new object.
+    pub(super) lent: bool,
+    /// How short an existing object may be, unless it is going to be resized.
+    pub(super) at_least: u64,
+    pub(super) wait: Duration,
+}
+
+/// How opening or creating ended.
+#[derive(Debug)]
+pub(super) enum Outcome<T> {
+    /// The name had an object; this is a handle of it.
+    Found(OwnedFd),
+    /// A new object has the name; this is a handle of it, and what [`Fill`] returned.
+    Created(OwnedFd, T),
+    /// Nothing has the name, and the policy does not let us create.
+    Absent,
+    /// An object has the name, and the policy does not let us open it.
+    Present,
+    /// An object has the name, but it is too short, also after waiting: its length.
+    Short(u64),
+}
+
+impl<T> Outcome<T> {
+    /// The policy's refusal as an error.
+    pub(super) fn refusal(&self, request: &Request<'_>) -> Error {
+        let absent = || Failure::new(Operation::Open, Errno::NOENT);
+        let failure = match self {
+            Outcome::Present => Failure::new(Operation::Create, Errno::EXIST),
+            Outcome::Short(len) => request.too_short(*len),
+            _ if request.size > 0 && request.wait.is_zero() => absent()
+                .with_hint("a size is for a new object; to create one, set IfDoesNotExist::Create"),
+            _ if request.wait.is_zero() => absent(),
+            _ => absent().with_hint(format!("nothing has it after waiting {:?}", request.wait)),
+        };
+        failure.named(Some(request.name))
+    }
+}
+
+/// Fills a new object through its read-write descriptor. It is called again on a fresh object if a
+/// first one could not be given its name.
+pub(crate) type Fill<'a, T, E> = &'a mut dyn FnMut(BorrowedFd<'_>) -> Result<T, Unfilled<E>>;
+
+/// Why an object was not filled.
+#[derive(Debug)]
+pub(crate) enum Unfilled<E> {
+    /// Our own part of it failed.
+    Ours(Failure),
+    /// The caller's function said no.
+    Callers(E),
+}
+
+impl<E> From<Failure> for Unfilled<E> {
+    fn from(failure: Failure) -> Unfilled<E> {
+        Unfilled::Ours(failure)
+    }
+}
+
+impl Request<'_> {
+    /// Does what the policy says, as often as there is time to wait.
+    pub(super) fn attempt<T, E: From<Error>>(&self, fill: Fill<'_, T, E>) -> Result<Outcome<T>, E> {
+        let start = Instant::now();
+        // Short at first, for a peer that is about to size its object; then longer.
+        let mut pause = Duration::from_micros(20);
+        loop {
+            let outcome = self.attempt_once(fill)?;
+            let left = self.wait.saturating_sub(start.elapsed());
+            match outcome {
+                Outcome::Absent | Outcome::Short(_) if !left.is_zero() => {}
+                Outcome::Short(len) => {
+                    return Err(self.too_short(len).named(Some(self.name)).into());
+                }
+                outcome => return Ok(outcome),
+            }
+            std::thread::sleep(pause.min(left));
+            pause = (2 * pause).min(Duration::from_millis(10));
+        }
+    }
+
+    /// Does what the policy says, once.
+    fn attempt_once<T, E: From<Error>>(&self, fill: Fill<'_, T, E>) -> Result<Outcome<T>, E> {
+        // A complete object whose name was taken, until the name is free again.
+        let mut built = None;
+        let truncate = match self.policy {
+            Policy::Open { truncate } | Policy::OpenOrCreate { truncate } => truncate,
+            Policy::Create => {
+                return self.create(false, fill, &mut built).map_err(|e| self.error(e));
+            }
+            Policy::Supersede => {
+                return self.create(true, fill, &mut built).map_err(|e| self.error(e));
+            }
+        };
+        let mut shortages = Shortages::default();
+        for _ in 0..FLICKER_LIMIT {
+            match imp::open(self.name.as_c_str(), self.direction, truncate) {
+                Ok(object) if truncate => return Ok(Outcome::Found(object)),
+                Ok(object) => return Ok(self.found(object)?),
+                Err(Errno::NOENT) if self.policy.may_create() => {}
+                Err(Errno::NOENT) => return Ok(Outcome::Absent),
+                Err(errno) => return Err(self.failed(Operation::Open)(errno).into()),
+            }
+            match self.create(false, fill, &mut built) {
+                // Another process was quicker.
+                Ok(Outcome::Present) => {}
+                Err(Unfilled::Ours(failure)) if shortages.may_pass(&failure) => {
+                    pause(shortages.seen);
+                }
+                result => return result.map_err(|unfilled| self.error(unfilled)),
+            }
+        }
+        let why = format!(
+            "the name appeared and vanished {FLICKER_LIMIT} times between opening and creating"
+        );
+        let failure = Failure::refused(Operation::Open, ErrorKind::ResourceBusy, why);
+        Err(failure.named(Some(self.name)).into())
+    }
+
+    /// An object that has the name, unless it is too short.
+    fn found<T>(&self, object: OwnedFd) -> Result<Outcome<T>, Error> {
+        // An object that is waited for must have a length.
+        let at_least = self.at_least.max(u64::from(!self.wait.is_zero()));
+        if at_least > 0 {
+            let stat = imp::stat(object.as_fd()).map_err(self.failed(Operation::Metadata))?;
+            if stat.is_certainly_no_object() {
+                let why = "this is not a shared memory object";
+                return Err(Failure::invalid(Operation::Open, why).named(Some(self.name)));
+            }
+            if stat.len() < at_least {
+                return Ok(Outcome::Short(stat.len()));
+            }
+        }
+        Ok(Outcome::Found(object))
+    }
+
+    /// Creates a new object, or finds that the name is taken. What was built then is kept, so that
+    /// it can be given the name later.
+    fn create<'a, T, E>(
+        &'a self,
+        replace: bool,
+        fill: Fill<'_, T, E>,
+        built: &mut Option<(Draft<'a>, T)>,
+    ) -> Result<Outcome<T>, Unfilled<E>> {
+        let new = New {
+            namespace: imp::NAMESPACE,
+            name: self.name.as_c_str(),
+            direction: self.direction,
+            mode: self.permissions.to_sys(),
+            exact: self.ignore_umask,
+            replace,
+            size: self.size,
+            lent: self.lent,
+        };
+        let is_taken = || !replace && imp::find(new.name).is_ok();
+        let mut ways = new.ways();
+        // Creating under the name itself finds out at once.
+        let costly = new.lent || new.size >= LOOK_FIRST;
+        if built.is_none() && ways.len() > 1 && costly && is_taken() {
+            return Ok(Outcome::Present);
+        }
+        let failure = loop {
+            let (mut draft, made) = match built.take() {
+                Some(built) => built,
+                None => match build(&new, ways[0], fill) {
+                    Ok(built) => built,
+                    Err(Unbuilt::Callers(error)) => return Err(Unfilled::Callers(error)),
+                    Err(Unbuilt::Obstacle(Obstacle::ThisWay(_))) if ways.len() > 1 => {
+                        ways = &ways[1..];
+                        continue;
+                    }
+                    Err(Unbuilt::Obstacle(obstacle)) => break Failure::from(obstacle),
+                },
+            };
+            match imp::publish(&mut draft, &new) {
+                Ok(reader) => {
+                    let object = draft.keep();
+                    return Ok(Outcome::Created(reader.unwrap_or(object), made));
+                }
+                Err(Obstacle::ThisWay(failure)) if ways.len() > 1 => {
+                    // If a name is left, stop here: the next way would leave another.
+                    match draft.abandon(failure) {
+                        failure if failure.left => break failure,
+                        _ => ways = &ways[1..],
+                    }
+                }
+                Err(obstacle) => {
+                    let failure = Failure::from(obstacle);
+                    if !replace && says_taken(&failure) {
+                        *built = Some((draft, made));
+                        return Ok(Outcome::Present);
+                    }
+                    break draft.abandon(failure);
+                }
+            }
+        };
+        // If the name is taken, it does not matter that another object could not be made.
+        if !failure.left && (!replace && says_taken(&failure) || is_taken()) {
+            return Ok(Outcome::Present);
+        }
+        if replace && failure.operation == Operation::Publish && failure.is(Errno::EXIST) {
+            let why = "other processes keep taking the name, or the temporary one on the way to it";
+            let busy = Failure::refused(failure.operation, ErrorKind::ResourceBusy, why);
+            return Err(busy.into());
+        }
+        if replace && failure.is(Errno::NOSPC) && imp::find(new.name).is_ok() {
+            return Err(failure
+                .and_hint(
+                    "IfExists::Supersede needs room for the old object and the new one at once; \
+                     unlinking the old one first takes less",
+                )
+                .into());
+        }
+        Err(failure.into())
+    }
+
+    /// An existing object is shorter than it must be.
+    fn too_short(&self, len: u64) -> Failure {
+        let wait = self.wait;
+        if wait.is_zero() {
+            let why = format!("it has {len} bytes, and at least {} are wanted", self.at_least);
+            return Failure::refused(Operation::Open, ErrorKind::InvalidData, why);
+        }
+        let why = match len {
+            0 => format!("it still has no length after waiting {wait:?}"),
+            _ => format!("it still has only {len} bytes after waiting {wait:?}"),
+        };
+        Failure::refused(Operation::Open, ErrorKind::TimedOut, why)
+    }
+
+    fn failed(&self, operation: Operation) -> impl Fn(Errno) -> Error {
+        move |errno| Failure::new(operation, errno).named(Some(self.name))
+    }
+
+    fn error<E: From<Error>>(&self, unfilled: Unfilled<E>) -> E {
+        match unfilled {
+            Unfilled::Ours(failure) => failure.named(Some(self.name)).into(),
+            Unfilled::Callers(error) => error,
+        }
+    }
+}
+
+/// Whether creating failed because the name is taken. Other calls have this number for other
+/// reasons.
+fn says_taken(failure: &Failure) -> bool {
+    matches!(failure.operation, Operation::Create | Operation::Publish) && failure.is(Errno::EXIST)
+}
+
+/// Why an object was not built.
+enum Unbuilt<E> {
+    Obstacle(Obstacle),
+    Callers(E),
+}
+
+impl<E> From<Obstacle> for Unbuilt<E> {
+    fn from(obstacle: Obstacle) -> Unbuilt<E> {
+        Unbuilt::Obstacle(obstacle)
+    }
+}
+
+/// Builds an object in one way. If that fails, nothing is left of it, or the failure says what.
+fn build<'a, T, E>(
+    new: &New<'a>,
+    way: imp::Way,
+    fill: Fill<'_, T, E>,
+) -> Result<(Draft<'a>, T), Unbuilt<E>> {
+    let draft = imp::draft(new, way)?;
+    match fill(draft.object()) {
+        Ok(made) => Ok((draft, made)),
+        Err(Unfilled::Ours(failure)) => Err(Obstacle::Any(draft.abandon(failure)).into()),
+        Err(Unfilled::Callers(error)) => Err(Unbuilt::Callers(error)),
+    }
+}
+
+/// The shortages of memory that one attempt has seen.
+#[derive(Default)]
+struct Shortages {
+    seen: u32,
+    /// How much room there was at the last one, and how often in a row.
+    room: Option<u64>,
+    same: u32,
+}
+
+impl Shortages {
+    /// Whether a failure may be gone soon, because another process is at work and took the room.
+    fn may_pass(&mut self, failure: &Failure) -> bool {
+        if failure.room.is_none() {
+            return false;
+        }
+        self.same = if failure.room == self.room { self.same + 1 } else { 1 };
+        self.room = failure.room;
+        self.seen += 1;
+        self.seen <= SHORTAGES && self.same < SAME_ROOM
+    }
+}
+
+/// Waits for a random time, of at most 1 ms at first and twice as long each time, so that not all
+/// look again together.
+fn pause(time: u32) {
+    let mut random = [0];
+    // Without a random source all wait equally long, but most likely not from the same moment on.
+    let _ = imp::random(&mut random);
+    std::thread::sleep(Duration::from_micros(4 + 4 * u64::from(random[0])) * (1 << (time - 1)));
+}

@@ -1,0 +1,182 @@
+//! Makes a request of [`OpenOptions`], fills a new object as they say, and makes the handle.
+
+use std::ffi::CString;
+use std::io::ErrorKind;
+use std::os::fd::{BorrowedFd, OwnedFd};
+
+use posix_shm_sys as sys;
+
+use super::OpenOptions;
+use super::attempt::{Fill, Outcome, Request};
+use super::policy::{IfExists, Policy};
+use crate::direction::Direction;
+use crate::error::{Error, Result};
+use crate::failure::{Failure, Operation};
+use crate::imp::{self, Growth};
+use crate::map;
+use crate::name::ShmName;
+use crate::permissions::Permissions;
+use crate::shm::{Origin, Shm};
+
+impl OpenOptions {
+    /// [`open`](OpenOptions::open), with another way to fill a new object.
+    pub(crate) fn open_filled(&self, name: &ShmName, fill: Fill<'_, (), Error>) -> Result<Shm> {
+        let request = self.request(name, false)?;
+        match request.attempt(fill)? {
+            Outcome::Found(fd) => self.found(fd, name),
+            Outcome::Created(fd, ()) => Ok(self.created(fd, Some(name))),
+            refused => Err(refused.refusal(&request)),
+        }
+    }
+
+    pub(super) fn anonymous<T>(
+        &self,
+        fill: impl FnOnce(BorrowedFd<'_>) -> Result<T, Failure>,
+    ) -> Result<(Shm, T)> {
+        if self.direction == Direction::Input {
+            let why = "an anonymous read-only object could never have content; use Direction::Io";
+            return Err(Failure::invalid(Operation::Create, why).named(None));
+        }
+        let label = self.c_label()?;
+        let label = label.as_deref().unwrap_or(c"posix-shm");
+        let make = || {
+            let permissions = self.permissions.map(Permissions::to_sys);
+            let draft = imp::anonymous(imp::NAMESPACE, label, permissions)?;
+            match fill(draft.object()) {
+                Ok(made) => Ok((draft.keep_unnamed()?, made)),
+                Err(failure) => Err(draft.abandon(failure)),
+            }
+        };
+        let (fd, made) = make().map_err(|failure: Failure| failure.named(None))?;
+        Ok((self.created(fd, None), made))
+    }
+
+    /// Gives a new object its length.
+    pub(super) fn fill(&self, object: BorrowedFd<'_>, bytes: sys::off_t) -> Result<(), Failure> {
+        let ignore_estimates = self.ignore_estimates;
+        match bytes {
+            0 => Ok(()),
+            bytes if self.sparse => imp::resize(object, bytes),
+            to => imp::reserve(object, Growth { from: 0, to, ours: true, ignore_estimates }),
+        }
+    }
+
+    pub(super) fn request<'a>(&self, name: &'a ShmName, lent: bool) -> Result<Request<'a>> {
+        let policy = Policy::of(self.direction, self.if_exists, self.if_does_not_exist)
+            .map_err(|why| Failure::invalid(Operation::Open, why).named(Some(name)))?;
+        let refuse = |why| Err(Failure::invalid(Operation::Open, why).named(Some(name)));
+        if self.resize && self.direction == Direction::Input {
+            return refuse("resizing an object takes a handle that can write; use Direction::Io");
+        }
+        if self.resize && self.size == 0 {
+            return refuse("resize gives an object the size, so set one; to empty it, truncate");
+        }
+        if self.if_exists == IfExists::Truncate && (self.resize || self.at_least > 0) {
+            return refuse(
+                "IfExists::Truncate empties an object, so neither resize nor at_least goes with it",
+            );
+        }
+        if (policy.may_create() || self.resize) && self.size < self.at_least && !lent {
+            return refuse(
+                "the size is less than at_least, so the call would refuse its own object",
+            );
+        }
+        Ok(Request {
+            name,
+            policy,
+            direction: self.direction,
+            permissions: self.permissions.unwrap_or_default(),
+            ignore_umask: self.ignore_umask,
+            size: self.size,
+            lent,
+            at_least: if self.resize { 0 } else { self.at_least },
+            wait: self.wait,
+        })
+    }
+
+    /// The label as the system takes it.
+    pub(super) fn c_label(&self) -> Result<Option<CString>> {
+        /// Linux puts `memfd:` before it, and takes 255 bytes in all.
+        const LONGEST: usize = 249;
+        let refuse = |why| Failure::invalid(Operation::Create, why).named(None);
+        match &self.label {
+            None => Ok(None),
+            Some(text) if text.len() > LONGEST => Err(refuse("a label can have at most 249 bytes")),
+            Some(text) => match CString::new(text.as_str()) {
+                Ok(label) => Ok(Some(label)),
+                Err(_) => Err(refuse("a label cannot have a NUL byte")),
+            },
+        }
+    }
+
+    pub(super) fn created(&self, fd: OwnedFd, name: Option<&ShmName>) -> Shm {
+        let mut origin = self.origin(true);
+        origin.unprotected = name.is_none() && self.permissions.is_none();
+        Shm::new(fd, name.cloned(), Some(self.direction), origin)
+    }
+
+    pub(super) fn found(&self, fd: OwnedFd, name: &ShmName) -> Result<Shm> {
+        let origin = self.origin(false);
+        let object = Shm::new(fd, Some(name.clone()), Some(self.direction), origin);
+        if self.resize {
+            if self.sparse {
+                object.set_len_sparse(self.size)?
+            } else {
+                object.set_len(self.size)?
+            }
+        }
+        Ok(object)
+    }
+
+    pub(super) fn origin(&self, created: bool) -> Origin {
+        Origin {
+            created,
+            ignore_estimates: self.ignore_estimates,
+            still_empty: created && self.size == 0,
+            ..Origin::default()
+        }
+    }
+
+    /// The size as the system's type.
+    pub(super) fn length(&self, name: Option<&ShmName>) -> Result<sys::off_t> {
+        imp::off_t(self.size, Operation::Create).map_err(|failure| failure.named(name))
+    }
+
+    /// Refuses a new object that the initialiser has left shorter than `at_least`.
+    pub(super) fn check_filled(&self, object: BorrowedFd<'_>) -> Result<(), Failure> {
+        if self.at_least == 0 {
+            return Ok(());
+        }
+        let len = imp::stat(object).map_err(Failure::of(Operation::Metadata))?.len();
+        if len < self.at_least {
+            let why = format!(
+                "the initialiser left it with {len} bytes, and at_least wants {}",
+                self.at_least
+            );
+            return Err(Failure::refused(Operation::Create, ErrorKind::InvalidData, why));
+        }
+        Ok(())
+    }
+
+    /// Refuses options that leave nothing to map.
+    pub(super) fn check_mappable(&self, may_create: bool, name: Option<&ShmName>) -> Result<()> {
+        let refuse = |why| Err(Failure::invalid(Operation::Map, why).named(name));
+        match usize::try_from(self.size) {
+            _ if self.direction == Direction::Input => {
+                refuse("a writable mapping needs a writable handle; use Direction::Io")
+            }
+            _ if self.if_exists == IfExists::Truncate => {
+                refuse("IfExists::Truncate would leave nothing to map")
+            }
+            Ok(0) if may_create => {
+                refuse("an object that is created needs a size, or there is nothing to map")
+            }
+            // Before anything is made or resized.
+            Ok(1..=map::MAX_LEN) if may_create || self.resize => {
+                self.map_options.check(self.size).map_err(|failure| failure.named(name))
+            }
+            Ok(..=map::MAX_LEN) => Ok(()),
+            _ => Err(map::too_long(self.size).named(name)),
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! `ShmName`: every rule, at its edges.
+
+use std::ffi::OsStr;
+use std::io::ErrorKind;
+use std::os::unix::ffi::OsStrExt;
+
+use posix_shm::{Operation, Shm, ShmName};
+
+use crate::common::{Names, len};
+
+#[test]
+fn a_name_is_stored_with_one_leading_slash() {
+    let with = ShmName::new("/foo").unwrap();
+    let without = ShmName::new("foo").unwrap();
+    assert_eq!(with, without);
+    assert_eq!(with.as_os_str(), "/foo");
+    assert_eq!(with.as_c_str(), c"/foo");
+    assert_eq!((with.to_string(), format!("{with:?}")), ("/foo".into(), "\"/foo\"".into()));
+    assert_eq!("foo".parse::<ShmName>().unwrap(), with);
+}
+
+#[test]
+fn a_name_that_breaks_a_rule_is_refused_with_the_rule() {
+    for (name, rule) in [
+        ("", "empty"),
+        ("/", "empty"),
+        ("//", "slash after"),
+        ("//foo", "slash after"),
+        ("/foo/", "slash after"),
+        ("foo/bar", "slash after"),
+        ("/xyz.shunter.posix-shm.test/bad/name///", "slash after"),
+        (".", "directory"),
+        ("/..", "directory"),
+        ("/fo\0o", "NUL"),
+        ("\0", "NUL"),
+    ] {
+        let error = ShmName::new(name).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{name:?}");
+        assert_eq!((error.operation(), error.raw_os_error()), (Operation::Name, None), "{name:?}");
+        assert!(error.to_string().contains(rule), "{name:?}: {error}");
+        // Every function that takes a name checks it in the same way.
+        let of_open = Shm::open(name).unwrap_err();
+        assert_eq!(of_open.to_string(), error.to_string(), "open {name:?}");
+        let of_unlink = posix_shm::unlink(name).unwrap_err();
+        assert_eq!(of_unlink.to_string(), error.to_string(), "unlink {name:?}");
+    }
+}
+
+/// The number of bytes that a name may have after the slash. OpenBSD has no limit.
+fn longest() -> usize {
+    match std::env::consts::OS {
+        _ if cfg!(posix_shm_apple) => 30,
+        "macos" | "ios" => 30,
+        "freebsd" => 1022,
+        "netbsd" => 247,
+        "openbsd" => 10_000,
+        _ => 255,
+    }
+}
+
+#[test]
+fn the_longest_name_works_and_one_byte_more_is_refused() {
+    let names = Names::new();
+    let max = longest();
+    let longest = format!("{:x<width$}", names.name(), width = max + 1);
+    let longest = longest.as_str();
+    assert_eq!(longest.len(), max + 1);
+    let object = Shm::create(longest, 1).unwrap();
+    assert_eq!(object.name().unwrap().as_os_str(), longest);
+    object.unlink().unwrap();
+    if cfg!(target_os = "openbsd") {
+        return;
+    }
+
+    let error = ShmName::new(format!("{longest}x")).unwrap_err();
+    assert!(error.to_string().contains(&format!("{} bytes after the slash", max + 1)), "{error}");
+    // `InvalidFilename`, which the oldest supported compiler has no name for.
+    let too_long = std::io::Error::from_raw_os_error(libc::ENAMETOOLONG).kind();
+    assert_eq!((error.kind(), error.raw_os_error()), (too_long, None));
+}
+
+#[test]
+fn portable_names_are_those_that_every_system_accepts() {
+    let thirty = "x".repeat(30);
+    ShmName::portable(&thirty).unwrap();
+    ShmName::portable(format!("/{thirty}")).unwrap();
+    ShmName::portable(format!("{thirty}x")).unwrap_err();
+    assert_eq!(ShmName::new(format!("{thirty}x")).is_ok(), longest() > 30);
+    ShmName::portable("/Az09._-").unwrap();
+    for bad in ["a b", "ä", "a\n", "a:b", "~"] {
+        let error = ShmName::portable(bad).unwrap_err();
+        assert!(error.to_string().contains("portable filename character set"), "{error}");
+        assert!(ShmName::new(bad).is_ok(), "{bad:?}");
+    }
+}
+
+#[test]
+fn random_names_differ_and_keep_their_prefix() {
+    let names: std::collections::HashSet<_> =
+        (0..1000).map(|_| ShmName::random("prefix-of-14-b").unwrap()).collect();
+    assert_eq!(names.len(), 1000);
+    for name in &names {
+        assert!(name.to_string().starts_with("/prefix-of-14-b"), "{name}");
+        assert_eq!(&ShmName::portable(name).unwrap(), name);
+    }
+    ShmName::random("a/b").unwrap_err();
+}
+
+#[test]
+fn names_need_not_be_utf_8() {
+    let names = Names::new();
+    let mut bytes = names.name().as_os_str().as_bytes().to_vec();
+    bytes.extend_from_slice(b"\xff \xfe");
+    let name = OsStr::from_bytes(&bytes);
+    let object = Shm::create(name, 1).unwrap();
+    assert_eq!(object.name().unwrap().as_os_str(), name);
+    assert_eq!(Shm::open(name).unwrap().len().unwrap(), len(1));
+    object.unlink().unwrap();
+}
