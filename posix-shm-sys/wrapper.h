@@ -48,6 +48,10 @@
 #include <sys/random.h>  /* getentropy, which other systems have in unistd.h */
 #endif
 
+#if defined PSHM_OS_LINUX || defined PSHM_OS_ANDROID
+#include <sys/syscall.h> /* SYS_* */
+#endif
+
 #if defined PSHM_APPLE && defined __has_include
 #if __has_include(<sys/posix_shm.h>)
 #include <sys/posix_shm.h> /* PSHMNAMLEN */
@@ -166,6 +170,13 @@ _Static_assert(sizeof(off_t) == 8, "off_t must have 64 bits, or large objects lo
 #endif
 #ifndef MREMAP_DONTUNMAP
 #define MREMAP_DONTUNMAP 4           /* include/uapi/linux/mman.h, Linux 5.7 */
+#endif
+#if !defined SYS_cachestat && defined SYS_pidfd_send_signal
+/*
+ * include/uapi/asm-generic/unistd.h, Linux 6.5. From pidfd_send_signal on, all machines number the
+ * calls in the same order, though not all from the same number.
+ */
+#define SYS_cachestat (SYS_pidfd_send_signal + 27)
 #endif
 #ifndef RENAME_NOREPLACE
 #define RENAME_NOREPLACE (1 << 0)    /* include/uapi/linux/fs.h, Linux 3.15 */

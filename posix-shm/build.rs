@@ -11,7 +11,7 @@ use std::env;
 
 /// The names that `src/` asks about, each with `cfg(pshm_has_<name>)`. To ask about another name
 /// that posix-shm-sys binds, add it here.
-const ASKED: [&str; 16] = [
+const ASKED: [&str; 17] = [
     "ecapmode",
     "enotcapable",
     "etoomanyrefs",
@@ -28,6 +28,7 @@ const ASKED: [&str; 16] = [
     "renameat2",
     "scm_pidfd",
     "st_atim",
+    "sys_cachestat",
 ];
 
 /// The systems with a file in `src/imp/system/`. One file is compiled, chosen by `cfg(pshm_system =

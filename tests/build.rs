@@ -3,12 +3,12 @@
 use std::fmt::Write;
 use std::{env, fs, path::Path};
 
-/// The other names that the sys crate reports. If one is missing here, the list does not compile,
-/// because it is no constant.
-const FUNCTIONS_AND_FIELDS: &str = "close fallocate fchmod fchown fcntl fstat fstatat fstatvfs \
+/// The names that the sys crate reports and that are no constants, or not in upper case. If one is
+/// missing here, the list does not compile.
+const OTHERS: &str = "close fallocate fchmod fchown fcntl fstat fstatat fstatvfs \
     ftruncate getentropy geteuid getpid getuid link linkat madvise memfd_create minherit mlock \
     mmap mprotect mremap msync munlock munmap open posix_fallocate pread pwrite rename renameat \
-    renameat2 shm_create_largepage shm_mkstemp shm_open shm_rename shm_unlink st_atim \
+    renameat2 SYS_cachestat shm_create_largepage shm_mkstemp shm_open shm_rename shm_unlink st_atim \
     st_atimespec st_ctim st_ctimespec st_mtim st_mtimespec strerror sysconf unlink unlinkat";
 
 /// Constants that the `libc` crate lacks for a system or a C library.
@@ -30,8 +30,7 @@ const NOT_IN_LIBC: &[(&str, &str)] = &[
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rustc-check-cfg=cfg(posix_shm_portable)");
-    let others: Vec<String> =
-        FUNCTIONS_AND_FIELDS.split_whitespace().map(str::to_uppercase).collect();
+    let others: Vec<String> = OTHERS.split_whitespace().map(str::to_uppercase).collect();
     let here = ["TARGET_OS", "TARGET_ENV"].map(|name| env::var(format!("CARGO_CFG_{name}")));
     let lacking =
         NOT_IN_LIBC.iter().filter(|(of, _)| here.iter().any(|is| is.as_deref() == Ok(of)));

@@ -38,6 +38,7 @@ calls! {
     "munmap": ENOMEM EINVAL;
     "prlimit64": EINVAL EPERM ESRCH;
     "sysinfo": ENOSYS;
+    "cachestat": ENOSYS EBADF EINVAL EOPNOTSUPP EPERM;
     "linkat": EACCES EBADF EDQUOT EEXIST EIO ELOOP EMLINK ENAMETOOLONG ENOENT ENOMEM ENOSPC ENOTDIR
         EPERM EROFS EXDEV EINVAL;
     "link": EACCES EDQUOT EEXIST EIO ELOOP EMLINK ENAMETOOLONG ENOENT ENOMEM ENOSPC ENOTDIR EPERM
@@ -108,7 +109,8 @@ fn operations(call: &str) -> &'static [&'static str] {
 fn only_asks(call: &Call) -> bool {
     let has = |part: &str| call.line.contains(part);
     match call.name.as_str() {
-        "fstatfs" | "statx" | "read" | "lseek" | "prlimit64" | "sysinfo" | "getpid" => true,
+        "fstatfs" | "statx" | "read" | "lseek" | "prlimit64" | "sysinfo" | "getpid"
+        | "cachestat" => true,
         "openat" => has("/proc/") && !has("/fd/") || has("/sys/fs/cgroup"),
         _ => false,
     }
@@ -158,10 +160,17 @@ fn survives(task: &str, call: &Call, errno: &str) -> bool {
         }
         // The other path in /proc, or the name.
         ("openat", "ENOENT") if has("/fd/") => true,
+        // The name, if the path is refused.
+        (
+            "openat",
+            "EOPNOTSUPP" | "EINVAL" | "EPERM" | "EACCES" | "EISDIR" | "ENXIO" | "ELOOP" | "ENOTDIR",
+        ) if has("/fd/") && task == "read-only" => true,
         // The file system of a descriptor says whether it is of shared memory.
         ("fcntl", _) if has("F_GET_SEALS") => {
             matches!(task, "from-fd" | "receive") && errno != "EBADF"
         }
+        // Then the direction of what was received stays unknown.
+        ("fcntl", _) if has("F_GETFL") && task == "receive" => true,
         // Without the flag against waiting, which POSIX does not know. glibc says EINVAL for
         // EISDIR.
         ("openat", "EINVAL" | "EISDIR") if portable && has("O_NONBLOCK") => !has("O_CREAT"),
@@ -524,7 +533,8 @@ fn without_linkat_and_proc_a_new_object_is_renamed() {
 #[cfg(not(posix_shm_portable))]
 #[test]
 fn without_o_tmpfile_a_temporary_name_is_renamed_or_linked() {
-    let temporary = ["openat", "getrandom", "openat", "prlimit64", "fallocate", "renameat2"];
+    let temporary =
+        ["openat", "newfstatat", "getrandom", "openat", "prlimit64", "fallocate", "renameat2"];
     let no_tmpfile = ("openat", "EOPNOTSUPP");
     assert_fallback("create-sized", "alone", &[no_tmpfile], &temporary);
     assert_fallback("create-sized", "alone", &[("openat", "EISDIR")], &temporary);

@@ -18,7 +18,7 @@
 //! | 15 | an invented error number |
 //! | 16 | a failed call that leaves a name |
 //!
-//! `attack_01` to `attack_28` do the same for what later attacks found:
+//! `attack_01` to `attack_32` do the same for what later attacks found:
 //!
 //! | | |
 //! |---|---|
@@ -36,6 +36,9 @@
 //! | 23, 24 | a way round a call that a sandbox forbids |
 //! | 25, 26 | a least length of an object that the call itself makes |
 //! | 28 | a shortage here that looks like a fault of the peer |
+//! | 29 | memory that an object has already, counted as if it were new |
+//! | 30, 31 | a way that leads nowhere: the next one is tried, and nothing is left |
+//! | 32 | a wait for what the call itself is going to do |
 
 #![cfg(all(target_os = "linux", not(posix_shm_android)))]
 
@@ -146,6 +149,10 @@ tests! { ON_LINUX:
     attack_08_a_part_past_the_size_is_refused_before_the_object_is_resized
     attack_08_resize_without_a_size_is_refused
     attack_09_a_failed_growth_says_which_memory_stays
+    attack_30_a_proc_that_shows_other_files_leaves_the_name
+    attack_31_creating_what_exists_leaves_no_temporary_name
+    attack_32_an_object_that_is_resized_is_not_waited_for
+    attack_29_memory_that_an_object_has_is_not_counted_again
     attack_09_reserving_what_is_reserved_takes_no_room
     attack_09_the_first_growth_succeeds_if_a_peer_has_grown_the_object
     attack_10_permissions_that_were_chosen_survive_read_only
@@ -169,6 +176,7 @@ tests! { ON_LINUX:
     fault_01_read_only_never_opens_what_another_table_has_at_the_number
     fault_03_a_file_system_that_cannot_reserve_is_asked_for_room
     fault_05_a_limit_that_a_parent_has_counts_as_well
+    fault_05_a_limit_above_the_namespace_of_the_process_counts
     fault_05_a_memory_limit_of_a_control_group_is_an_error
     fault_05_the_limit_of_a_unified_hierarchy_is_asked
     fault_06_a_caller_can_insist
@@ -210,6 +218,7 @@ tests! { ON_LINUX:
     ways_round_what_only_tells
     words_already_exists_does_not_depend_on_the_size
     words_an_id_that_is_not_mapped_is_einval
+    words_of_what_a_sandbox_forbids
     words_hint_for_a_forbidden_directory
     words_hint_for_a_handle_that_cannot_be_opened_again
     words_hint_for_a_lease

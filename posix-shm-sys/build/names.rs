@@ -11,7 +11,7 @@
 //! * Its header is not yet included: include it in `wrapper.h`.
 //! * Linux has it, but older headers lack it: define it at the end of `wrapper.h`.
 //! * The `libc` crate lacks it, so the tests do not compile: add it to `NOT_IN_LIBC` in
-//!   `tests/build.rs`. (A function always has a place there, in `FUNCTIONS_AND_FIELDS`.)
+//!   `tests/build.rs`. (A function always has a place there, in `OTHERS`.)
 //! * `posix-shm` compiles code only where it exists: add it to `ASKED` in `posix-shm/build.rs`.
 //!
 //! If a system lacks a constant or an optional function, its bindings do not have the name.
@@ -117,6 +117,8 @@ pub(crate) const CONSTANTS: &[(&str, &[&str])] = &[
     ("int", &["INHERIT_ZERO", "MAP_INHERIT_ZERO"]),
     // `mremap`: flags.
     ("int", &["MREMAP_MAYMOVE", "MREMAP_FIXED", "MREMAP_DONTUNMAP"]),
+    // `syscall`: a call that C libraries do not have yet.
+    ("long", &["SYS_cachestat"]),
     // `memfd_create`: flags.
     (
         "unsigned int",

@@ -205,6 +205,7 @@ fn hint(operation: Operation, errno: Errno) -> Option<&'static str> {
     Some(match (operation, errno) {
         (_, Errno::MFILE) => "this process has no free descriptor; close some or raise its limit",
         (_, Errno::NFILE) => "the system has no free descriptor",
+        (_, Errno::NOSYS) => "the system lacks the call, or a sandbox forbids it",
         (_, Errno::DQUOT) => "this user's quota on the file system is used up",
         #[cfg(pshm_has_etoomanyrefs)]
         (Operation::Send, Errno::TOOMANYREFS) => {
@@ -221,6 +222,10 @@ fn hint(operation: Operation, errno: Errno) -> Option<&'static str> {
             "this process locks its memory (mlockall) and may not lock so much; raise \
              RLIMIT_MEMLOCK"
         }
+        (Operation::SetOwner, Errno::PERM) => {
+            "only a privileged process may give an object to another user; its owner may choose \
+             one of their own groups"
+        }
         (Operation::SetOwner, Errno::INVAL) => {
             "the id has no mapping in the user namespace of this process"
         }
@@ -230,14 +235,18 @@ fn hint(operation: Operation, errno: Errno) -> Option<&'static str> {
             "open_or_create opens it, IfExists::Supersede replaces it"
         }
         (Operation::Map, Errno::ACCES) => {
-            "the handle does not allow this access; writing takes a handle of Direction::Io"
+            "the handle does not allow this access (writing takes one of Direction::Io), or a \
+             sandbox forbids the call"
         }
         (Operation::Map, Errno::PERM) => {
-            "the object is sealed against writing, or its file system forbids executing"
+            "the object is sealed against writing, its file system forbids executing, or a sandbox \
+             forbids the call"
         }
-        (Operation::SetPermissions, Errno::PERM) => {
-            "the object belongs to another user, or is sealed against becoming executable"
+        (Operation::SetPermissions, Errno::PERM | Errno::ACCES) => {
+            "the object belongs to another user, is sealed against becoming executable, or a \
+             sandbox forbids the call"
         }
+        (Operation::Seal, Errno::ACCES) => "the system forbids the call, as a sandbox does",
         (Operation::Seal, Errno::INVAL) => {
             "only anonymous objects can be sealed, and only with seals that the system has"
         }

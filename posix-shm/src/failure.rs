@@ -196,6 +196,8 @@ impl Errno {
     pub(crate) const NOSPC: Errno = Errno(sys::ENOSPC);
     pub(crate) const NOSYS: Errno = Errno(sys::ENOSYS);
     pub(crate) const NOTSUP: Errno = Errno(sys::ENOTSUP);
+    pub(crate) const NOTDIR: Errno = Errno(sys::ENOTDIR);
+    pub(crate) const NXIO: Errno = Errno(sys::ENXIO);
     pub(crate) const OPNOTSUPP: Errno = Errno(sys::EOPNOTSUPP);
     pub(crate) const SPIPE: Errno = Errno(sys::ESPIPE);
     pub(crate) const PERM: Errno = Errno(sys::EPERM);

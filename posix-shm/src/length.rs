@@ -245,7 +245,8 @@ impl Shm {
     ///   past the end. So the kernel is asked to reserve or read each page, which takes time, and
     ///   memory for a page that is missing. Less than 4 MiB is taken without asking how much there
     ///   is: a peer that sends many sparse objects can fill a memory cgroup this way. From 4 MiB
-    ///   on, the answer is `true` if a memory cgroup does not have the length of the object left.
+    ///   on, the answer is `true` if a memory cgroup does not have left what is missing. (Linux
+    ///   before 6.5 cannot tell what is missing, and asks for the whole length.)
     ///
     /// [`freeze`](Shm::freeze) sets these seals.
     ///

@@ -142,12 +142,11 @@
 //!   on. These are estimates: other processes may take the memory in the meantime, and what could
 //!   be freed is not known exactly. If there seems to be too little, the error is
 //!   [`OutOfMemory`](std::io::ErrorKind::OutOfMemory).
-//!   [`ignore_estimates`](OpenOptions::ignore_estimates) takes the memory all the same. A range
-//!   that is written or reserved again counts in full, even if it has its memory already: only
-//!   `lseek` tells where in an object its memory lies, and it moves an offset that peers share.
+//!   [`ignore_estimates`](OpenOptions::ignore_estimates) takes the memory all the same. If a
+//!   range is written or reserved again, what it has already does not count. (Linux before 6.5
+//!   cannot tell, nor can this crate if a sandbox forbids `cachestat`. Then all of it counts.)
 //!
-//! What a sandbox does not let this crate ask counts as unlimited. So do the limits of a cgroup
-//! namespace whose `/sys/fs/cgroup` shows the cgroups outside it.
+//! What a sandbox does not let this crate ask counts as unlimited.
 //!
 //! If the system cannot reserve memory for an object (a file system or a sandbox without
 //! `fallocate`), a new object is filled with zeros instead. If peers may already use the object,

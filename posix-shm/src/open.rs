@@ -138,7 +138,8 @@ impl OpenOptions {
     }
 
     /// Gives an object that exists the [`size`](OpenOptions::size) too, as
-    /// [`set_len`](Shm::set_len) does. The default is `false`.
+    /// [`set_len`](Shm::set_len) does, or [`set_len_sparse`](Shm::set_len_sparse) if
+    /// [`sparse`](OpenOptions::sparse) is set. The default is `false`.
     ///
     /// This needs [`Direction::Io`] and a size. It cannot be combined with [`IfExists::Truncate`].
     ///
@@ -235,7 +236,8 @@ impl OpenOptions {
         self
     }
 
-    /// Reserves no memory for an object that this call creates. The default is `false`.
+    /// Reserves no memory for an object that this call creates or [resizes](OpenOptions::resize).
+    /// The default is `false`.
     ///
     /// Creating the object is then quick at any size, and its pages come when they are first
     /// touched. If the system has none left by then, it kills the process with `SIGBUS`.
@@ -265,8 +267,8 @@ impl OpenOptions {
     ///
     /// This is for peers that create an object first and size it later, and for those that start
     /// later than this process. If there is still no object after that time, the policies apply as
-    /// usual. If the object is still empty, the error is `TimedOut`. The call never waits if it
-    /// truncates or creates the object itself.
+    /// usual. If the object is still empty, the error is `TimedOut`. The call never waits for a
+    /// length that it gives the object itself: if it truncates, resizes or creates it.
     ///
     /// # Examples
     ///

@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use crate::error::Result;
 use crate::failure::{Errno, Failure, Operation};
 use crate::imp;
-use crate::shm::Shm;
+use crate::shm::{Origin, Shm};
 
 impl Shm {
     /// Sends a handle of the object over a Unix socket: `sendmsg` with `SCM_RIGHTS`, in a message
@@ -60,7 +60,7 @@ impl Shm {
     ///
     /// * `UnexpectedEof`: the other side has closed;
     /// * `InvalidData`: the message had no descriptor, more than one, or one that is not of shared
-    ///   memory; or it had more bytes than the one that `send` writes. The first byte of such a
+    ///   memory or can only write; or it had more bytes than the one that `send` writes. The first byte of such a
     ///   message is lost; of a datagram, all are. In a stream, bytes that follow at once count as
     ///   part of the message, unless its first byte is zero, which is what `send` writes;
     /// * `EMFILE`: no descriptor is free, or the system refused the one that was sent, which is
@@ -104,7 +104,17 @@ impl Shm {
             }
             (None, _) => refuse(ErrorKind::InvalidData, "the message had no descriptor"),
             (Some(fd), 0) => match imp::check_kind(fd.as_fd()) {
-                Ok(()) => Ok(Shm::from(fd)),
+                // A filter may forbid the question. Then the direction stays unknown.
+                Ok(()) => match imp::direction(fd.as_fd()) {
+                    Ok(None) => refuse(
+                        ErrorKind::InvalidData,
+                        "the descriptor can only write, and a handle must be able to read",
+                    ),
+                    Ok(Some(direction)) => {
+                        Ok(Shm::new(fd, None, Some(direction), Origin::default()))
+                    }
+                    Err(_) => Ok(Shm::from(fd)),
+                },
                 Err(Errno::INVAL) => {
                     refuse(ErrorKind::InvalidData, "the descriptor is not of shared memory")
                 }

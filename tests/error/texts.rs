@@ -172,8 +172,8 @@ const TEXTS: &[(&str, &str)] = &[
     ("mapping a read-only handle for writing",
         "map \"/name\": {EACCES}; the handle is read-only; this takes a handle of Direction::Io"),
     ("mapping a read-only descriptor for writing",
-        "map the object: {EACCES}; the handle does not allow this access; writing takes a handle \
-         of Direction::Io"),
+        "map the object: {EACCES}; the handle does not allow this access (writing takes one of \
+         Direction::Io), or a sandbox forbids the call"),
     ("mapping at an address that is taken",
         "map the object: the address is taken, or the system does not map there"),
     ("mapping at an address that is not a page's",
@@ -209,8 +209,8 @@ const TEXTS: &[(&str, &str)] = &[
     ("growing a sealed object",
         "reserve 1048576 bytes for the object: {EPERM}; the object is sealed against this"),
     ("mapping a sealed object for writing",
-        "map the object: {EPERM}; the object is sealed against writing, or its file system \
-         forbids executing"),
+        "map the object: {EPERM}; the object is sealed against writing, its file system forbids \
+         executing, or a sandbox forbids the call"),
     ("sealing an object that is sealed against it",
         "seal the object: {EPERM}; the object was sealed with Seals::SEAL, so no seal can be \
          added"),

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::ErrorKind;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use posix_shm::{Direction, IfExists, OpenOptions, Shm};
@@ -16,6 +17,8 @@ crate::tasks! { ON_LINUX:
     fault_05_a_memory_limit_of_a_control_group_is_an_error
     fault_05_a_limit_that_a_parent_has_counts_as_well
     fault_05_the_limit_of_a_unified_hierarchy_is_asked
+    fault_05_a_limit_above_the_namespace_of_the_process_counts
+    attack_29_memory_that_an_object_has_is_not_counted_again
 }
 
 const LIMIT: u64 = 64 << 20;
@@ -184,6 +187,57 @@ fn fault_05_a_limit_that_a_parent_has_counts_as_well() {
     let below = group.below().unwrap_or_else(|why| cannot(format_args!("make a group: {why}")));
     try_all(&|| below.join(), &[TOO_MUCH]);
     drop(below);
+}
+
+/// In a new namespace the group of the process is `/`, and the mount of before begins above it.
+fn fault_05_a_limit_above_the_namespace_of_the_process_counts() {
+    own_shm("size=1g");
+    let group = group();
+    let below = group.below().unwrap_or_else(|why| cannot(format_args!("make a group: {why}")));
+    let enter = || {
+        below.join();
+        // SAFETY: passes no pointer.
+        if let Err(why) = check(unsafe { libc::unshare(libc::CLONE_NEWCGROUP) }) {
+            cannot(format_args!("make a namespace for control groups: {why}"));
+        }
+        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+        assert!(mounts.contains(" /.."), "no mount begins above the namespace: {mounts}");
+    };
+    try_all(&enter, &[TOO_MUCH]);
+    drop(below);
+}
+
+/// The group has room for one such object, and not for two.
+fn attack_29_memory_that_an_object_has_is_not_counted_again() {
+    own_shm("size=1g");
+    const LEN: u64 = 40 << 20;
+    // Pages that are only read take no memory of the group.
+    let bytes = vec![0; LEN as usize];
+    let group = group();
+    let mut cases = Cases::new();
+    for (what, make) in [
+        ("anonymous", Shm::anonymous as fn(u64) -> posix_shm::Result<Shm>),
+        ("named", |size| Shm::create("/x", size)),
+    ] {
+        cases.case(what, || {
+            group.join();
+            let object = make(LEN).unwrap();
+            object.reserve(..).expect("its memory is there");
+            assert_eq!(object.write_at(&bytes, 0).expect("it takes no memory"), bytes.len());
+            object.set_len(LEN / 2).unwrap();
+            object.set_len(LEN).expect("half of it is there");
+            let error = refused(object.grow(2 * LEN));
+            assert_eq!(error.kind(), ErrorKind::OutOfMemory, "{error}");
+            if object.name().is_some() {
+                return object.unlink().unwrap();
+            }
+            let frozen = object.freeze().unwrap();
+            assert!(!frozen.may_fault().unwrap(), "all its pages are there");
+            let reader = frozen.read_only().unwrap();
+            assert!(!reader.may_fault().unwrap(), "the same through a handle that can only read");
+        });
+    }
+    cases.end();
 }
 
 /// A hierarchy of version 2 at the usual place. Where version 1 has the memory, as on this kernel

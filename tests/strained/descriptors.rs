@@ -110,6 +110,14 @@ fn attack_18_a_descriptor_that_can_only_write_is_refused() {
     for path in ["/dev/shm/x", &by_number] {
         let error = leaves_nothing(|| refused(Shm::from_fd(open(path, libc::O_WRONLY), None)));
         assert_eq!(error.kind(), ErrorKind::InvalidInput, "{path}: {error}");
+        for kind in KINDS {
+            let error = leaves_nothing(|| {
+                let [here, there] = pair(kind);
+                send_raw(&here, b"\0", &[open(path, libc::O_WRONLY).as_raw_fd()]);
+                refused(Shm::receive(&there))
+            });
+            assert_eq!(error.kind(), ErrorKind::InvalidData, "{path}: {error}");
+        }
         let reader = Shm::from_fd(open(path, libc::O_RDONLY), None).unwrap();
         refused(reader.set_len(50));
         Shm::from_fd(open(path, libc::O_RDWR), None).unwrap().set_len(100).unwrap();

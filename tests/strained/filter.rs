@@ -41,6 +41,11 @@ pub(crate) const STATX: &[Call] = &[any(libc::SYS_statx)];
 pub(crate) const FTRUNCATE: &[Call] = &[any(long_files::FTRUNCATE)];
 pub(crate) const PWRITE: &[Call] =
     &[any(libc::SYS_pwrite64), any(libc::SYS_pwritev2), any(libc::SYS_pwritev)];
+pub(crate) const FCHMOD: &[Call] = &[any(libc::SYS_fchmod)];
+pub(crate) const ADD_SEALS: &[Call] =
+    &[if_bits(long_files::FCNTL, 1, u32::MAX, libc::F_ADD_SEALS as u32)];
+pub(crate) const MMAP_SHARED: &[Call] =
+    &[if_bits(long_files::MMAP, 3, libc::MAP_SHARED as u32, libc::MAP_SHARED as u32)];
 pub(crate) const GET_SEALS: &[Call] =
     &[if_bits(long_files::FCNTL, 1, u32::MAX, libc::F_GET_SEALS as u32)];
 
@@ -88,12 +93,12 @@ pub(crate) use by_machine::{LINKS, O_TMPFILE, RENAME, UNLINKS};
 /// The calls that 32-bit machines have in a second version, for long files.
 #[cfg(target_pointer_width = "64")]
 mod long_files {
-    pub(super) use libc::{SYS_fcntl as FCNTL, SYS_ftruncate as FTRUNCATE};
+    pub(super) use libc::{SYS_fcntl as FCNTL, SYS_ftruncate as FTRUNCATE, SYS_mmap as MMAP};
 }
 
 #[cfg(target_pointer_width = "32")]
 mod long_files {
-    pub(super) use libc::{SYS_fcntl64 as FCNTL, SYS_ftruncate64 as FTRUNCATE};
+    pub(super) use libc::{SYS_fcntl64 as FCNTL, SYS_ftruncate64 as FTRUNCATE, SYS_mmap2 as MMAP};
 }
 
 /// From now on these calls of this process answer with the error number, whoever makes them.

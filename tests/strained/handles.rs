@@ -5,18 +5,20 @@ use std::fs;
 use std::io::ErrorKind;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{FileExt, PermissionsExt};
-use std::time::Duration;
+use std::os::unix::net::UnixListener;
+use std::time::{Duration, Instant};
 
 use posix_shm::{
     Direction, Error, IfDoesNotExist, IfExists, MapOptions, OpenOptions, Permissions, Shm, unlink,
 };
 
-use crate::alone::check;
+use crate::alone::{check, mount};
 use crate::filter::{self, Call};
 use crate::lab::{
     Attempt, Cases, Change, NOBODY, become_user, creating, fork_child, leaves_nothing, names,
     need_root, own_shm, refused, wait_for,
 };
+use crate::planted::fifo;
 
 crate::tasks! { ON_LINUX:
     attack_03_a_foreign_private_object_is_permission_denied_and_stays_the_only_one
@@ -31,6 +33,9 @@ crate::tasks! { ON_LINUX:
     attack_25_resize_with_a_least_length_resizes_a_shorter_object
     attack_26_an_initialiser_that_leaves_it_too_short_leaves_nothing
     attack_27_list_never_returns_a_directory
+    attack_30_a_proc_that_shows_other_files_leaves_the_name
+    attack_31_creating_what_exists_leaves_no_temporary_name
+    attack_32_an_object_that_is_resized_is_not_waited_for
 }
 
 /// What a kernel without the call answers, and what sandboxes and security modules do.
@@ -432,4 +437,69 @@ fn attack_27_list_never_returns_a_directory() {
     let rest: Vec<_> = list.collect();
     assert_eq!(rest.len(), 0, "it says that a directory is an object: {rest:?}");
     unlink(first.name()).unwrap();
+}
+
+/// Something else is mounted over `/proc`, with other files where descriptors should be.
+fn attack_30_a_proc_that_shows_other_files_leaves_the_name() {
+    own_shm("size=1m");
+    let kinds: [(&str, fn(&str)); 5] = [
+        ("a FIFO", fifo),
+        ("a socket", |path| drop(UnixListener::bind(path).unwrap())),
+        ("a directory", |path| fs::create_dir(path).unwrap()),
+        ("a file", |path| fs::write(path, "x").unwrap()),
+        ("a link to itself", |path| std::os::unix::fs::symlink(path, path).unwrap()),
+    ];
+    let mut cases = Cases::new();
+    for (what, plant) in kinds {
+        cases.case(what, || {
+            mount(c"tmpfs", c"/proc", 0, c"").unwrap();
+            for whose in ["self", "thread-self"] {
+                fs::create_dir_all(format!("/proc/{whose}/fd")).unwrap();
+                (0..40).for_each(|number| plant(&format!("/proc/{whose}/fd/{number}")));
+            }
+            let object = Shm::create("/x", 100).unwrap();
+            let reader = object.read_only().expect("the object has a name");
+            let inode = |object: &Shm| object.metadata().unwrap().inode();
+            assert_eq!(inode(&reader), inode(&object));
+            refused(reader.map_mut());
+            unlink("/x").unwrap();
+            refused(Shm::anonymous(100).unwrap().read_only());
+        });
+    }
+    cases.end();
+}
+
+fn attack_31_creating_what_exists_leaves_no_temporary_name() {
+    own_shm("size=1m");
+    Shm::create("/old", 100).unwrap();
+    let mut cases = Cases::new();
+    for size in [0, 100, 4096, 512 << 10] {
+        cases.case(format_args!("{size} bytes"), || {
+            filter::forbid(filter::O_TMPFILE, libc::EACCES);
+            filter::forbid(filter::UNLINKS, libc::EPERM);
+            let before = names();
+            for _ in 0..3 {
+                let error = refused(creating(size).open("/old"));
+                assert_eq!(error.kind(), ErrorKind::AlreadyExists, "{error}");
+                assert!(!Shm::open_or_create("/old", size).unwrap().created());
+            }
+            assert_eq!(names(), before);
+        });
+    }
+    cases.end();
+}
+
+fn attack_32_an_object_that_is_resized_is_not_waited_for() {
+    own_shm("size=1m");
+    let empty = Shm::create("/x", 0).unwrap();
+    let mut options = io();
+    let start = Instant::now();
+    options.resize(true).size(4096).wait(Duration::from_secs(40)).open("/x").unwrap();
+    assert!(start.elapsed() < Duration::from_secs(20), "it waited for a length");
+    assert_eq!(empty.len().unwrap(), 4096);
+    // Without memory, if that is wanted.
+    options.sparse(true).size(512 << 10).open("/x").unwrap();
+    assert!(!empty.is_reserved().unwrap(), "sparse was not heeded");
+    options.sparse(false).open("/x").unwrap();
+    empty.unlink().unwrap();
 }

@@ -33,7 +33,7 @@ enum Kind {
 const KINDS: [Kind; 6] =
     [Kind::Fifo, Kind::Socket, Kind::Directory, Kind::Device, Kind::Symlink, Kind::ToFifo];
 
-fn fifo(path: &str) {
+pub(crate) fn fifo(path: &str) {
     let path = CString::new(path).unwrap();
     // SAFETY: the path is a NUL-terminated string that outlives the call.
     check(unsafe { libc::mkfifo(path.as_ptr(), 0o666) }).unwrap();

@@ -8,7 +8,9 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-use posix_shm::{Direction, Error, IfExists, OpenOptions, Operation, Seals, Shm, unlink};
+use posix_shm::{
+    Direction, Error, IfExists, OpenOptions, Operation, Permissions, Seals, Shm, unlink,
+};
 
 use crate::alone::{check, mount};
 use crate::filter;
@@ -38,6 +40,7 @@ crate::tasks! { ON_LINUX:
     words_write_at_writes_where_it_says
     words_may_not_replace_is_eperm
     words_an_id_that_is_not_mapped_is_einval
+    words_of_what_a_sandbox_forbids
     words_of_the_docs
 }
 
@@ -536,6 +539,40 @@ fn words_an_id_that_is_not_mapped_is_einval() {
         assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
         hints(&error, &["namespace", "mapped"]);
     });
+    cases.end();
+}
+
+/// The object is not to blame alone.
+fn words_of_what_a_sandbox_forbids() {
+    own_shm("size=1m");
+    let mut cases = Cases::new();
+    for errno in [libc::EPERM, libc::EACCES, libc::ENOSYS] {
+        cases.case(format_args!("one call fails: {errno}"), || {
+            let object = Shm::anonymous(4096).unwrap();
+            filter::forbid(filter::FCHMOD, errno);
+            filter::forbid(filter::ADD_SEALS, errno);
+            filter::forbid(filter::MMAP_SHARED, errno);
+            let private = Permissions::PRIVATE;
+            let errors = [
+                refused(object.set_permissions(private)),
+                refused(object.seal(Seals::GROW)),
+                refused(object.map()),
+                refused(object.map_mut()),
+            ];
+            for error in &errors {
+                assert_eq!(error.raw_os_error(), Some(errno), "{error}");
+                hints(error, &["sandbox"]);
+            }
+        });
+        cases.case(format_args!("nothing can be renamed: {errno}"), || {
+            Shm::create("/old", 100).unwrap();
+            filter::forbid(filter::RENAMES, errno);
+            let error = refused(creating(100).if_exists(IfExists::Supersede).open("/old"));
+            assert_eq!(error.operation(), Operation::Publish, "{error}");
+            hints(&error, &["renames"]);
+            unlink("/old").unwrap();
+        });
+    }
     cases.end();
 }
 

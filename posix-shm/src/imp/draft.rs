@@ -104,7 +104,7 @@ impl From<Failure> for Obstacle {
 
 /// Whether an answer may mean "not by this call": a kernel without the call or the flag, a file
 /// system without it, a filter or a security module that forbids it.
-pub(super) fn is_forbidden(errno: Errno) -> bool {
+pub(crate) fn is_forbidden(errno: Errno) -> bool {
     let answers =
         [Errno::NOSYS, Errno::OPNOTSUPP, Errno::INVAL, Errno::PERM, Errno::ACCES, Errno::ISDIR];
     answers.contains(&errno)

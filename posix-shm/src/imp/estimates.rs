@@ -2,9 +2,18 @@
 //! memory of the machine. Past either of them, the kernel returns no error: it kills a process.
 
 use std::fs;
+use std::io;
 use std::mem::MaybeUninit;
-use std::path::{Path, PathBuf};
+#[cfg(pshm_has_sys_cachestat)]
+use std::os::fd::AsRawFd;
+use std::os::fd::BorrowedFd;
+use std::path::{Component, Path, PathBuf};
 
+#[cfg(pshm_has_sys_cachestat)]
+use posix_shm_sys as sys;
+
+#[cfg(pshm_has_sys_cachestat)]
+use super::syscalls;
 use crate::failure::{Errno, Failure, Operation, cvt};
 
 /// Refuses to take more memory than there seems to be. A caller can insist, but not on more than
@@ -39,11 +48,38 @@ pub(super) fn ask(wanted: u64, insist: bool) -> Result<(), Failure> {
     }
 }
 
-/// The content of a file. `None` if it cannot be read, except if no descriptor is free: to take
-/// that for "no limit" could end with a process killed.
+/// How many of these bytes of an object have a page in memory, whatever is in it: `cachestat`.
+/// (`lseek` and `mincore` do not count pages that are reserved and were never written.) `None` if
+/// the system has no such call, or a filter forbids it.
+pub(super) fn present(object: BorrowedFd<'_>, from: u64, len: u64) -> Option<u64> {
+    #[cfg(pshm_has_sys_cachestat)]
+    {
+        // `struct cachestat_range`, and `struct cachestat`, whose first field is the number of
+        // pages: include/uapi/linux/mman.h, Linux 6.5.
+        let range = [from, len];
+        let mut counts = [0_u64; 5];
+        let (fd, of, into) = (object.as_raw_fd(), range.as_ptr(), counts.as_mut_ptr());
+        // SAFETY: the pointers are to structures of the layout and size that the kernel knows.
+        let asked = unsafe { libc::syscall(sys::SYS_cachestat, fd, of, into, 0) };
+        if asked == 0 {
+            return Some(counts[0].saturating_mul(syscalls::page_size() as u64));
+        }
+    }
+    #[cfg(not(pshm_has_sys_cachestat))]
+    let _ = (object, from, len);
+    None
+}
+
+/// The content of a file. `None` if it cannot be read.
 fn read(path: impl AsRef<Path>) -> Result<Option<String>, Failure> {
-    match fs::read_to_string(path) {
-        Ok(text) => Ok(Some(text)),
+    known(fs::read_to_string(path))
+}
+
+/// What the system answered, or `None` if it answered with an error. That no descriptor is free is
+/// an error here too: to take that for "no limit" could end with a process killed.
+fn known<T>(answer: io::Result<T>) -> Result<Option<T>, Failure> {
+    match answer {
+        Ok(answer) => Ok(Some(answer)),
         Err(error) => match error.raw_os_error().map(Errno) {
             Some(errno @ (Errno::MFILE | Errno::NFILE)) => {
                 Err(Failure::new(Operation::Reserve, errno))
@@ -123,18 +159,62 @@ fn tightest(
     let mut found: Option<(PathBuf, u64)> = None;
     for (version, path) in membership.lines().filter_map(memory_group) {
         for (root, mount) in mounts.lines().filter_map(|line| memory_mount(line, version)) {
-            // A path outside of what is mounted cannot be seen from here.
-            let Ok(below) = Path::new(path).strip_prefix(&root) else { continue };
+            let group = match Path::new(path).strip_prefix(&root) {
+                Ok(below) => mount.join(below),
+                // A path outside of what is mounted cannot be seen from here.
+                Err(_) => match search(&mount, levels_above(&root), path)? {
+                    Some(group) => group,
+                    None => continue,
+                },
+            };
             // Every level up to the mount, which may have a limit of its own.
-            for group in below.ancestors().map(|level| mount.join(level)) {
-                let Some(left) = version.left(&group, free_swap)? else { continue };
+            for group in group.ancestors().take_while(|level| level.starts_with(&mount)) {
+                let Some(left) = version.left(group, free_swap)? else { continue };
                 if found.as_ref().is_none_or(|(_, least)| left < *least) {
-                    found = Some((group, left));
+                    found = Some((group.to_owned(), left));
                 }
             }
         }
     }
     Ok(found)
+}
+
+/// How far the root of a mount lies above the cgroup namespace of this process: its path consists
+/// of `..` then. Otherwise 0.
+fn levels_above(root: &Path) -> usize {
+    let mut levels = root.components().skip_while(|part| *part == Component::RootDir);
+    if levels.all(|part| part == Component::ParentDir) { root.components().count() - 1 } else { 0 }
+}
+
+/// The cgroup of this process, by its path in a namespace whose own cgroup lies some levels below
+/// the mount. The kernel does not tell the names of these levels, so this looks into all of them.
+fn search(mount: &Path, levels: usize, path: &str) -> Result<Option<PathBuf>, Failure> {
+    /// A machine has some hundreds.
+    const MOST: usize = 10_000;
+    if levels == 0 {
+        return Ok(None);
+    }
+    let mut groups = vec![mount.to_owned()];
+    for _ in 0..levels {
+        let mut below = Vec::new();
+        for group in &groups {
+            let Some(entries) = known(fs::read_dir(group))? else { continue };
+            let folders = entries
+                .filter_map(Result::ok)
+                .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+            below.extend(folders.map(|entry| entry.path()).take(MOST - below.len()));
+        }
+        groups = below;
+    }
+    let ours = std::process::id().to_string();
+    for group in groups {
+        let group = group.join(path.trim_start_matches('/'));
+        let members = read(group.join("cgroup.procs"))?.unwrap_or_default();
+        if members.lines().any(|member| member == ours) {
+            return Ok(Some(group));
+        }
+    }
+    Ok(None)
 }
 
 /// The two kinds of memory cgroups, which have different files.
@@ -251,6 +331,27 @@ mod tests {
         let part = format!("31 23 0:27 /a {at}/a\\040b rw - cgroup2 cgroup2 rw\n");
         assert_eq!(tightest("0::/a/c\n", &part, 0).unwrap().unwrap().1, 1200);
         assert_eq!(tightest("0::/elsewhere\n", &part, 0).unwrap(), None);
+        fs::remove_dir_all(root).unwrap();
+    }
+
+    /// A namespace for cgroups, and the mount of before.
+    #[test]
+    fn a_mount_from_outside_the_namespace_is_searched() {
+        let root = scratch();
+        let limited = [("memory.max", "5000\n"), ("memory.current", "4000\n")];
+        let ours = std::process::id().to_string();
+        group(&root, "other/x", &[("cgroup.procs", "1\n")]);
+        group(&root, "above", &limited);
+        group(&root, "above/own", &[("cgroup.procs", "")]);
+        group(&root, "above/own/x", &[("cgroup.procs", &ours)]);
+        let at = root.to_str().unwrap();
+        let mounts = format!("31 23 0:27 /../.. {at} rw - cgroup2 cgroup2 rw\n");
+        let found = tightest("0::/x\n", &mounts, 0).unwrap();
+        assert_eq!(found, Some((root.join("above"), 1000)), "a level above the namespace");
+        for (root, levels) in [("/..", 1), ("/../..", 2), ("/", 0), ("/a", 0), ("/../a", 0)] {
+            assert_eq!(levels_above(Path::new(root)), levels, "{root}");
+        }
+        assert_eq!(tightest("0::/elsewhere\n", &mounts, 0).unwrap(), None);
         fs::remove_dir_all(root).unwrap();
     }
 

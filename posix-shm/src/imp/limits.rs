@@ -52,26 +52,36 @@ pub(super) fn may_grow(object: BorrowedFd<'_>, growth: &Growth) -> Result<(), Fa
     if let Some(limit) = file_size_limit(to).filter(|limit| *limit < to) {
         return Err(too_long(Operation::Reserve, to, limit));
     }
-    let wanted = to - growth.from.unsigned_abs();
+    let from = growth.from.unsigned_abs();
+    let wanted = to - from;
     if wanted >= ASK_FILE_SYSTEM {
         ask_file_system(object, growth)?;
     }
-    ask_estimates(object, wanted, growth.ignore_estimates)
+    ask_estimates(object, from, wanted, growth.ignore_estimates)
         .map_err(|failure| failure.with_detail(Detail::Bytes(to)))
 }
 
-/// Refuses to take so much memory if that could end with the kernel killing a process.
+/// Refuses to take memory for so many bytes from an offset on, if that could end with the kernel
+/// killing a process.
 fn ask_estimates(
     object: BorrowedFd<'_>,
+    from: u64,
     wanted: u64,
     ignore_estimates: bool,
 ) -> Result<(), Failure> {
     #[cfg(pshm_has_fallocate)]
     if wanted >= ASK_ESTIMATES && huge_page(object).is_none() {
-        return estimates::ask(wanted, ignore_estimates);
+        return estimates::ask(wanted, ignore_estimates).or_else(|refusal| {
+            // Some of the bytes may have their memory already.
+            let too_little = refusal.is(Errno::NOMEM);
+            match too_little.then(|| estimates::present(object, from, wanted)).flatten() {
+                None | Some(0) => Err(refusal),
+                Some(present) => estimates::ask(wanted.saturating_sub(present), ignore_estimates),
+            }
+        });
     }
     #[cfg(not(pshm_has_fallocate))]
-    let _ = (object, wanted, ignore_estimates, ASK_ESTIMATES);
+    let _ = (object, from, wanted, ignore_estimates, ASK_ESTIMATES);
     Ok(())
 }
 
@@ -98,7 +108,7 @@ pub(crate) fn may_write(
     let end = offset.saturating_add(len as u64);
     match file_size_limit(end) {
         Some(limit) if offset >= limit && len > 0 => Err(too_long(Operation::Write, end, limit)),
-        _ => ask_estimates(object, len as u64, ignore_estimates)
+        _ => ask_estimates(object, offset, len as u64, ignore_estimates)
             .map_err(|failure| Failure { operation: Operation::Write, ..failure }),
     }
 }

@@ -121,7 +121,7 @@ mod tmpfs;
 #[cfg_attr(pshm_system = "other", path = "system/other.rs")]
 mod system;
 
-pub(crate) use draft::{Draft, New, Obstacle, Way};
+pub(crate) use draft::{Draft, New, Obstacle, Way, is_forbidden};
 pub(crate) use fork::Mark;
 pub(crate) use limits::{Growth, denied};
 pub(crate) use reserve::has_all_memory;

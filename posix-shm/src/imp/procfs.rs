@@ -10,7 +10,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use posix_shm_sys as sys;
 
-use super::draft::Namespace;
+use super::draft::{Namespace, is_forbidden};
 use super::{named, syscalls};
 use crate::failure::{Errno, Failure, Operation, cvt_owned_fd};
 
@@ -32,16 +32,23 @@ pub(super) fn reopen(
             Err(errno) => return Err(Failure::new(operation, errno)),
         };
         let stat = syscalls::stat(handle.as_fd()).map_err(Failure::of(Operation::Metadata))?;
+        let ours = syscalls::stat(object).map_err(Failure::of(Operation::Metadata))?;
+        if !stat.is_same_object(&ours) {
+            continue;
+        }
         if stat.is_certainly_no_object() {
             let why = "this is not a shared memory object";
             return Err(Failure::refused(operation, ErrorKind::InvalidInput, why));
         }
-        let ours = syscalls::stat(object).map_err(Failure::of(Operation::Metadata))?;
-        if stat.is_same_object(&ours) {
-            return Ok(Some(handle));
-        }
+        return Ok(Some(handle));
     }
     Ok(None)
+}
+
+/// Whether an answer to opening a path in `/proc` may be about the path and not about the object.
+fn is_refusal(errno: Errno) -> bool {
+    // A socket, and a link that is not followed.
+    is_forbidden(errno) || [Errno::NXIO, Errno::LOOP, Errno::NOTDIR].contains(&errno)
 }
 
 /// The path that leads to the object of a descriptor. `None` if `/proc` is not there, or leads
@@ -68,10 +75,16 @@ pub(crate) fn read_only(
     object: BorrowedFd<'_>,
     name: Option<&CStr>,
 ) -> Result<OwnedFd, Failure> {
-    match (reopen(object, Operation::Clone)?, name) {
-        (Some(handle), _) => Ok(handle),
-        (None, Some(name)) => named::reopen(namespace, name, object),
-        (None, None) => Err(Failure::new(Operation::Clone, Errno::OPNOTSUPP)
+    match (reopen(object, Operation::Clone), name) {
+        (Ok(Some(handle)), _) => Ok(handle),
+        (Ok(None), Some(name)) => named::reopen(namespace, name, object),
+        (Ok(None), None) => Err(Failure::new(Operation::Clone, Errno::OPNOTSUPP)
             .with_hint("an anonymous object is opened again through /proc; is it mounted?")),
+        // A false /proc, or a sandbox that closes it. The name may do, but the first error tells
+        // more.
+        (Err(failure), Some(name)) if failure.errno().is_some_and(is_refusal) => {
+            named::reopen(namespace, name, object).map_err(|_| failure)
+        }
+        (Err(failure), _) => Err(failure),
     }
 }

@@ -38,7 +38,7 @@ pub(super) struct Request<'a> {
     pub(super) size: u64,
     /// The caller's own code fills a new object.
     pub(super) lent: bool,
-    /// How short an existing object may be, unless it is going to be resized.
+    /// How short an existing object may be. 0 if it is going to be resized.
     pub(super) at_least: u64,
     pub(super) wait: Duration,
 }
@@ -154,15 +154,13 @@ impl Request<'_> {
 
     /// An object that has the name, unless it is too short.
     fn found<T>(&self, object: OwnedFd) -> Result<Outcome<T>, Error> {
-        // An object that is waited for must have a length.
-        let at_least = self.at_least.max(u64::from(!self.wait.is_zero()));
-        if at_least > 0 {
+        if self.at_least > 0 {
             let stat = imp::stat(object.as_fd()).map_err(self.failed(Operation::Metadata))?;
             if stat.is_certainly_no_object() {
                 let why = "this is not a shared memory object";
                 return Err(Failure::invalid(Operation::Open, why).named(Some(self.name)));
             }
-            if stat.len() < at_least {
+            if stat.len() < self.at_least {
                 return Ok(Outcome::Short(stat.len()));
             }
         }
@@ -189,6 +187,8 @@ impl Request<'_> {
         };
         let is_taken = || !replace && imp::find(new.name).is_ok();
         let mut ways = new.ways();
+        let best = ways;
+        let is_fallback = |ways: &[imp::Way]| ways.len() < best.len();
         // Creating under the name itself finds out at once.
         let costly = new.lent || new.size >= LOOK_FIRST;
         if built.is_none() && ways.len() > 1 && costly && is_taken() {
@@ -197,6 +197,9 @@ impl Request<'_> {
         let failure = loop {
             let (mut draft, made) = match built.take() {
                 Some(built) => built,
+                // A sandbox that forbids the best way may also forbid removing a temporary name.
+                // So none is made in vain.
+                None if !replace && is_fallback(ways) && is_taken() => return Ok(Outcome::Present),
                 None => match build(&new, ways[0], fill) {
                     Ok(built) => built,
                     Err(Unbuilt::Callers(error)) => return Err(Unfilled::Callers(error)),
@@ -237,6 +240,15 @@ impl Request<'_> {
             let why = "other processes keep taking the name, or the temporary one on the way to it";
             let busy = Failure::refused(failure.operation, ErrorKind::ResourceBusy, why);
             return Err(busy.into());
+        }
+        let is_forbidden = failure.errno().is_some_and(imp::is_forbidden);
+        if replace && failure.operation == Operation::Publish && is_forbidden {
+            return Err(failure
+                .and_hint(
+                    "IfExists::Supersede renames the new object over the old one, which must \
+                     belong to this user, and which a sandbox may forbid",
+                )
+                .into());
         }
         if replace && failure.is(Errno::NOSPC) && imp::find(new.name).is_ok() {
             return Err(failure

@@ -89,7 +89,11 @@ impl OpenOptions {
             ignore_umask: self.ignore_umask,
             size: self.size,
             lent,
-            at_least: if self.resize { 0 } else { self.at_least },
+            // An object that is waited for must have a length, unless this call gives it one.
+            at_least: match self.resize {
+                true => 0,
+                false => self.at_least.max(u64::from(!self.wait.is_zero())),
+            },
             wait: self.wait,
         })
     }
