@@ -46,9 +46,11 @@ pub(super) fn reopen(
 }
 
 /// Whether an answer to opening a path in `/proc` may be about the path and not about the object.
-fn is_refusal(errno: Errno) -> bool {
+fn is_refusal(failure: &Failure) -> bool {
     // A socket, and a link that is not followed.
-    is_forbidden(errno) || [Errno::NXIO, Errno::LOOP, Errno::NOTDIR].contains(&errno)
+    let others = [Errno::NXIO, Errno::LOOP, Errno::NOTDIR];
+    let refuses = |errno| is_forbidden(errno) || others.contains(&errno);
+    failure.operation == Operation::Clone && failure.errno().is_some_and(refuses)
 }
 
 /// The path that leads to the object of a descriptor. `None` if `/proc` is not there, or leads
@@ -82,7 +84,7 @@ pub(crate) fn read_only(
             .with_hint("an anonymous object is opened again through /proc; is it mounted?")),
         // A false /proc, or a sandbox that closes it. The name may do, but the first error tells
         // more.
-        (Err(failure), Some(name)) if failure.errno().is_some_and(is_refusal) => {
+        (Err(failure), Some(name)) if is_refusal(&failure) => {
             named::reopen(namespace, name, object).map_err(|_| failure)
         }
         (Err(failure), _) => Err(failure),
