@@ -4,6 +4,8 @@
 //! * `pshm_has_*` say what posix-shm-sys found in the headers, so that the code asks for a
 //!   capability and not for a version.
 //! * `pshm_bytewise` makes `src/access/copy.rs` use only atomics of one byte.
+//! * `pshm_any_address` is set if the machine has moves of integers from and to any address, which
+//!   `src/access/copy/registers.rs` knows.
 //! * `pshm_machine` names the machine's file in `src/access/atomic/`.
 //! * `pshm_atomic_64` is set if integers of 8 bytes have atomic operations.
 
@@ -72,6 +74,10 @@ fn main() {
     files.dedup();
     println!("cargo::rustc-check-cfg=cfg(pshm_machine, values({}))", quoted(&files));
     println!("cargo::rustc-cfg=pshm_machine={:?}", machine());
+    println!("cargo::rustc-check-cfg=cfg(pshm_any_address)");
+    if any_address() {
+        println!("cargo::rustc-cfg=pshm_any_address");
+    }
     println!("cargo::rustc-check-cfg=cfg(pshm_atomic_64)");
     if atomic_64() {
         println!("cargo::rustc-cfg=pshm_atomic_64");
@@ -109,6 +115,13 @@ fn bytewise() -> bool {
         || is_set("POSIX_SHM_BYTEWISE")
         || value("SANITIZE").contains("thread")
         || !WITH_ASM.contains(&&*value("TARGET_ARCH"))
+}
+
+/// Whether the machine can move an integer from or to any address, and our code for it can be used:
+/// it takes addresses in registers of 64 bits, so not on x32 and ILP32.
+fn any_address() -> bool {
+    let known = ["x86_64", "aarch64"].contains(&&*value("TARGET_ARCH"));
+    known && value("TARGET_POINTER_WIDTH") == "64" && !bytewise()
 }
 
 /// The file with the atomic operations: `std` if there is no machine code for the target.

@@ -18,6 +18,11 @@
 use std::hint::black_box;
 use std::sync::atomic::{AtomicU8, Ordering};
 
+#[path = "access/in_place.rs"]
+mod in_place;
+#[path = "access/values.rs"]
+mod values;
+
 use criterion::{BenchmarkId, Criterion, Throughput};
 use posix_shm::{Mapping, ReadWrite, Shm};
 use posix_shm_benches::{Variant, ratios};
@@ -42,6 +47,8 @@ fn main() {
     let own = &mut own[APART..];
     // Allocates every page before the measurement.
     mapping.bytes().copy_from(own);
+    values::table(&mapping);
+    in_place::table(&mapping);
     table(&mapping, own);
     if !std::env::args().any(|argument| argument == "--table") {
         figures(&mapping, own);

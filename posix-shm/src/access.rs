@@ -12,8 +12,11 @@ mod views;
 mod slice;
 pub use slice::SharedSlice;
 
+mod iter;
+pub use iter::{SharedChunks, SharedIter};
+
 mod cell;
-pub use cell::SharedCell;
+pub use cell::{SharedCell, check_index};
 
 mod atomic;
 pub use atomic::{Atomic, Word};
@@ -21,6 +24,7 @@ pub use atomic::{Atomic, Word};
 mod cursor;
 pub use cursor::{SharedReader, SharedWriter};
 
+mod block;
 mod bounds;
 mod copy;
 

@@ -283,7 +283,11 @@ mod map;
 
 mod access;
 
-pub use access::{Atomic, SharedCell, SharedReader, SharedSlice, SharedWriter, Word};
+#[doc(hidden)]
+pub use access::check_index;
+pub use access::{
+    Atomic, SharedCell, SharedChunks, SharedIter, SharedReader, SharedSlice, SharedWriter, Word,
+};
 pub use capabilities::Capabilities;
 pub use direction::Direction;
 pub use error::{Error, Result};

@@ -58,7 +58,9 @@ pub(super) fn part_of<T>(
 /// The result points into the memory at `start`, or just past its end.
 #[inline]
 pub(super) unsafe fn advance<T>(start: NonNull<T>, count: usize) -> NonNull<T> {
-    let at = start.as_ptr().wrapping_add(count);
+    // SAFETY: no memory is longer than `isize::MAX` bytes. That helps the compiler with loops.
+    let bytes = unsafe { count.unchecked_mul(size_of::<T>()) };
+    let at = start.as_ptr().wrapping_byte_add(bytes);
     // SAFETY: no memory reaches up to where addresses wrap around to null, so neither does a
     // pointer into it or just past its end.
     unsafe { NonNull::new_unchecked(at) }

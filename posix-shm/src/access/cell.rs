@@ -8,9 +8,10 @@ use bytemuck::{AnyBitPattern, NoUninit};
 
 use super::bounds::part_of;
 use super::copy;
+use super::slice::SharedSlice;
 use crate::error::Result;
 use crate::failure::{Failure, Operation};
-use crate::map::{Mapping, ReadWrite};
+use crate::map::{Mapping, ReadOnly, ReadWrite};
 
 /// A view of one value in a mapping, which any peer may change at any time.
 ///
@@ -46,7 +47,7 @@ use crate::map::{Mapping, ReadWrite};
 /// assert_eq!(header.load().sequence, 2);
 /// # Ok::<(), posix_shm::Error>(())
 /// ```
-pub struct SharedCell<'m, T, A> {
+pub struct SharedCell<'m, T, A = ReadWrite> {
     at: NonNull<T>,
     mapping: PhantomData<&'m Mapping<A>>,
 }
@@ -109,6 +110,14 @@ impl<'m, T, A> SharedCell<'m, T, A> {
             .map_err(|why| Failure::invalid(Operation::View, why.to_string()).named(None))
     }
 
+    /// Views the same value for reading only, for instance to pass it to a function that should not
+    /// write.
+    #[must_use]
+    #[inline]
+    pub fn as_read_only(&self) -> SharedCell<'m, T, ReadOnly> {
+        SharedCell::new(self.at)
+    }
+
     /// For [`field!`](crate::field), which passes the offset and the type of a field of `T`.
     #[doc(hidden)]
     #[must_use]
@@ -137,36 +146,145 @@ impl<'m, T, A> SharedCell<'m, T, A> {
     }
 }
 
+impl<'m, T: AnyBitPattern, A> SharedCell<'m, T, A> {
+    /// For [`field!`](crate::field), behind an index: the type has no name there, so its fields are
+    /// found by looking for them in a value.
+    #[doc(hidden)]
+    #[must_use]
+    #[inline]
+    #[track_caller]
+    pub fn project_unnamed<F: AnyBitPattern>(
+        &self,
+        of: impl FnOnce(&T) -> &F,
+    ) -> SharedCell<'m, F, A> {
+        // Only addresses are computed, so the compiler leaves the value out.
+        let value = T::zeroed();
+        let offset = (&raw const *of(&value)).addr().wrapping_sub((&raw const value).addr());
+        match part_of(self.at.cast(), size_of::<T>(), offset, 1) {
+            Ok(at) => SharedCell::new(at),
+            Err(why) => panic!("this is not a field of the structure: {why}"),
+        }
+    }
+}
+
+impl<'m, T, A, const N: usize> SharedCell<'m, [T; N], A> {
+    /// Views an array as a slice.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
+    /// let array = mapping.cell::<[u16; 4]>(0)?.as_slice();
+    /// array.store(3, 7);
+    /// assert_eq!(array.to_vec(), [0, 0, 0, 7]);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
+    #[must_use]
+    #[inline]
+    pub fn as_slice(&self) -> SharedSlice<'m, T, A> {
+        SharedSlice::new(self.at.cast(), N)
+    }
+}
+
+/// For [`field!`](crate::field): checks an index when the program is compiled.
+#[doc(hidden)]
+pub const fn check_index<T, F, const N: usize>(_: fn(&T) -> &[F; N], index: usize) {
+    assert!(index < N, "the index is out of bounds");
+}
+
 /// Views one field of a structure in a [`SharedCell`].
 ///
-/// `field!(cell, Type, name)` is a cell of the field `name` of `Type`. It reads and writes nothing.
-/// If the field is itself a structure, apply the macro again to view one of its fields.
+/// `field!(cell, Type, path)` is a cell of the field of `Type` that the path leads to. It reads and
+/// writes nothing. The path is written as for a value of the type: `name`, `name.inner`,
+/// `names[index]`, `names[index].inner`.
 ///
 /// The structure should be `#[repr(C)]`. Otherwise two programs may place its fields differently.
+///
+/// # Panics
+///
+/// Panics if an index is out of bounds. If the first index of the path is a number, that does not
+/// compile.
 ///
 /// # Examples
 ///
 /// ```
-/// use bytemuck::{AnyBitPattern, NoUninit};
+/// use bytemuck::{Pod, Zeroable};
 /// use posix_shm::{Shm, field};
 ///
-/// #[derive(Clone, Copy, AnyBitPattern, NoUninit)]
+/// #[derive(Clone, Copy, Pod, Zeroable)]
 /// #[repr(C)]
-/// struct Ring {
-///     head: u64,
-///     tail: u64,
+/// struct Slot {
+///     sequence: u32,
+///     len: u32,
+/// }
+///
+/// #[derive(Clone, Copy, Pod, Zeroable)]
+/// #[repr(C)]
+/// struct Header {
+///     count: u64,
+///     slots: [Slot; 4],
 /// }
 ///
 /// let mapping = Shm::anonymous(4096)?.map_mut()?;
-/// let ring = mapping.cell::<Ring>(0)?;
-/// field!(ring, Ring, tail).store_release(7);
-/// assert_eq!(field!(ring, Ring, tail).load_acquire(), 7);
+/// let header = mapping.cell::<Header>(0)?;
+/// field!(header, Header, count).store(1);
+/// for i in 0..4 {
+///     field!(header, Header, slots[i].sequence).store(i as u32);
+/// }
+/// assert_eq!(field!(header, Header, slots[3]).load().sequence, 3);
 /// # Ok::<(), posix_shm::Error>(())
+/// ```
+///
+/// This index is out of bounds, so it does not compile:
+///
+/// ```compile_fail
+/// # use posix_shm::{Shm, field};
+/// # #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+/// # #[repr(C)]
+/// # struct Header {
+/// #     slots: [u32; 4],
+/// # }
+/// # let mapping = Shm::anonymous(4096).unwrap().map_mut().unwrap();
+/// # let header = mapping.cell::<Header>(0).unwrap();
+/// field!(header, Header, slots[4]).store(1);
 /// ```
 #[macro_export]
 macro_rules! field {
-    ($cell:expr, $type:ty, $field:ident) => {
-        $cell.project(::core::mem::offset_of!($type, $field), |value: &$type| &value.$field)
+    ($cell:expr, $type:ty, $first:ident $(. $more:tt)*) => {
+        $cell.project(
+            ::core::mem::offset_of!($type, $first $(. $more)*),
+            |value: &$type| &value.$first $(. $more)*,
+        )
+    };
+    ($cell:expr, $type:ty, $first:ident $(. $more:ident)* [$index:literal] $($rest:tt)*) => {{
+        const { $crate::check_index(|value: &$type| &value.$first $(. $more)*, $index) };
+        $crate::field!(@array $cell, $type, $first $(. $more)*; $index; $($rest)*)
+    }};
+    ($cell:expr, $type:ty, $first:ident $(. $more:ident)* [$index:expr] $($rest:tt)*) => {
+        $crate::field!(@array $cell, $type, $first $(. $more)*; $index; $($rest)*)
+    };
+    (@array $cell:expr, $type:ty, $first:ident $(. $more:ident)*; $index:expr; $($rest:tt)*) => {
+        $crate::field!(
+            @element
+            $crate::field!($cell, $type, $first $(. $more)*).as_slice().cell($index),
+            $($rest)*
+        )
+    };
+    (@element $cell:expr,) => {
+        $cell
+    };
+    (@element $cell:expr, [$index:expr] $($rest:tt)*) => {
+        $crate::field!(@element $cell.as_slice().cell($index), $($rest)*)
+    };
+    (@element $cell:expr, . $first:ident $(. $more:ident)*) => {
+        $cell.project_unnamed(|value| &value.$first $(. $more)*)
+    };
+    (@element $cell:expr, . $first:ident $(. $more:ident)* [$index:expr] $($rest:tt)*) => {
+        $crate::field!(
+            @element
+            $cell.project_unnamed(|value| &value.$first $(. $more)*).as_slice().cell($index),
+            $($rest)*
+        )
     };
 }
 

@@ -43,21 +43,32 @@ use std::mem::{self, MaybeUninit};
 
 use bytemuck::{AnyBitPattern, NoUninit};
 
+#[cfg(pshm_any_address)]
+#[path = "copy/vectors.rs"]
+mod blocks;
+#[cfg(not(pshm_any_address))]
+#[path = "copy/no_blocks.rs"]
+mod blocks;
 #[cfg(pshm_bytewise)]
 #[path = "copy/bytewise.rs"]
 mod bulk;
 #[cfg(not(pshm_bytewise))]
 #[path = "copy/opaque.rs"]
 mod bulk;
+#[cfg(not(pshm_bytewise))]
+mod registers;
 
+pub(super) use blocks::{BLOCK, Block, suit_blocks};
 pub(super) use bulk::{copy_in, copy_out, fill, move_within};
 
 /// Runs `$then`, which returns, if one access of an integer can move a value: if they have the same
-/// size and the address is a multiple of it. Mostly the compiler knows, from the type alone.
+/// size and the address is a multiple of it. The compiler knows that from the type, or the machine
+/// does not need to know.
 macro_rules! if_integer {
     ($type:ty, $at:ident, $integer:ident => $then:expr) => {
         let size = size_of::<$type>();
-        if !cfg!(pshm_bytewise) && (align_of::<$type>() >= size || $at.addr() % size == 0) {
+        let is_aligned = || !cfg!(pshm_any_address) && size != 0 && $at.addr() % size == 0;
+        if !cfg!(pshm_bytewise) && (align_of::<$type>() >= size || is_aligned()) {
             match size {
                 1 => {
                     type $integer = u8;
@@ -95,6 +106,11 @@ pub(super) unsafe fn load<T: AnyBitPattern>(at: *const T) -> T {
         // SAFETY: both have the same size, and any bytes are a valid `T` (rule 5).
         return unsafe { mem::transmute_copy::<Integer, T>(&value) };
     });
+    #[cfg(not(pshm_bytewise))]
+    if registers::suits::<T>() {
+        // SAFETY: the caller's promise, and any bytes are a valid `T` (rule 5).
+        return unsafe { registers::load(at) };
+    }
     let mut value = MaybeUninit::<T>::uninit();
     // SAFETY: the caller's promise. `value` is our own and has the same size.
     unsafe { copy_out(at.cast(), value.as_mut_ptr().cast(), size_of::<T>()) };
@@ -116,6 +132,11 @@ pub(super) unsafe fn store<T: NoUninit>(at: *mut T, value: T) {
         // aligned for it (rules 1 and 2).
         return unsafe { at.cast::<Integer>().write_volatile(value) };
     });
+    #[cfg(not(pshm_bytewise))]
+    if registers::suits::<T>() {
+        // SAFETY: the caller's promise. The value has no uninitialised bytes (rule 5).
+        return unsafe { registers::store(at, value) };
+    }
     // SAFETY: the caller's promise. `value` is our own, has the same size, and has no uninitialised
     // bytes (rule 5).
     unsafe { copy_in((&raw const value).cast(), at.cast(), size_of::<T>()) }

@@ -1,6 +1,6 @@
 //! [`SharedReader`] and [`SharedWriter`]: mapped bytes as a stream.
 
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 
 use super::slice::SharedSlice;
 use crate::map::ReadWrite;
@@ -68,6 +68,7 @@ impl<'m> SharedSlice<'m, u8, ReadWrite> {
 
 /// At most `most` bytes from a position on, and the position after them. There are none past the
 /// end.
+#[inline]
 fn next<'m, A>(
     bytes: &SharedSlice<'m, u8, A>,
     position: u64,
@@ -86,19 +87,54 @@ fn sought(to: SeekFrom, position: u64, len: usize) -> io::Result<u64> {
         SeekFrom::Current(offset) => position.checked_add_signed(offset),
     };
     let why = "cannot seek to a negative or overflowing position";
-    position.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, why))
+    position.ok_or_else(|| io::Error::new(ErrorKind::InvalidInput, why))
 }
 
 impl<A> Read for SharedReader<'_, A> {
+    #[inline]
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let (bytes, position) = next(&self.bytes, self.position, buffer.len());
         bytes.copy_to(&mut buffer[..bytes.len()]);
         self.position = position;
         Ok(bytes.len())
     }
+
+    #[inline]
+    fn read_exact(&mut self, buffer: &mut [u8]) -> io::Result<()> {
+        let (bytes, position) = next(&self.bytes, self.position, buffer.len());
+        self.position = position;
+        if bytes.len() < buffer.len() {
+            return Err(ErrorKind::UnexpectedEof.into());
+        }
+        bytes.copy_to(buffer);
+        Ok(())
+    }
+
+    fn read_to_end(&mut self, buffer: &mut Vec<u8>) -> io::Result<usize> {
+        let (bytes, position) = next(&self.bytes, self.position, usize::MAX);
+        buffer.try_reserve(bytes.len())?;
+        bytes.append_to(buffer);
+        self.position = position;
+        Ok(bytes.len())
+    }
+
+    fn read_to_string(&mut self, buffer: &mut String) -> io::Result<usize> {
+        let (bytes, position) = next(&self.bytes, self.position, usize::MAX);
+        let mut copy = Vec::new();
+        copy.try_reserve_exact(bytes.len())?;
+        bytes.append_to(&mut copy);
+        // Only the copy is checked: a peer could change the bytes after a check.
+        let text = String::from_utf8(copy)
+            .map_err(|_| io::Error::new(ErrorKind::InvalidData, "these bytes are not UTF-8"))?;
+        buffer.try_reserve(text.len())?;
+        buffer.push_str(&text);
+        self.position = position;
+        Ok(text.len())
+    }
 }
 
 impl Write for SharedWriter<'_> {
+    #[inline]
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
         let (bytes, position) = next(&self.bytes, self.position, buffer.len());
         bytes.copy_from(&buffer[..bytes.len()]);
@@ -106,6 +142,12 @@ impl Write for SharedWriter<'_> {
         Ok(bytes.len())
     }
 
+    #[inline]
+    fn write_all(&mut self, buffer: &[u8]) -> io::Result<()> {
+        if self.write(buffer)? == buffer.len() { Ok(()) } else { Err(ErrorKind::WriteZero.into()) }
+    }
+
+    #[inline]
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }

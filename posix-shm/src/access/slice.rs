@@ -7,10 +7,13 @@ use std::ptr::NonNull;
 
 use bytemuck::{AnyBitPattern, NoUninit};
 
-use super::bounds::advance;
+use super::bounds::{advance, part_of};
 use super::cell::SharedCell;
 use super::copy;
-use crate::map::{Mapping, ReadWrite};
+use super::iter::{SharedChunks, SharedIter};
+use crate::error::Result;
+use crate::failure::{Failure, Operation};
+use crate::map::{Mapping, ReadOnly, ReadWrite};
 
 /// A view of part of a mapping, as values of one type that any peer may change at any time.
 ///
@@ -90,7 +93,7 @@ use crate::map::{Mapping, ReadWrite};
 /// mapping.slice::<&'static u8>(0, 1).unwrap().store(0, &7);
 /// ```
 #[doc(alias = "mem-aref")]
-pub struct SharedSlice<'m, T, A> {
+pub struct SharedSlice<'m, T, A = ReadWrite> {
     start: NonNull<T>,
     len: usize,
     mapping: PhantomData<&'m Mapping<A>>,
@@ -150,7 +153,8 @@ impl<'m, T, A> SharedSlice<'m, T, A> {
     }
 
     /// The size of all values in bytes. It cannot overflow: they are inside the mapping.
-    fn byte_len(&self) -> usize {
+    #[inline]
+    pub(super) fn byte_len(&self) -> usize {
         self.len * size_of::<T>()
     }
 }
@@ -165,9 +169,9 @@ impl<'m, T: AnyBitPattern, A> SharedSlice<'m, T, A> {
 
     /// Iterates over the values. Each is loaded when the iterator reaches it.
     #[must_use]
-    pub fn iter(&self) -> impl DoubleEndedIterator<Item = T> + ExactSizeIterator + use<'m, T, A> {
-        let all = *self;
-        (0..all.len).map(move |index| all.load(index))
+    #[inline]
+    pub fn iter(&self) -> SharedIter<'m, T, A> {
+        SharedIter::new(*self)
     }
 
     /// Copies all values into a slice, at the speed of `memcpy`.
@@ -191,14 +195,20 @@ impl<'m, T: AnyBitPattern, A> SharedSlice<'m, T, A> {
     /// Copies all values into a new vector, as [`copy_to`](SharedSlice::copy_to) does.
     #[must_use]
     pub fn to_vec(&self) -> Vec<T> {
-        let mut values = Vec::<T>::with_capacity(self.len);
-        // SAFETY: all values are inside the mapping (rule 4), and the vector has room for as many.
-        unsafe {
-            copy::copy_out(self.start.as_ptr().cast(), values.as_mut_ptr().cast(), self.byte_len())
-        };
-        // SAFETY: the copy has written this many values, and any bytes are a valid `T` (rule 5).
-        unsafe { values.set_len(self.len) };
+        let mut values = Vec::with_capacity(self.len);
+        self.append_to(&mut values);
         values
+    }
+
+    /// Copies all values to the end of a vector.
+    #[inline]
+    pub(super) fn append_to(&self, values: &mut Vec<T>) {
+        values.reserve(self.len);
+        let room = values.spare_capacity_mut().as_mut_ptr();
+        // SAFETY: all values are inside the mapping (rule 4), and the vector has room for as many.
+        unsafe { copy::copy_out(self.start.as_ptr().cast(), room.cast(), self.byte_len()) };
+        // SAFETY: the copy has written this many values, and any bytes are a valid `T` (rule 5).
+        unsafe { values.set_len(values.len() + self.len) };
     }
 }
 
@@ -262,19 +272,6 @@ impl<T: AnyBitPattern + NoUninit> SharedSlice<'_, T, ReadWrite> {
             );
         }
     }
-
-    /// Stores the same value at every index.
-    pub fn fill(&self, value: T) {
-        match bytemuck::bytes_of(&value) {
-            // Values without bytes: there may be up to `usize::MAX` of them.
-            [] => {}
-            [first, rest @ ..] if rest.iter().all(|byte| byte == first) => {
-                // SAFETY: all values are inside the mapping (rule 4), which is writable.
-                unsafe { copy::fill(self.start.as_ptr().cast(), *first, self.byte_len()) }
-            }
-            _ => (0..self.len).for_each(|index| self.store(index, value)),
-        }
-    }
 }
 
 impl<'m, T, A> SharedSlice<'m, T, A> {
@@ -306,6 +303,121 @@ impl<'m, T, A> SharedSlice<'m, T, A> {
         }
         // SAFETY: the index is in bounds, and all values are inside the mapping (rule 4).
         SharedCell::new(unsafe { advance(self.start, index) })
+    }
+
+    /// Views the values before an index, and those from it on.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the index is greater than the length.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
+    /// let (header, payload) = mapping.bytes().split_at(64);
+    /// assert_eq!((header.len(), payload.len()), (64, mapping.len() - 64));
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
+    #[must_use]
+    #[inline]
+    #[track_caller]
+    pub fn split_at(&self, index: usize) -> (SharedSlice<'m, T, A>, SharedSlice<'m, T, A>) {
+        (self.range(..index), self.range(index..))
+    }
+
+    /// Iterates over views of `count` values each, which do not overlap. The last one is shorter if
+    /// the length is not a multiple of `count`.
+    ///
+    /// # Panics
+    ///
+    /// Panics if `count` is 0.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
+    /// // A picture of 4 rows.
+    /// let pixels = mapping.slice::<u32>(0, 4 * 100)?;
+    /// for (y, row) in pixels.chunks(100).enumerate() {
+    ///     row.fill(y as u32);
+    /// }
+    /// assert_eq!(pixels.load(399), 3);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
+    #[must_use]
+    #[inline]
+    #[track_caller]
+    pub fn chunks(&self, count: usize) -> SharedChunks<'m, T, A> {
+        assert!(count > 0, "chunks must have at least one value");
+        SharedChunks::new(*self, count)
+    }
+
+    /// Views the same bytes as values of another type.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` if the bytes are not a whole number of such values, or if the first of them is
+    /// not aligned for the type.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
+    /// let bytes = mapping.bytes().range(..8);
+    /// let words = bytes.cast::<u32>()?;
+    /// words.store(1, u32::MAX);
+    /// assert_eq!(bytes.load(7), 0xff);
+    /// assert!(bytes.range(..7).cast::<u32>().is_err());
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
+    pub fn cast<U: AnyBitPattern>(&self) -> Result<SharedSlice<'m, U, A>> {
+        let (start, bytes, size) = (self.start.cast::<u8>(), self.byte_len(), size_of::<U>());
+        let refuse = |why: String| Failure::invalid(Operation::View, why).named(None);
+        // Of values without a size there are as many as there were.
+        let (count, rest) = match size {
+            0 => (self.len, bytes),
+            size => (bytes / size, bytes % size),
+        };
+        if rest != 0 {
+            let what = std::any::type_name::<U>();
+            return Err(refuse(format!(
+                "{bytes} bytes are not a whole number of values of {what} ({size} bytes each)"
+            )));
+        }
+        let start = part_of(start, bytes, 0, count).map_err(|why| refuse(why.to_string()))?;
+        Ok(SharedSlice::new(start, count))
+    }
+
+    /// Views the same values for reading only, for instance to pass them to a function that should
+    /// not write.
+    #[must_use]
+    #[inline]
+    pub fn as_read_only(&self) -> SharedSlice<'m, T, ReadOnly> {
+        SharedSlice::new(self.start, self.len)
+    }
+
+    /// Returns the first value's cell, and leaves it out from then on.
+    #[inline]
+    pub(super) fn take_first(&mut self) -> Option<SharedCell<'m, T, A>> {
+        let first = (self.len > 0).then(|| SharedCell::new(self.start))?;
+        self.len -= 1;
+        // SAFETY: there was a value at the start, which is inside the mapping (rule 4).
+        self.start = unsafe { advance(self.start, 1) };
+        Some(first)
+    }
+
+    /// Returns the last value's cell, and leaves it out from then on.
+    #[inline]
+    pub(super) fn take_last(&mut self) -> Option<SharedCell<'m, T, A>> {
+        self.len = self.len.checked_sub(1)?;
+        // SAFETY: that many values come before the last one, inside the mapping (rule 4).
+        Some(SharedCell::new(unsafe { advance(self.start, self.len) }))
+    }
+
+    #[inline]
+    pub(super) fn address(&self) -> *mut T {
+        self.start.as_ptr()
     }
 
     /// Returns the address of the first value. The caveats of [`Mapping::as_ptr`] apply.

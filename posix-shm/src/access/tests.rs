@@ -14,6 +14,7 @@ use super::*;
 use crate::map::ReadWrite;
 
 mod atomics;
+mod many;
 
 /// Aligned memory that only raw pointers access, like mapped memory.
 #[repr(align(64))]
@@ -86,6 +87,30 @@ fn values_of_every_size_come_back() {
     check([[1u16; 7], [2; 7], [3; 7]]);
     check([[1u32; 9], [2; 9], [3; 9]]);
     check([(); 3]);
+}
+
+/// Every size up to one that is not moved through registers, at every address.
+#[test]
+fn values_of_bytes_come_back_from_any_address() {
+    fn check<const N: usize>() {
+        let memory = Memory::<128>::new();
+        let value: [u8; N] = std::array::from_fn(|i| i as u8 + 1);
+        for start in 0..if cfg!(miri) { 3 } else { 16 } {
+            memory.bytes().fill(0xee);
+            let cell = memory.slice::<[u8; N]>(start, 1).cell(0);
+            cell.store(value);
+            assert_eq!(cell.load(), value, "{N} bytes from {start}");
+            let bytes = memory.bytes().to_vec();
+            assert_eq!(bytes[start..start + N], value);
+            let beside = bytes[..start].iter().chain(&bytes[start + N..]);
+            assert!(beside.copied().all(|byte| byte == 0xee), "{N} bytes from {start}");
+        }
+    }
+    macro_rules! sizes {
+        ($($size:literal)*) => { $(check::<$size>();)* };
+    }
+    sizes!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 20 23 24 25 31 32 33 39 40 47 48 55 56 57);
+    sizes!(58 59 60 61 62 63 64 65 66 72 80);
 }
 
 #[test]
