@@ -73,8 +73,9 @@
 //!    hardware gives them; the compiler assumes nothing about them.
 //! 3. **A value of 1, 2, 4 or 8 bytes at a multiple of its size is moved in one access**, so it is
 //!    never torn. (For 8 bytes this holds on 64-bit machines. The atomic operations tear nothing on
-//!    any machine.) Larger values are copied, and so is everything that
-//!    [`copy_to`](SharedSlice::copy_to) and the like move. A copy may mix what several peers wrote.
+//!    any machine.) Larger values are moved in parts, and so is everything that
+//!    [`copy_to`](SharedSlice::copy_to) and the like copy. The result may mix what several peers
+//!    wrote.
 //!    If a peer writes an integer in parts, reading it gives a mix too.
 //! 4. **Bounds and alignment are checked against the mapping**, once when a view is made and once
 //!    for each index, and never against what a peer wrote. A mapping keeps its length while a view
