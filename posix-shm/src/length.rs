@@ -290,10 +290,10 @@ impl Shm {
         let fixed = seals.contains(Seals::SHRINK | Seals::GROW)
             && seals.intersects(Seals::WRITE | Seals::FUTURE_WRITE);
         // Asked after the seals, which keep it so.
-        let metadata = self.metadata()?;
-        let huge = imp::huge_page_of(self.fd(), &metadata.0).is_some();
-        let counted = metadata.allocated() >= metadata.len();
-        Ok(!fixed || huge || !counted || !imp::has_all_memory(self.fd(), metadata.len()))
+        let stat = self.metadata()?.0;
+        Ok(!fixed
+            || imp::lack_of(self.fd(), &stat).is_some()
+            || imp::has_all_memory(self.fd(), stat.len()).is_err())
     }
 
     /// Where the object ends. If this handle has created it empty, it is taken to be still empty,

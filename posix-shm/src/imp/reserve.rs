@@ -8,7 +8,7 @@ use posix_shm_sys as sys;
 use super::limits::{self, Growth, may_grow, shortage};
 #[cfg(pshm_has_fallocate)]
 use super::seals::seals;
-use super::stat::allocated_by_file;
+use super::stat::{Stat, allocated_by_file};
 use super::syscalls;
 use crate::failure::{Errno, Failure, Operation};
 
@@ -249,21 +249,49 @@ pub(crate) fn write_new(fd: BorrowedFd<'_>, bytes: &[u8]) -> Result<(), Failure>
     Ok(())
 }
 
-/// Whether there is memory behind every byte of an object of this length that no one can take away
-/// any more. Counting blocks does not tell: some may lie past the end. So the kernel is asked to
-/// reserve what is missing, or to read every page, if the descriptor can only read.
-#[cfg(pshm_has_fallocate)]
-pub(crate) fn has_all_memory(object: BorrowedFd<'_>, len: u64) -> bool {
-    let Ok(to) = sys::off_t::try_from(len) else { return false };
-    let range = Growth { from: 0, to, ours: false, ignore_estimates: false };
-    if range_by_fallocate(object, range).is_ok() {
-        return true;
+/// What an object lacks to never fault, although its length is final and nobody can punch holes
+/// into it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lack {
+    /// The system may lose such a page.
+    HugePages,
+    /// It has less memory than it is long.
+    Memory,
+}
+
+/// What the object lacks, as far as counting tells. [`has_all_memory`] is sure.
+pub(crate) fn lack_of(object: BorrowedFd<'_>, stat: &Stat) -> Option<Lack> {
+    if limits::huge_page_of(object, stat).is_some() {
+        Some(Lack::HugePages)
+    } else {
+        (allocated_by_file(stat) < stat.len()).then_some(Lack::Memory)
     }
-    may_grow(object, &range).is_ok() && syscalls::populate_read(object, len).is_ok()
+}
+
+/// Makes sure that there is memory behind every byte of an object of this length that no one can
+/// take away any more. Counting blocks does not tell: some may lie past the end. So the kernel is
+/// asked to reserve what is missing, or to read every page, if the descriptor can only read.
+#[cfg(pshm_has_fallocate)]
+pub(crate) fn has_all_memory(object: BorrowedFd<'_>, len: u64) -> Result<(), Failure> {
+    let to = syscalls::off_t(len, Operation::Reserve)?;
+    let range = Growth { from: 0, to, ours: false, ignore_estimates: false };
+    let Err(failure) = range_by_fallocate(object, range) else { return Ok(()) };
+    // It would refuse this once more, if it was this.
+    may_grow(object, &range)?;
+    syscalls::populate_read(object, len).map_err(|errno| {
+        if failure.is(Errno::BADF) {
+            Failure::new(Operation::Reserve, errno).with_detail(failure.detail).with_hint(
+                "not all memory of the object is there; or this system cannot tell through a \
+                 read-only handle, which takes Linux 5.14",
+            )
+        } else {
+            failure
+        }
+    })
 }
 
 /// No system without seals and reserved memory can tell.
 #[cfg(not(pshm_has_fallocate))]
-pub(crate) fn has_all_memory(_: BorrowedFd<'_>, _: u64) -> bool {
-    false
+pub(crate) fn has_all_memory(_: BorrowedFd<'_>, _: u64) -> Result<(), Failure> {
+    Err(Failure::new(Operation::Reserve, Errno::OPNOTSUPP))
 }

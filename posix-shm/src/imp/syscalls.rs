@@ -10,9 +10,11 @@ use std::sync::atomic::AtomicU64;
 
 use posix_shm_sys as sys;
 
+use super::seals::seals;
 use super::stat::Stat;
 use crate::direction::Direction;
 use crate::failure::{Detail, Errno, Failure, Operation, cvt, cvt_owned_fd, cvt_retry};
+use crate::seals::Seals;
 
 /// `fstat`.
 pub(crate) fn stat(fd: BorrowedFd<'_>) -> Result<Stat, Errno> {
@@ -84,11 +86,33 @@ pub(crate) fn map(
     len: usize,
     hint: usize,
 ) -> Result<NonNull<u8>, Errno> {
+    match mmap(fd, protection, sys::MAP_SHARED, offset, len, hint) {
+        // Linux before 6.7 has no shared mapping, not even for reading, of an object that is sealed
+        // against writing, through a descriptor that can write. A private one shows the same: no
+        // byte of the object changes any more, and this mapping writes none.
+        Err(Errno::PERM) if protection == sys::PROT_READ && is_write_sealed(fd) => {
+            mmap(fd, protection, sys::MAP_PRIVATE, offset, len, hint)
+        }
+        result => result,
+    }
+}
+
+fn is_write_sealed(object: BorrowedFd<'_>) -> bool {
+    seals(object).is_ok_and(|seals| seals.contains(Seals::WRITE))
+}
+
+fn mmap(
+    fd: BorrowedFd<'_>,
+    protection: c_int,
+    flags: c_int,
+    offset: sys::off_t,
+    len: usize,
+    hint: usize,
+) -> Result<NonNull<u8>, Errno> {
     let hint = ptr::without_provenance_mut::<c_void>(hint);
     // SAFETY: without MAP_FIXED the call replaces no mapping: it only adds memory that nobody has a
     // pointer to.
-    let start =
-        cvt(unsafe { sys::mmap(hint, len, protection, sys::MAP_SHARED, fd.as_raw_fd(), offset) })?;
+    let start = cvt(unsafe { sys::mmap(hint, len, protection, flags, fd.as_raw_fd(), offset) })?;
     // No system maps the page at address zero without being told to.
     NonNull::new(start.cast()).ok_or(Errno::NOMEM)
 }
@@ -122,8 +146,14 @@ fn retry_advice(start: NonNull<u8>, len: usize, advice: c_int) -> Result<(), Err
 ///
 /// The range consists of whole mappings that nothing uses any more.
 pub(crate) unsafe fn unmap(start: NonNull<u8>, len: usize) -> Result<(), Errno> {
+    // Miri knows the function of C, and not what the bindings may put around it.
+    #[cfg(miri)]
+    use libc::munmap;
+    #[cfg(not(miri))]
+    use posix_shm_sys::munmap;
+
     // SAFETY: the caller's promise.
-    cvt(unsafe { sys::munmap(start.as_ptr().cast(), len) }).map(drop)
+    cvt(unsafe { munmap(start.as_ptr().cast(), len) }).map(drop)
 }
 
 /// The size of a page in bytes: a power of two.
