@@ -21,6 +21,9 @@ pub use cell::{SharedCell, check_index};
 mod atomic;
 pub use atomic::{Atomic, Word};
 
+mod owned;
+pub use owned::{OwnedCell, OwnedSlice};
+
 mod cursor;
 pub use cursor::{SharedReader, SharedWriter};
 

@@ -287,7 +287,8 @@ mod access;
 #[doc(hidden)]
 pub use access::check_index;
 pub use access::{
-    Atomic, SharedCell, SharedChunks, SharedIter, SharedReader, SharedSlice, SharedWriter, Word,
+    Atomic, OwnedCell, OwnedSlice, SharedCell, SharedChunks, SharedIter, SharedReader, SharedSlice,
+    SharedWriter, Word,
 };
 pub use capabilities::Capabilities;
 pub use direction::Direction;

@@ -431,9 +431,14 @@ impl<A> Mapping<A> {
 
     /// The length in bytes: what was asked for, not rounded to pages.
     #[must_use]
-    #[allow(clippy::len_without_is_empty, reason = "a mapping is never empty")]
     pub fn len(&self) -> usize {
         self.region.len
+    }
+
+    /// Whether there are no bytes. It is always `false`: no system maps 0 bytes.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.region.len == 0
     }
 
     /// The address of the first byte.
@@ -495,9 +500,14 @@ impl RawMapping {
 
     /// The length in bytes: what was asked for, not rounded to pages.
     #[must_use]
-    #[allow(clippy::len_without_is_empty, reason = "a mapping is never empty")]
     pub fn len(&self) -> usize {
         self.region.len
+    }
+
+    /// Whether there are no bytes. It is always `false`: no system maps 0 bytes.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.region.len == 0
     }
 
     /// Removes the mapping and returns the error that drop would ignore: `munmap`.
@@ -516,3 +526,6 @@ impl fmt::Debug for RawMapping {
         f.debug_struct("RawMapping").field("ptr", &self.as_ptr()).field("len", &self.len()).finish()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,6 +14,7 @@ use super::*;
 use crate::map::ReadWrite;
 
 mod atomics;
+mod kept;
 mod many;
 
 /// Aligned memory that only raw pointers access, like mapped memory.
