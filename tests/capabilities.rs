@@ -239,6 +239,27 @@ fn seal_says_whether_objects_can_be_sealed() {
 }
 
 #[test]
+fn map_immutable_says_whether_memory_can_be_confirmed_to_be_immutable() {
+    let object = Shm::anonymous(page()).unwrap();
+    match object.try_clone().unwrap().make_immutable() {
+        Ok(object) => {
+            assert!(capabilities().map_immutable, "it was made immutable");
+            let mapping = object.map_immutable().unwrap();
+            assert_eq!(mapping.len() as u64, page());
+            assert!(object.map_mut().is_err(), "an immutable object can be mapped for writing");
+        }
+        Err(error) => {
+            assert!(!capabilities().map_immutable, "{error}");
+            assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+            let error = object.map_immutable().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+            assert!(object.map_mut().is_ok(), "the object is sealed all the same");
+        }
+    }
+    assert!(!capabilities().map_immutable || capabilities().seal, "it takes seals");
+}
+
+#[test]
 fn read_only_anonymous_says_whether_read_only_works() {
     let object = Shm::anonymous(page()).unwrap();
     match object.read_only() {

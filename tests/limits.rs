@@ -191,6 +191,10 @@ tests! { ON_LINUX:
     from_fd_keeps_the_name
     grow_never_shortens
     grow_refuses_and_changes_nothing
+    immutable_memory_is_mapped_where_only_a_private_mapping_is_allowed
+    immutable_memory_is_only_what_the_kernel_confirms
+    immutable_memory_withstands_a_peer_that_can_write
+    immutable_objects_have_no_page_that_the_kernel_still_uses
     into_io_error_is_plain
     is_reserved_is_what_the_kernel_answers
     label_is_what_proc_shows

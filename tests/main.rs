@@ -25,6 +25,7 @@ mod constants;
 mod error;
 mod faults;
 mod hostile;
+mod immutable;
 mod injected;
 mod io;
 mod killed;

@@ -353,6 +353,13 @@ fn calls(task: &str, name: &str) {
             object.close().unwrap();
             unlink(&name).unwrap();
         },
+        "immutable" => &|| {
+            let object = Shm::anonymous(4096).unwrap().make_immutable().unwrap();
+            let mapping = object.map_immutable().unwrap();
+            object.close().unwrap();
+            assert_eq!(mapping[0], 0);
+            mapping.unmap().unwrap();
+        },
         "published" => &|| {
             Shm::publish(&name, &[1; 4096]).unwrap().close().unwrap();
             unlink(&name).unwrap();

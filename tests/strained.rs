@@ -29,6 +29,9 @@ mod handles;
 #[path = "strained/identity.rs"]
 mod identity;
 #[cfg(target_os = "linux")]
+#[path = "strained/immutable.rs"]
+mod immutable;
+#[cfg(target_os = "linux")]
 #[path = "strained/lab.rs"]
 mod lab;
 #[cfg(target_os = "linux")]
@@ -79,6 +82,7 @@ fn main() {
         tasks.extend([api::ON_LINUX, cgroup::ON_LINUX, identity::ON_LINUX].concat());
         tasks.extend([handles::ON_LINUX, lengths::ON_LINUX].concat());
         tasks.extend(descriptors::ON_LINUX);
+        tasks.extend(immutable::ON_LINUX);
         tasks.extend([memory::ON_LINUX, peers::ON_LINUX].concat());
         tasks.extend([ways::ON_LINUX, words::ON_LINUX].concat());
     }

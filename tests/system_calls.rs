@@ -114,3 +114,19 @@ fn publishing_an_object() {
     let names = Names::new();
     assert_calls("published", &names.name().to_string(), expected);
 }
+
+/// Two calls for making it immutable: whether the memory is there, and the seals. Four for mapping
+/// it: the seals, the length, whether the memory is there in every page, and the mapping. Using it
+/// makes none.
+#[test]
+fn making_an_object_immutable_and_mapping_it() {
+    if !posix_shm::capabilities().map_immutable {
+        return;
+    }
+    let names = Names::new();
+    let made = ["memfd_create", "fallocate", "fstat", "fcntl"];
+    let mapped = ["fcntl", "fstat", "fallocate", "mmap"];
+    let rest = ["close", "munmap"];
+    let expected = [&made[..], &mapped, &rest].concat();
+    assert_calls("immutable", &names.name().to_string(), &expected);
+}

@@ -133,13 +133,15 @@ fn give(prefix: &str, shared: bool) -> Given {
     let object = Shm::open_io(&old).ok();
     let mapping = object.as_ref().and_then(|object| object.map_mut().ok());
     let descriptor = object.as_ref().map(|object| object.try_clone().unwrap().into());
-    let [anonymous, frozen] = [(); 2].map(|()| Shm::anonymous(SIZE).ok());
+    let [anonymous, frozen, immutable] = [(); 3].map(|()| Shm::anonymous(SIZE).ok());
     let frozen = frozen.and_then(|object| object.freeze().ok());
+    let immutable = immutable.and_then(|object| object.make_immutable().ok());
     let sockets = UnixStream::pair().unwrap();
     if let Some(descriptor) = &descriptor {
         Shm::from(OwnedFd::try_clone(descriptor).unwrap()).send(&sockets.0).unwrap();
     }
-    Given { new, old, object, mapping, descriptor, anonymous, frozen, sockets, heir: heir() }
+    let heir = heir();
+    Given { new, old, object, mapping, descriptor, anonymous, frozen, immutable, sockets, heir }
 }
 
 /// Does the work between two calls that the library never makes and that the tests recognise.

@@ -3,6 +3,7 @@
 //! Only this module reads and writes mapped bytes, and in it only [`copy`] and [`atomic`] do. A
 //! view knows an address and a length, and gets both from [`bounds`]; [`map`](crate::map) decides
 //! where the memory is and how long it lives. Why the accesses are sound is written in [`copy`].
+//! `immutable` alone makes slices of memory, of what nobody can change.
 //!
 //! SAFETY comments cite the rules of the crate's [safety chapter](crate#safety) by number.
 
@@ -23,6 +24,8 @@ pub use atomic::{Atomic, Word};
 
 mod owned;
 pub use owned::{OwnedCell, OwnedSlice};
+
+mod immutable;
 
 mod cursor;
 pub use cursor::{SharedReader, SharedWriter};

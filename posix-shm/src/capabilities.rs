@@ -43,6 +43,9 @@ pub struct Capabilities {
     /// [`freeze`](crate::Shm::freeze) works while the object is mapped for writing, and such a
     /// mapping stays writable.
     pub freeze_while_mapped: bool,
+    /// [`make_immutable`](crate::Shm::make_immutable) and
+    /// [`map_immutable`](crate::Shm::map_immutable) work.
+    pub map_immutable: bool,
     /// [`read_only`](crate::Shm::read_only) works for anonymous objects too.
     pub read_only_anonymous: bool,
     /// Objects can be told apart, so that [`Shm::unlink`](crate::Shm::unlink) leaves a successor's

@@ -251,7 +251,8 @@ fn hint(operation: Operation, errno: Errno) -> Option<&'static str> {
             "only anonymous objects can be sealed, and only with seals that the system has"
         }
         (Operation::Seal, Errno::BUSY) => {
-            "the object is mapped for writing somewhere, or through a handle that can write"
+            "the object is mapped for writing somewhere, or through a handle that can write; unmap \
+             it there first"
         }
         (Operation::Map, Errno::NOMEM) => {
             "no address range of this length is free, this process has too many mappings, or its \

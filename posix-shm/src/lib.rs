@@ -9,7 +9,9 @@
 //!   [`MapOptions`] for a part of it. It outlives its handle.
 //! * [`SharedSlice`] and [`SharedCell`] read and write the bytes of a mapping, soundly, whatever
 //!   other processes do to them meanwhile: one value, many at the speed of `memcpy`, a field, a
-//!   stream, a counter.
+//!   stream, a counter. [`OwnedSlice`] and [`OwnedCell`] are views that a structure can keep.
+//! * [`ImmutableMapping`] is an ordinary `&[u8]`, of an object that nobody can change any more
+//!   ([`Shm::make_immutable`]).
 //! * [`Shm::send`] and [`Shm::receive`] pass handles between processes. [`Shm::seal`] and
 //!   [`Shm::read_only`] restrict what peers can do. [`list()`] lists the named objects.
 //! * [`Error`] names the operation, the object and the system's error number, and says what helps.
@@ -65,9 +67,11 @@
 //! and the code cites them by number:
 //!
 //! 1. **Mapped memory stays outside every Rust allocation.** Safe code gets no `&[u8]`, `&mut [u8]`
-//!    or `&T` into a mapping. A reference promises that nobody writes, or that nobody else does,
-//!    and no process can promise that for another. The functions that do return references are
-//!    `unsafe`, and their contract says what the caller must promise.
+//!    or `&T` into a [`Mapping`]. A reference promises that nobody writes, or that nobody else
+//!    does, and no process can promise that for another. The functions that do return references
+//!    are `unsafe`, and their contract says what the caller must promise. Only the kernel can
+//!    promise it: safe code gets a `&[u8]` only into memory that the kernel has confirmed to be
+//!    immutable ([`ImmutableMapping`]).
 //! 2. **The compiler cannot change an access**: it is a volatile one, or it is done by code that
 //!    the compiler cannot see into. So racing accesses of different sizes have the result that the
 //!    hardware gives them; the compiler assumes nothing about them.
@@ -225,6 +229,7 @@
 //! | lengths | any | any | any | any | any | pages, once |
 //! | anonymous | memfd | memfd | memfd | unlinked | unlinked | unlinked |
 //! | seals | yes | yes | most | | | |
+//! | `map_immutable` | yes | yes | | | | |
 //! | `read_only` | `/proc` | not apps | rights | by name | by name | by name |
 //! | `read_at` | `pread` | `pread` | `pread` | `pread` | mapped | mapped |
 //! | `list` | yes | | yes | yes | | |
@@ -282,6 +287,8 @@ mod io;
 mod list;
 mod map;
 
+mod immutable;
+
 mod access;
 
 #[doc(hidden)]
@@ -294,6 +301,7 @@ pub use capabilities::Capabilities;
 pub use direction::Direction;
 pub use error::{Error, Result};
 pub use failure::Operation;
+pub use immutable::ImmutableMapping;
 pub use list::{Entry, List, list};
 pub use map::{MapOptions, Mapping, Protection, RawMapping, ReadOnly, ReadWrite};
 pub use metadata::Metadata;

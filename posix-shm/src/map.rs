@@ -228,7 +228,7 @@ impl MapOptions {
     }
 
     /// A part of an object of this length, with pages of this size if they are not the system's.
-    fn region_of(
+    pub(crate) fn region_of(
         &self,
         object: BorrowedFd<'_>,
         protection: c_int,
@@ -268,12 +268,12 @@ impl MapOptions {
         }
     }
 
-    fn detail(&self) -> Detail {
+    pub(crate) fn detail(&self) -> Detail {
         Detail::Range { offset: self.offset, len: self.len }
     }
 
     #[cold]
-    fn refuse(&self, why: impl Into<Cow<'static, str>>) -> Failure {
+    pub(crate) fn refuse(&self, why: impl Into<Cow<'static, str>>) -> Failure {
         Failure::invalid(Operation::Map, why).with_detail(self.detail())
     }
 
@@ -319,7 +319,7 @@ fn too_long_why(bytes: u64) -> String {
 }
 
 /// A range of mapped pages, and the part of it that the caller sees. Unmapped when dropped.
-struct Region {
+pub(crate) struct Region {
     /// The first mapped page.
     pages: NonNull<u8>,
     /// How far into it the mapping starts.
@@ -345,13 +345,17 @@ impl Region {
         Ok(Region { pages, lead, len, mapped })
     }
 
-    fn start(&self) -> NonNull<u8> {
+    pub(crate) fn start(&self) -> NonNull<u8> {
         let start = self.pages.as_ptr().wrapping_add(self.lead);
         // SAFETY: the lead lies inside the mapped pages, which do not wrap around to address 0.
         unsafe { NonNull::new_unchecked(start) }
     }
 
-    fn unmap(self) -> Result<()> {
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(crate) fn unmap(self) -> Result<()> {
         ManuallyDrop::new(self).unmap_pages()
     }
 
@@ -385,7 +389,11 @@ unsafe impl Sync for Region {}
 ///
 /// Safe code gets no `&[u8]` into it: a peer may write at any time, and a `&[u8]` promises that
 /// nobody does. [`bytes`](Mapping::bytes) and [`slice`](Mapping::slice) read and write instead, and
-/// never cause undefined behaviour, whatever peers do.
+/// never cause undefined behaviour, whatever peers do. (An
+/// [`ImmutableMapping`](crate::ImmutableMapping) is a `&[u8]`.)
+///
+/// Views borrow it. To keep a view in a structure or in a thread, put the mapping into an
+/// [`Arc`](std::sync::Arc) and call [`view`](Mapping::view).
 ///
 /// # Examples
 ///

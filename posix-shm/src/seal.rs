@@ -3,6 +3,7 @@
 use crate::direction::Direction;
 use crate::error::Result;
 use crate::failure::{Errno, Failure, Operation};
+use crate::immutable::why_not_present;
 use crate::imp;
 use crate::seals::Seals;
 use crate::shm::{Origin, Shm};
@@ -87,7 +88,8 @@ impl Shm {
     ///
     /// Use it to share memory that one process writes and all others only read: create, map,
     /// freeze, send. If a process has already mapped the object through a handle that can write,
-    /// even if only for reading, it can still write. So freeze an object before you send it.
+    /// even if only for reading, it can still write. So freeze an object before you send it. If
+    /// nobody is to write any more, use [`make_immutable`](Shm::make_immutable).
     ///
     /// # Errors
     ///
@@ -119,6 +121,69 @@ impl Shm {
         let written =
             if imp::CAPABILITIES.freeze_while_mapped { Seals::FUTURE_WRITE } else { Seals::WRITE };
         self.seal(written | Seals::GROW | Seals::SHRINK | Seals::SEAL)?;
+        Ok(self)
+    }
+
+    /// Lets no process change the object from now on, neither its bytes nor its length:
+    /// [`seal`](Shm::seal) with [`Seals::WRITE`], [`Seals::SHRINK`], [`Seals::GROW`] and
+    /// [`Seals::SEAL`].
+    ///
+    /// Use it to hand data over: create, map, fill, unmap, make immutable, send. Any process can
+    /// then use the memory as an ordinary `&[u8]`, by [`map_immutable`](Shm::map_immutable), and
+    /// need not trust the sender. To go on writing while others read, use [`freeze`](Shm::freeze).
+    ///
+    /// First it looks whether all memory of the object is there, since `map_immutable` refuses it
+    /// otherwise.
+    ///
+    /// # Errors
+    ///
+    /// After an error the handle is closed. To keep it, call this on a
+    /// [clone](Shm::try_clone) of it.
+    ///
+    /// * `ResourceBusy` (`EBUSY`): a process still has the object mapped through a handle that can
+    ///   write, even if only for reading, or the kernel still uses its memory for input or output
+    ///   (direct I/O, `io_uring`). So drop every mapping first, also those of this process. After
+    ///   that, map it with `map_immutable`, or through a [`read_only`](Shm::read_only) handle;
+    /// * `InvalidInput`: the object is sparse, has holes, or has huge pages;
+    /// * `Unsupported`: this system cannot promise it;
+    /// * those of [`seal`](Shm::seal): `PermissionDenied` (`EPERM`) for a named object.
+    ///
+    /// # Platform-specific behavior
+    ///
+    /// This works on Linux and Android. [`capabilities`](crate::capabilities()) says so
+    /// (`map_immutable`).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::io::ErrorKind;
+    /// use posix_shm::{Shm, capabilities};
+    ///
+    /// if capabilities().map_immutable {
+    ///     let object = Shm::anonymous(4096)?;
+    ///     let writer = object.map_mut()?;
+    ///     writer.bytes().fill(7);
+    ///     let busy = object.try_clone()?.make_immutable().unwrap_err();
+    ///     assert_eq!(busy.kind(), ErrorKind::ResourceBusy);
+    ///
+    ///     drop(writer);
+    ///     let object = object.make_immutable()?;
+    ///     assert!(object.map_mut().is_err());
+    ///     assert!(object.map_immutable()?.iter().all(|&byte| byte == 7));
+    /// }
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
+    ///
+    /// Sources: Linux `fcntl(2)`, `memfd_create(2)`.
+    #[doc(alias = "F_SEAL_WRITE")]
+    pub fn make_immutable(self) -> Result<Shm> {
+        if !imp::CAPABILITIES.map_immutable {
+            return Err(self.error(Operation::Seal)(Errno::OPNOTSUPP));
+        }
+        if let Some(lack) = imp::lack_of(self.fd(), &self.metadata()?.0) {
+            return Err(self.named(Failure::invalid(Operation::Seal, why_not_present(lack))));
+        }
+        self.seal(Seals::WRITE | Seals::SHRINK | Seals::GROW | Seals::SEAL)?;
         Ok(self)
     }
 

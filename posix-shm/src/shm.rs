@@ -12,6 +12,7 @@ use posix_shm_sys as sys;
 use crate::direction::Direction;
 use crate::error::{Error, Result};
 use crate::failure::{Errno, Failure, Operation};
+use crate::immutable::ImmutableMapping;
 use crate::imp::{self, Growth};
 use crate::map::{MapOptions, Mapping, ReadOnly, ReadWrite};
 use crate::metadata::Metadata;
@@ -262,6 +263,34 @@ impl Shm {
                 _ => error,
             }
         })
+    }
+
+    /// Maps the whole object as an ordinary `&[u8]`, if no process can change it any more: `fcntl`
+    /// with `F_GET_SEALS`, `fstat`, and `mmap` with `PROT_READ`.
+    ///
+    /// It asks the kernel, and believes no peer. [`make_immutable`](Shm::make_immutable) makes an
+    /// object so.
+    ///
+    /// # Errors
+    ///
+    /// As [`MapOptions::map_immutable`]: `InvalidInput` if the object can still change.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # if !posix_shm::capabilities().map_immutable {
+    /// #     return Ok(());
+    /// # }
+    /// let object = posix_shm::Shm::anonymous(5)?;
+    /// object.map_mut()?.bytes().copy_from(b"hello");
+    ///
+    /// let bytes = object.make_immutable()?.map_immutable()?;
+    /// assert_eq!(*bytes, *b"hello");
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
+    #[doc(alias = "mmap")]
+    pub fn map_immutable(&self) -> Result<ImmutableMapping> {
+        MapOptions::new().map_immutable_named(self.fd(), self.name())
     }
 
     /// The length of the object in bytes: `fstat`. Asks the system each time, since any process

@@ -203,7 +203,7 @@ const TEXTS: &[(&str, &str)] = &[
         "seal \"/name\": {EPERM}; only anonymous objects can be sealed, and not after Seals::SEAL"),
     ("sealing an object while it is mapped for writing",
         "seal the object: {EBUSY}; the object is mapped for writing somewhere, or through a \
-         handle that can write"),
+         handle that can write; unmap it there first"),
     ("shrinking a sealed object",
         "set the length of the object to 10 bytes: {EPERM}; the object is sealed against this"),
     ("growing a sealed object",
@@ -214,6 +214,37 @@ const TEXTS: &[(&str, &str)] = &[
     ("sealing an object that is sealed against it",
         "seal the object: {EPERM}; the object was sealed with Seals::SEAL, so no seal can be \
          added"),
+    ("mapping a named object as immutable",
+        "map \"/name\": only an anonymous object that can be sealed can be immutable; copy the \
+         bytes into a new one, and use make_immutable()"),
+    ("making a named object immutable",
+        "seal \"/name\": {EPERM}; only anonymous objects can be sealed, and not after Seals::SEAL"),
+    ("mapping an object as immutable without seals",
+        "map the object: the object is not sealed against writing; make_immutable() does it"),
+    ("mapping a frozen object as immutable",
+        "map the object: the object is frozen, so a process that mapped it before may still \
+         write; use make_immutable() instead of freeze()"),
+    ("mapping an object as immutable whose length can change",
+        "map the object: the object is not sealed against SHRINK and GROW; make_immutable() does \
+         it"),
+    ("making a sparse object immutable",
+        "seal the object: not all of its memory is there, because it is sparse or has holes; \
+         reserve(..) it before make_immutable()"),
+    ("mapping a sparse object as immutable",
+        "map the object: not all of its memory is there, because it is sparse or has holes; \
+         reserve(..) it before make_immutable()"),
+    ("mapping an empty object as immutable",
+        "map the object: the object is empty; give it a length first (set_len)"),
+    ("making an object immutable while it is mapped",
+        "seal the object: {EBUSY}; the object is mapped for writing somewhere, or through a \
+         handle that can write; unmap it there first"),
+    ("mapping a socket as immutable",
+        "map the object: this is not a shared memory object"),
+    ("a slice of half a value",
+        "view a part of a mapping: 10 bytes are not a whole number of u64 (8 bytes each)"),
+    ("a part of immutable memory past its end",
+        "view a part of a mapping: offset 8 and 2 values of u16 (2 bytes each) reach past the \
+         end: there are 10 bytes"),
     ("receiving a message without a descriptor",
         "receive an object: the message had no descriptor"),
     ("receiving two descriptors",
@@ -245,6 +276,7 @@ fn every_message_has_its_exact_text() {
     messages.mapping();
     messages.views();
     messages.sealing();
+    messages.immutable();
     messages.sending();
 
     let expected = |what: &str| TEXTS.iter().find(|(of, _)| *of == what).map(|(_, text)| *text);
@@ -539,6 +571,45 @@ impl Messages {
         self.add("punching a sealed object", frozen.punch(..));
         self.add("mapping a sealed object for writing", frozen.map_mut());
         self.add("sealing an object that is sealed against it", frozen.seal(Seals::WRITE));
+    }
+
+    fn immutable(&mut self) {
+        let named = Shm::create(&self.name, page()).unwrap();
+        self.add("mapping a named object as immutable", named.map_immutable());
+        let name = self.name.clone();
+        named.unlink().unwrap();
+        let named = Shm::create(&name, page()).unwrap().unlink_on_drop();
+        self.add("making a named object immutable", named.try_clone().unwrap().make_immutable());
+        drop(named);
+
+        let object = || Shm::anonymous(page()).unwrap();
+        self.add("mapping an object as immutable without seals", object().map_immutable());
+        self.add(
+            "mapping a frozen object as immutable",
+            object().freeze().unwrap().map_immutable(),
+        );
+        let sealed = object();
+        sealed.seal(Seals::WRITE).unwrap();
+        self.add("mapping an object as immutable whose length can change", sealed.map_immutable());
+        let sparse = || io(page()).sparse(true).open_anonymous().unwrap();
+        self.add("making a sparse object immutable", sparse().make_immutable());
+        let sealed = sparse();
+        sealed.seal(Seals::WRITE | Seals::SHRINK | Seals::GROW).unwrap();
+        self.add("mapping a sparse object as immutable", sealed.map_immutable());
+        let empty = Shm::anonymous(0).unwrap().make_immutable().unwrap();
+        self.add("mapping an empty object as immutable", empty.map_immutable());
+        let busy = object();
+        let reader = busy.map().unwrap();
+        self.add("making an object immutable while it is mapped", busy.make_immutable());
+        drop(reader);
+        let (socket, _other_end) = UnixStream::pair().unwrap();
+        let socket = Shm::from(OwnedFd::from(socket));
+        self.add("mapping a socket as immutable", socket.map_immutable());
+
+        let mapping = Shm::anonymous(10).unwrap().make_immutable().unwrap().map_immutable();
+        let mapping = mapping.unwrap();
+        self.add("a slice of half a value", mapping.slice::<u64>());
+        self.add("a part of immutable memory past its end", mapping.part::<u16>(8, 2));
     }
 
     fn sending(&mut self) {

@@ -34,6 +34,7 @@ pub(crate) const GETRANDOM: &[Call] = &[any(libc::SYS_getrandom)];
 pub(crate) const OPENAT2: &[Call] = &[any(libc::SYS_openat2)];
 pub(crate) const WIPEONFORK: &[Call] =
     &[if_bits(libc::SYS_madvise, 2, u32::MAX, libc::MADV_WIPEONFORK as u32)];
+pub(crate) const MADVISE: &[Call] = &[any(libc::SYS_madvise)];
 pub(crate) const STATFS: &[Call] = &[any(libc::SYS_statfs), any(libc::SYS_fstatfs)];
 pub(crate) const RLIMIT: &[Call] = &[any(libc::SYS_prlimit64)];
 pub(crate) const SYSINFO: &[Call] = &[any(libc::SYS_sysinfo)];

@@ -8,9 +8,9 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use posix_shm::{
-    Direction, Error, IfDoesNotExist, IfExists, MapOptions, Mapping, Metadata, OpenOptions,
-    Permissions, Protection, RawMapping, ReadOnly, ReadWrite, Result, Seals, Shm, ShmName,
-    capabilities, list, unlink,
+    Direction, Error, IfDoesNotExist, IfExists, ImmutableMapping, MapOptions, Mapping, Metadata,
+    OpenOptions, Permissions, Protection, RawMapping, ReadOnly, ReadWrite, Result, Seals, Shm,
+    ShmName, capabilities, list, unlink,
 };
 
 use crate::world::{NEW, OLD, OLD_SIZE, World, runs};
@@ -39,6 +39,7 @@ impl Task {
         match self.name {
             "punch" => capabilities().punch,
             "seal" | "seals" | "freeze" | "may-fault" => capabilities().seal,
+            "make-immutable" | "map-immutable" => capabilities().map_immutable,
             "read-only-anonymous" => capabilities().read_only_anonymous,
             "list" => capabilities().list,
             _ => true,
@@ -54,9 +55,10 @@ pub(crate) struct Given {
     pub(crate) mapping: Option<Mapping<ReadWrite>>,
     /// A descriptor of the old object.
     pub(crate) descriptor: Option<OwnedFd>,
-    /// One that can still be sealed, and one that is frozen.
+    /// One that can still be sealed, one that is frozen, and one that is immutable.
     pub(crate) anonymous: Option<Shm>,
     pub(crate) frozen: Option<Shm>,
+    pub(crate) immutable: Option<Shm>,
     /// Two ends of a socket. A handle of the old object has been sent to the second.
     pub(crate) sockets: (UnixStream, UnixStream),
     pub(crate) heir: u32,
@@ -90,6 +92,7 @@ pub(crate) enum Got {
     Reader(Mapping<ReadOnly>),
     Writer(Mapping<ReadWrite>),
     Raw(RawMapping),
+    Immutable(ImmutableMapping),
     Metadata(Metadata),
     Answer(bool),
     Seals(Seals),
@@ -606,6 +609,20 @@ pub(crate) const TASKS: &[Task] = &[
         run: |given| given.anonymous.take().unwrap().freeze().map(Got::Object),
         effect: no_effect,
         is_right: |got| got.is_new_object(SIZE),
+    },
+    Task {
+        name: "make-immutable",
+        error_name: ErrorName::No,
+        run: |given| given.anonymous.take().unwrap().make_immutable().map(Got::Object),
+        effect: no_effect,
+        is_right: |got| got.is_new_object(SIZE),
+    },
+    Task {
+        name: "map-immutable",
+        error_name: ErrorName::No,
+        run: |given| given.immutable.as_ref().unwrap().map_immutable().map(Got::Immutable),
+        effect: no_effect,
+        is_right: |got| matches!(got, Got::Immutable(bytes) if runs(bytes) == [(0, SIZE)]),
     },
     Task {
         name: "send",

@@ -115,22 +115,25 @@ impl<A> Mapping<A> {
 ///
 /// The bounds of [`SharedSlice`] apply. Not every byte is a `bool`:
 ///
-/// ```compile_fail
-/// # let mapping = std::sync::Arc::new(posix_shm::Shm::anonymous(4096).unwrap().map_mut().unwrap());
+/// ```compile_fail,E0277
+/// # let mapping = posix_shm::Shm::anonymous(4096).unwrap().map_mut().unwrap();
+/// # let mapping = std::sync::Arc::new(mapping);
 /// mapping.view::<bool>(0, 1).unwrap();
 /// ```
 ///
 /// A mapping for reading has no views that write:
 ///
-/// ```compile_fail
-/// # let mapping = std::sync::Arc::new(posix_shm::Shm::anonymous(4096).unwrap().map().unwrap());
+/// ```compile_fail,E0599
+/// # let mapping = posix_shm::Shm::anonymous(4096).unwrap().map().unwrap();
+/// # let mapping = std::sync::Arc::new(mapping);
 /// mapping.view::<u8>(0, 1).unwrap().get().store(0, 1);
 /// ```
 ///
 /// What it lends cannot outlive it:
 ///
-/// ```compile_fail
-/// # let mapping = std::sync::Arc::new(posix_shm::Shm::anonymous(4096).unwrap().map().unwrap());
+/// ```compile_fail,E0505
+/// # let mapping = posix_shm::Shm::anonymous(4096).unwrap().map().unwrap();
+/// # let mapping = std::sync::Arc::new(mapping);
 /// let owned = mapping.view::<u8>(0, 1).unwrap();
 /// let lent = owned.get();
 /// drop(owned);
@@ -238,8 +241,9 @@ impl<T: AnyBitPattern, A> OwnedSlice<T, A> {
 ///
 /// What it lends cannot outlive it:
 ///
-/// ```compile_fail
-/// # let mapping = std::sync::Arc::new(posix_shm::Shm::anonymous(4096).unwrap().map().unwrap());
+/// ```compile_fail,E0716
+/// # let mapping = posix_shm::Shm::anonymous(4096).unwrap().map().unwrap();
+/// # let mapping = std::sync::Arc::new(mapping);
 /// let lent = mapping.view_cell::<u64>(0).unwrap().get();
 /// lent.load();
 /// ```

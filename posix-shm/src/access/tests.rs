@@ -14,6 +14,7 @@ use super::*;
 use crate::map::ReadWrite;
 
 mod atomics;
+mod immutable;
 mod kept;
 mod many;
 

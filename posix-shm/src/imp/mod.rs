@@ -124,7 +124,7 @@ mod system;
 pub(crate) use draft::{Draft, New, Obstacle, Way, is_forbidden};
 pub(crate) use fork::Mark;
 pub(crate) use limits::{Growth, denied};
-pub(crate) use reserve::{has_all_memory, lack_of};
+pub(crate) use reserve::{Lack, has_all_memory, lack_of};
 pub(crate) use seals::{add_seals, seals};
 pub(crate) use socket::{receive, send};
 pub(crate) use stat::Stat;

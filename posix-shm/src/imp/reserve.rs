@@ -276,17 +276,20 @@ pub(crate) fn has_all_memory(object: BorrowedFd<'_>, len: u64) -> Result<(), Fai
     let to = syscalls::off_t(len, Operation::Reserve)?;
     let range = Growth { from: 0, to, ours: false, ignore_estimates: false };
     let Err(failure) = range_by_fallocate(object, range) else { return Ok(()) };
-    // It would refuse this once more, if it was this.
+    // If it was this that refused it, it refuses it again.
     may_grow(object, &range)?;
-    syscalls::populate_read(object, len).map_err(|errno| {
-        if failure.is(Errno::BADF) {
-            Failure::new(Operation::Reserve, errno).with_detail(failure.detail).with_hint(
-                "not all memory of the object is there; or this system cannot tell through a \
-                 read-only handle, which takes Linux 5.14",
+    let Err(errno) = syscalls::populate_read(object, len) else { return Ok(()) };
+    Err(match failure.errno() {
+        Some(Errno::BADF) => {
+            let failure = Failure::new(Operation::Reserve, errno).with_detail(failure.detail);
+            failure.with_hint(
+                "not all of its memory is there, or the system cannot tell through a read-only \
+                 handle (Linux before 5.14)",
             )
-        } else {
-            failure
         }
+        // No seal forbids to reserve what is inside the object.
+        Some(Errno::PERM) => failure.with_hint("the system forbids the call, as a sandbox does"),
+        _ => failure,
     })
 }
 

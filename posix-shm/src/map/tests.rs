@@ -4,6 +4,7 @@ use std::ptr::{self, NonNull};
 
 use super::{Mapping, ReadWrite, Region};
 use crate::failure::cvt;
+use crate::immutable::ImmutableMapping;
 
 impl Region {
     /// Fresh pages that begin with these bytes. The region unmaps them, as it does with others.
@@ -25,5 +26,11 @@ impl Region {
 impl Mapping<ReadWrite> {
     pub(crate) fn of_own_memory(len: usize) -> Mapping<ReadWrite> {
         Mapping::new(Region::of_own_memory(&vec![0; len]))
+    }
+}
+
+impl ImmutableMapping {
+    pub(crate) fn of_own_memory(bytes: &[u8]) -> ImmutableMapping {
+        ImmutableMapping::new(Region::of_own_memory(bytes))
     }
 }

@@ -56,6 +56,7 @@ pub(crate) const CAPABILITIES: Capabilities = Capabilities {
     list: false,
     seal: true,
     freeze_while_mapped: true,
+    map_immutable: true,
     read_only_anonymous: false,
     tell_objects_apart: true,
 };

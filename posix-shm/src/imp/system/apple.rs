@@ -46,6 +46,7 @@ pub(crate) const CAPABILITIES: Capabilities = Capabilities {
     list: false,
     seal: false,
     freeze_while_mapped: false,
+    map_immutable: false,
     read_only_anonymous: false,
     tell_objects_apart: false,
 };

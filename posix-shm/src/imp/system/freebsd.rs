@@ -57,6 +57,7 @@ pub(crate) const CAPABILITIES: Capabilities = Capabilities {
     list: true,
     seal: true,
     freeze_while_mapped: false,
+    map_immutable: false,
     read_only_anonymous: true,
     tell_objects_apart: true,
 };

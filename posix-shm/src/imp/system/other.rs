@@ -48,6 +48,7 @@ pub(crate) const CAPABILITIES: Capabilities = Capabilities {
     // An object that was created under a name can never be sealed, even on systems with seals.
     seal: false,
     freeze_while_mapped: false,
+    map_immutable: false,
     read_only_anonymous: false,
     tell_objects_apart: true,
 };
