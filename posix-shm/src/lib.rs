@@ -312,7 +312,9 @@ pub use seals::Seals;
 pub use shm::Shm;
 pub use unlink::{UnlinkOnDrop, unlink};
 
-// The traits in the bounds of `Mapping::slice` and `SharedSlice::store`, from the same version.
+// The traits in the bounds of `Mapping::slice` and `SharedSlice::store`, from the same version; with
+// the feature `derive`, their macros too. The code that these write needs the crate's path.
+pub use bytemuck;
 pub use bytemuck::{AnyBitPattern, NoUninit};
 
 /// What this system can promise.

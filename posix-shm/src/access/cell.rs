@@ -27,10 +27,11 @@ use crate::map::{Mapping, ReadOnly, ReadWrite};
 /// # Examples
 ///
 /// ```
-/// use bytemuck::{AnyBitPattern, NoUninit};
-/// use posix_shm::{Shm, field};
+/// use posix_shm::{AnyBitPattern, NoUninit, Shm, field};
 ///
+/// // With the feature `derive` of this crate.
 /// #[derive(Clone, Copy, AnyBitPattern, NoUninit)]
+/// #[bytemuck(crate = "posix_shm::bytemuck")]
 /// #[repr(C)]
 /// struct Header {
 ///     sequence: u32,
@@ -208,10 +209,12 @@ pub const fn check_index<T, F, const N: usize>(_: fn(&T) -> &[F; N], index: usiz
 /// # Examples
 ///
 /// ```
-/// use bytemuck::{Pod, Zeroable};
+/// use posix_shm::bytemuck::{Pod, Zeroable};
 /// use posix_shm::{Shm, field};
 ///
+/// // With the feature `derive` of this crate.
 /// #[derive(Clone, Copy, Pod, Zeroable)]
+/// #[bytemuck(crate = "posix_shm::bytemuck")]
 /// #[repr(C)]
 /// struct Slot {
 ///     sequence: u32,
@@ -219,6 +222,7 @@ pub const fn check_index<T, F, const N: usize>(_: fn(&T) -> &[F; N], index: usiz
 /// }
 ///
 /// #[derive(Clone, Copy, Pod, Zeroable)]
+/// #[bytemuck(crate = "posix_shm::bytemuck")]
 /// #[repr(C)]
 /// struct Header {
 ///     count: u64,

@@ -45,13 +45,16 @@ use crate::map::{Mapping, ReadOnly, ReadWrite};
 /// # Ok::<(), posix_shm::Error>(())
 /// ```
 ///
-/// Your own types can be stored if they are plain data. Derive bytemuck's traits, which check it
-/// (bytemuck's feature `derive`):
+/// Your own types can be stored if they are plain data. Derive the two traits that say so, which
+/// checks it. This takes the feature `derive` of this crate (`cargo add posix-shm --features
+/// derive`). The traits are those of the crate bytemuck; a program that depends on it too can leave
+/// out the attribute `bytemuck`.
 ///
 /// ```
-/// use bytemuck::{AnyBitPattern, NoUninit};
+/// use posix_shm::{AnyBitPattern, NoUninit};
 ///
 /// #[derive(Clone, Copy, AnyBitPattern, NoUninit)]
+/// #[bytemuck(crate = "posix_shm::bytemuck")]
 /// #[repr(C)]
 /// struct Point {
 ///     x: f32,
