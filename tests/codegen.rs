@@ -2,8 +2,9 @@
 //! the library and the other a raw pointer with the same bounds check, and atomic operations.
 
 use std::hint::black_box;
+use std::sync::Arc;
 
-use posix_shm::{ReadWrite, SharedCell, SharedSlice, Shm};
+use posix_shm::{OwnedCell, OwnedSlice, ReadWrite, SharedCell, SharedSlice, Shm};
 
 macro_rules! pairs {
     ($($word:ident $load:ident $raw_load:ident $store:ident $raw_store:ident)*) => {
@@ -158,7 +159,29 @@ fn past_the_end(index: usize, len: usize) -> ! {
     panic!("{index} {len}")
 }
 
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "Rust" fn kept_cell_load(cell: &OwnedCell<u32>) -> u32 {
+    cell.get().load()
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "Rust" fn kept_slice_load(slice: &OwnedSlice<u32>, index: usize) -> u32 {
+    slice.get().load(index)
+}
+
+/// Uses each function, so that the linker keeps it.
+fn call_kept() {
+    let object = Shm::anonymous(4096).unwrap();
+    let slice = Arc::new(object.map_mut().unwrap()).view::<u32>(0, 8).unwrap();
+    slice.get().fill(7);
+    assert_eq!(kept_slice_load(black_box(&slice), black_box(1)), 7);
+    assert_eq!(kept_cell_load(black_box(&slice.cell(1))), 7);
+}
+
 fn main() {
     call_pairs();
     call_atomics();
+    call_kept();
 }

@@ -75,3 +75,15 @@ fn an_atomic_operation_is_one_instruction_without_branches() {
         }
     }
 }
+
+/// A kept view costs the load of its address more than a borrowed one: no check, and no count.
+#[test]
+fn a_load_through_a_kept_view_is_the_address_and_the_load() {
+    let Some(code) = instructions("kept_cell_load") else { return };
+    assert_eq!(memory_operands(&code), 2, "{code:#?}");
+    assert!(code.len() == 3 && code.iter().all(|line| !line.contains("lock")), "{code:#?}");
+    // The length, the address and the value.
+    let Some(code) = instructions("kept_slice_load") else { return };
+    assert_eq!(memory_operands(&code), 3, "{code:#?}");
+    assert!(code.iter().all(|line| !line.contains("lock")), "{code:#?}");
+}

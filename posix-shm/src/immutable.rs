@@ -18,8 +18,8 @@
 //!   seals under the lock of the inode, which is held while a seal is added. `fallocate` can still
 //!   fill a hole. There is none, and it would stay zero.
 //! * *Direct I/O, `io_uring`, `vmsplice`, RDMA.* They may hold pages of a mapping that is gone by
-//!   now. So the kernel looks for pages with more references than it knows of (`memfd_wait_for_pins`)
-//!   before it adds the seal. It waits for them, and gives up with `EBUSY`.
+//!   now. So the kernel looks for pages with more references than it knows of, before it adds the
+//!   seal (`memfd_wait_for_pins`). It waits for them, and gives up with `EBUSY`.
 //! * *`udmabuf`* takes no object that is sealed against writing, and holds references before. Until
 //!   Linux 6.13 it could win a race against the seal: a fault of the kernel, open only to those who
 //!   may use `/dev/udmabuf`.
@@ -27,9 +27,9 @@
 //!   (`UFFDIO_CONTINUE`). It accepts a shared mapping only if that could be made writable, so none
 //!   of a sealed object. In a private mapping it changes nothing that others see.
 //! * *Private mappings* of other processes (`MAP_PRIVATE`) get a copy of each page they write.
-//! * *Writing through our mapping.* `/proc/PID/mem`, `ptrace` and `process_vm_writev` of a debugger,
-//!   `mprotect` by this process, and root can break any Rust program. They are out of scope here as
-//!   everywhere. (In a shared mapping even a debugger cannot write.)
+//! * *Writing through our mapping.* A debugger (`ptrace`, `/proc/PID/mem`), `mprotect` by this
+//!   process, and root can break any Rust program. They are out of scope here as everywhere. (In a
+//!   shared mapping even a debugger cannot write.)
 //!
 //! Why all of it can be read: no byte is past the end, since the length is final. No page can be
 //! taken away, since that is a kind of writing. A page may be swapped out. If it cannot be read

@@ -312,8 +312,8 @@ pub use seals::Seals;
 pub use shm::Shm;
 pub use unlink::{UnlinkOnDrop, unlink};
 
-// The traits in the bounds of `Mapping::slice` and `SharedSlice::store`, from the same version; with
-// the feature `derive`, their macros too. The code that these write needs the crate's path.
+// The traits in the bounds of `Mapping::slice` and `SharedSlice::store`, from the same version, and
+// with the feature `derive` their macros. What the macros write needs the path of the crate.
 pub use bytemuck;
 pub use bytemuck::{AnyBitPattern, NoUninit};
 
