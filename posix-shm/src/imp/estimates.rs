@@ -1,15 +1,17 @@
 //! How much memory Linux could give, as it estimates itself: the limits of memory cgroups and the
 //! memory of the machine. Past either of them, the kernel returns no error: it kills a process.
 
-use std::fs;
-use std::io;
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::mem::MaybeUninit;
 #[cfg(pshm_has_sys_cachestat)]
 use std::os::fd::AsRawFd;
 use std::os::fd::BorrowedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Component, Path, PathBuf};
 
-#[cfg(pshm_has_sys_cachestat)]
 use posix_shm_sys as sys;
 
 #[cfg(pshm_has_sys_cachestat)]
@@ -70,9 +72,33 @@ pub(super) fn present(object: BorrowedFd<'_>, from: u64, len: u64) -> Option<u64
     None
 }
 
-/// The content of a file. `None` if it cannot be read.
-fn read(path: impl AsRef<Path>) -> Result<Option<String>, Failure> {
-    known(fs::read_to_string(path))
+/// The content of a file of the kernel, which need not be text: it may have paths. `None` if it
+/// cannot be read.
+fn read(path: impl AsRef<Path>) -> Result<Option<Vec<u8>>, Failure> {
+    known(read_plain(path.as_ref()))
+}
+
+/// Reads a plain file, and not for ever: something else may be mounted over what the kernel offers.
+fn read_plain(path: &Path) -> io::Result<Vec<u8>> {
+    /// Ten thousand mounts need less.
+    const MOST: u64 = 16 << 20;
+    // The standard library closes it on exec.
+    let file = File::options().read(true).custom_flags(sys::O_NONBLOCK).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    let mut content = Vec::new();
+    file.take(MOST).read_to_end(&mut content)?;
+    Ok(content)
+}
+
+/// A number at the start of a line, without what is around it.
+fn number_of(text: &[u8]) -> Option<u64> {
+    std::str::from_utf8(text).ok()?.trim().parse().ok()
+}
+
+fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty())
 }
 
 /// What the system answered, or `None` if it answered with an error. That no descriptor is free is
@@ -86,14 +112,6 @@ fn known<T>(answer: io::Result<T>) -> Result<Option<T>, Failure> {
             }
             _ => Ok(None),
         },
-    }
-}
-
-/// The content of the first of these files that can be read.
-fn read_first(paths: [&str; 2]) -> Result<Option<String>, Failure> {
-    match read(paths[0])? {
-        None => read(paths[1]),
-        found => Ok(found),
     }
 }
 
@@ -131,10 +149,10 @@ fn available() -> Result<Option<u64>, Failure> {
 }
 
 /// [`available`], from the content of the file.
-fn available_of(meminfo: &str) -> Option<u64> {
+fn available_of(meminfo: &[u8]) -> Option<u64> {
     let kilobytes = |field: &str| -> Option<u64> {
-        let rest = meminfo.lines().find_map(|line| line.strip_prefix(field))?;
-        rest.trim().strip_suffix(" kB")?.parse().ok()
+        let rest = lines(meminfo).find_map(|line| line.strip_prefix(field.as_bytes()))?;
+        number_of(rest.trim_ascii().strip_suffix(b" kB")?)
     };
     let available = kilobytes("MemAvailable:")?;
     available.saturating_add(kilobytes("SwapFree:")?).checked_mul(1024)
@@ -142,24 +160,39 @@ fn available_of(meminfo: &str) -> Option<u64> {
 
 /// The memory cgroup of this process, or one above it, that has the least left; and how much.
 fn tightest_cgroup(free_swap: u64) -> Result<Option<(PathBuf, u64)>, Failure> {
-    let membership = read_first(["/proc/thread-self/cgroup", "/proc/self/cgroup"])?;
-    let mounts = read_first(["/proc/thread-self/mountinfo", "/proc/self/mountinfo"])?;
-    match (membership, mounts) {
-        (Some(membership), Some(mounts)) => tightest(&membership, &mounts, free_swap),
-        _ => Ok(None),
-    }
+    let (thread, process) = (read("/proc/thread-self/cgroup")?, read("/proc/self/cgroup")?);
+    let mounts = match read("/proc/thread-self/mountinfo")? {
+        None => read("/proc/self/mountinfo")?,
+        found => found,
+    };
+    let Some(mounts) = mounts else { return Ok(None) };
+    // Threads can be in groups of their own. Version 2 counts their memory at a level above both.
+    // Version 1 counts it in the group of the thread that the process began with, while it lives.
+    let membership = match (thread, process) {
+        (Some(thread), Some(process)) if thread != process && has_ended()? => thread,
+        (thread, process) => process.or(thread).unwrap_or_default(),
+    };
+    tightest(&membership, &mounts, free_swap)
+}
+
+/// Whether the thread that the process began with has ended, and others go on.
+fn has_ended() -> Result<bool, Failure> {
+    let stat = read("/proc/self/stat")?.unwrap_or_default();
+    // Its name is in parentheses, and may have some of its own.
+    let state = stat.iter().rposition(|byte| *byte == b')').map(|end| &stat[end + 1..]);
+    Ok(state.is_some_and(|state| matches!(state.trim_ascii_start().first(), Some(b'Z' | b'X'))))
 }
 
 /// [`tightest_cgroup`], from the content of the two files.
 fn tightest(
-    membership: &str,
-    mounts: &str,
+    membership: &[u8],
+    mounts: &[u8],
     free_swap: u64,
 ) -> Result<Option<(PathBuf, u64)>, Failure> {
     let mut found: Option<(PathBuf, u64)> = None;
-    for (version, path) in membership.lines().filter_map(memory_group) {
-        for (root, mount) in mounts.lines().filter_map(|line| memory_mount(line, version)) {
-            let group = match Path::new(path).strip_prefix(&root) {
+    for (version, path) in lines(membership).filter_map(memory_group) {
+        for (root, mount) in lines(mounts).filter_map(|line| memory_mount(line, version)) {
+            let group = match path.strip_prefix(&root) {
                 Ok(below) => mount.join(below),
                 // A path outside of what is mounted cannot be seen from here.
                 Err(_) => match search(&mount, levels_above(&root), path)? {
@@ -188,7 +221,7 @@ fn levels_above(root: &Path) -> usize {
 
 /// The cgroup of this process, by its path in a namespace whose own cgroup lies some levels below
 /// the mount. The kernel does not tell the names of these levels, so this looks into all of them.
-fn search(mount: &Path, levels: usize, path: &str) -> Result<Option<PathBuf>, Failure> {
+fn search(mount: &Path, levels: usize, path: &Path) -> Result<Option<PathBuf>, Failure> {
     /// A machine has some hundreds.
     const MOST: usize = 10_000;
     if levels == 0 {
@@ -208,9 +241,9 @@ fn search(mount: &Path, levels: usize, path: &str) -> Result<Option<PathBuf>, Fa
     }
     let ours = std::process::id().to_string();
     for group in groups {
-        let group = group.join(path.trim_start_matches('/'));
+        let group = group.join(path.strip_prefix("/").unwrap_or(path));
         let members = read(group.join("cgroup.procs"))?.unwrap_or_default();
-        if members.lines().any(|member| member == ours) {
+        if lines(&members).any(|member| member == ours.as_bytes()) {
             return Ok(Some(group));
         }
     }
@@ -225,59 +258,82 @@ enum Version {
 }
 
 /// The version and path in a line of `/proc/PID/cgroup`, if it is about memory.
-fn memory_group(line: &str) -> Option<(Version, &str)> {
-    let (_, rest) = line.split_once(':')?;
-    let (controllers, path) = rest.split_once(':')?;
+fn memory_group(line: &[u8]) -> Option<(Version, &Path)> {
+    let mut parts = line.splitn(3, |byte| *byte == b':').skip(1);
+    let (controllers, path) = (parts.next()?, Path::new(OsStr::from_bytes(parts.next()?)));
     match controllers {
-        "" => Some((Version::Two, path)),
-        _ if controllers.split(',').any(|name| name == "memory") => Some((Version::One, path)),
+        b"" => Some((Version::Two, path)),
+        _ if has(controllers, b"memory") => Some((Version::One, path)),
         _ => None,
     }
 }
 
+/// Whether a list with commas has this word.
+fn has(list: &[u8], word: &[u8]) -> bool {
+    list.split(|byte| *byte == b',').any(|one| one == word)
+}
+
 /// The cgroup that is mounted and where, in a line of `/proc/PID/mountinfo`.
-fn memory_mount(line: &str, version: Version) -> Option<(PathBuf, PathBuf)> {
-    let (before, after) = line.split_once(" - ")?;
-    let mut before = before.split(' ').skip(3);
-    let (root, mount) = (before.next()?, before.next()?);
-    let mut after = after.split(' ');
+fn memory_mount(line: &[u8], version: Version) -> Option<(PathBuf, PathBuf)> {
+    let mut words = line.split(|byte| *byte == b' ').skip(3);
+    let (root, mount) = (words.next()?, words.next()?);
+    let mut after = words.skip_while(|word| *word != b"-").skip(1);
     let right = match (after.next()?, version) {
-        ("cgroup2", Version::Two) => true,
-        ("cgroup", Version::One) => after.nth(1)?.split(',').any(|option| option == "memory"),
+        (b"cgroup2", Version::Two) => true,
+        (b"cgroup", Version::One) => has(after.nth(1)?, b"memory"),
         _ => false,
     };
-    right.then(|| (PathBuf::from(unescape(root)), PathBuf::from(unescape(mount))))
+    right.then(|| (unescape(root), unescape(mount)))
 }
 
 /// Undoes the octal escapes of spaces and the like.
-fn unescape(path: &str) -> String {
-    [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")]
-        .iter()
-        .fold(path.to_owned(), |path, (escape, plain)| path.replace(escape, plain))
+fn unescape(path: &[u8]) -> PathBuf {
+    let mut plain = Vec::with_capacity(path.len());
+    let mut rest = path;
+    while let Some((&byte, after)) = rest.split_first() {
+        let escaped = (byte == b'\\').then(|| after.get(..3)).flatten();
+        let escaped = escaped.and_then(|digits| std::str::from_utf8(digits).ok());
+        match escaped.and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
+            Some(byte) => {
+                plain.push(byte);
+                rest = &after[3..];
+            }
+            None => {
+                plain.push(byte);
+                rest = after;
+            }
+        }
+    }
+    PathBuf::from(OsStr::from_bytes(&plain))
 }
 
 impl Version {
     /// How many bytes a group has left, if it has a limit.
     fn left(self, group: &Path, free_swap: u64) -> Result<Option<u64>, Failure> {
         let number = |file: &str| -> Result<Option<u64>, Failure> {
-            Ok(read(group.join(file))?.and_then(|text| text.trim().parse().ok()))
+            Ok(read(group.join(file))?.as_deref().and_then(number_of))
         };
-        let (limit, used, file, shmem) = match self {
-            Version::Two => ("memory.max", "memory.current", "file", "shmem"),
-            Version::One => {
-                ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_cache", "total_shmem")
-            }
+        let (limit, used) = match self {
+            Version::Two => ("memory.max", "memory.current"),
+            Version::One => ("memory.limit_in_bytes", "memory.usage_in_bytes"),
+        };
+        let [file, shmem, unevictable] = match self {
+            Version::Two => ["file", "shmem", "unevictable"],
+            Version::One => ["total_cache", "total_shmem", "total_unevictable"],
         };
         // Without a limit: "max", or a number of almost 64 bits.
         let Some(limit) = number(limit)?.filter(|limit| *limit < 1 << 62) else { return Ok(None) };
         let Some(used) = number(used)? else { return Ok(None) };
-        // Cached files give way to new memory, and shared memory does not.
+        // Cached files give way to new memory. Shared memory and locked pages do not.
         let stat = read(group.join("memory.stat"))?.unwrap_or_default();
         let counted = |field: &str| -> u64 {
-            let value = |line: &str| line.strip_prefix(field)?.strip_prefix(' ')?.parse().ok();
-            stat.lines().find_map(value).unwrap_or(0)
+            let value = |line: &[u8]| -> Option<u64> {
+                number_of(line.strip_prefix(field.as_bytes())?.strip_prefix(b" ")?)
+            };
+            lines(&stat).find_map(value).unwrap_or(0)
         };
-        let cached = counted(file).saturating_sub(counted(shmem));
+        let stays = counted(shmem).saturating_add(counted(unevictable));
+        let cached = counted(file).saturating_sub(stays);
         let swap = match self {
             Version::Two => match number("memory.swap.max")? {
                 Some(max) => max.saturating_sub(number("memory.swap.current")?.unwrap_or(0)),
@@ -321,17 +377,48 @@ mod tests {
         group(&root, "a b/c", &[("memory.max", "90000\n"), ("memory.current", "10\n")]);
         let at = root.to_str().unwrap();
         let mounts = format!("31 23 0:27 / {at} rw,nosuid shared:9 - cgroup2 cgroup2 rw\n");
-        let found = tightest("0::/a b/c\n", &mounts, 0).unwrap().unwrap();
+        let found = tightest(b"0::/a b/c\n", mounts.as_bytes(), 0).unwrap().unwrap();
         assert_eq!(found, (root.join("a b"), 1200), "its limit, less use that is not cache");
         // Swap helps as far as the machine has it and the group may have it.
-        assert_eq!(tightest("0::/a b/c\n", &mounts, 70).unwrap().unwrap().1, 1270);
+        assert_eq!(tightest(b"0::/a b/c\n", mounts.as_bytes(), 70).unwrap().unwrap().1, 1270);
         fs::write(root.join("a b/memory.swap.max"), "50\n").unwrap();
-        assert_eq!(tightest("0::/a b/c\n", &mounts, 70).unwrap().unwrap().1, 1250);
+        assert_eq!(tightest(b"0::/a b/c\n", mounts.as_bytes(), 70).unwrap().unwrap().1, 1250);
         // A container sees only a part of the tree, under the root of its mount.
         let part = format!("31 23 0:27 /a {at}/a\\040b rw - cgroup2 cgroup2 rw\n");
-        assert_eq!(tightest("0::/a/c\n", &part, 0).unwrap().unwrap().1, 1200);
-        assert_eq!(tightest("0::/elsewhere\n", &part, 0).unwrap(), None);
+        assert_eq!(tightest(b"0::/a/c\n", part.as_bytes(), 0).unwrap().unwrap().1, 1200);
+        assert_eq!(tightest(b"0::/elsewhere\n", part.as_bytes(), 0).unwrap(), None);
         fs::remove_dir_all(root).unwrap();
+    }
+
+    /// Paths are bytes, and what else is mounted may have any. Locked files do not give way.
+    #[test]
+    fn no_byte_hides_a_limit() {
+        let root = scratch();
+        let name = OsStr::from_bytes(b"caf\xe9 \\");
+        let stat = "file 4000\nshmem 1000\nunevictable 2500\n";
+        let files = [("memory.max", "5000"), ("memory.current", "4500"), ("memory.stat", stat)];
+        group(&root.join(name), "", &files);
+        let at = root.to_str().unwrap();
+        let mut mounts =
+            b"30 23 0:27 / /media/Fotos-M\xfcnchen rw - tmpfs //M\xfcller rw\n".to_vec();
+        mounts.extend(format!("31 23 0:27 / {at} rw a:1 b:2 - cgroup2 cgroup2 rw\n").bytes());
+        let found = tightest(b"0::/caf\xe9 \\\n", &mounts, 0).unwrap();
+        assert_eq!(found, Some((root.join(name), 1000)), "less use that can give way: 500");
+        assert_eq!(unescape(b"/a\\040b\\134\\303\\9"), OsStr::from_bytes(b"/a b\\\xc3\\9"));
+        fs::remove_dir_all(root).unwrap();
+    }
+
+    /// Something else may be mounted over the kernel's files.
+    #[test]
+    fn a_file_that_is_not_plain_is_not_read() {
+        assert_eq!(read("/dev/zero").unwrap(), None);
+        assert_eq!(read("/").unwrap(), None);
+        let path = scratch();
+        let fifo = std::ffi::CString::new(path.to_str().unwrap()).unwrap();
+        // SAFETY: the path is a NUL-terminated string that outlives the call.
+        assert_eq!(unsafe { libc::mkfifo(fifo.as_ptr(), 0o600) }, 0);
+        assert_eq!(read(&path).unwrap(), None);
+        fs::remove_file(path).unwrap();
     }
 
     /// A namespace for cgroups, and the mount of before.
@@ -346,12 +433,12 @@ mod tests {
         group(&root, "above/own/x", &[("cgroup.procs", &ours)]);
         let at = root.to_str().unwrap();
         let mounts = format!("31 23 0:27 /../.. {at} rw - cgroup2 cgroup2 rw\n");
-        let found = tightest("0::/x\n", &mounts, 0).unwrap();
+        let found = tightest(b"0::/x\n", mounts.as_bytes(), 0).unwrap();
         assert_eq!(found, Some((root.join("above"), 1000)), "a level above the namespace");
         for (root, levels) in [("/..", 1), ("/../..", 2), ("/", 0), ("/a", 0), ("/../a", 0)] {
             assert_eq!(levels_above(Path::new(root)), levels, "{root}");
         }
-        assert_eq!(tightest("0::/elsewhere\n", &mounts, 0).unwrap(), None);
+        assert_eq!(tightest(b"0::/elsewhere\n", mounts.as_bytes(), 0).unwrap(), None);
         fs::remove_dir_all(root).unwrap();
     }
 
@@ -370,8 +457,11 @@ mod tests {
             "40 30 0:33 / {at} rw - cgroup cgroup rw,memory\n\
              41 30 0:34 / /cpu rw - cgroup c rw,cpu\n"
         );
-        let membership = "5:cpu,cpuacct:/job\n4:memory:/job\n0::/\n";
-        assert_eq!(tightest(membership, &mounts, 0).unwrap(), Some((root.join("job"), 130)));
+        let membership = b"5:cpu,cpuacct:/job\n4:memory:/job\n0::/\n";
+        assert_eq!(
+            tightest(membership, mounts.as_bytes(), 0).unwrap(),
+            Some((root.join("job"), 130))
+        );
         fs::remove_dir_all(root).unwrap();
     }
 
