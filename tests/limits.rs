@@ -18,7 +18,7 @@
 //! | 15 | an invented error number |
 //! | 16 | a failed call that leaves a name |
 //!
-//! `attack_01` to `attack_32` do the same for what later attacks found:
+//! `attack_01` to `attack_45` do the same for what later attacks found:
 //!
 //! | | |
 //! |---|---|
@@ -38,7 +38,12 @@
 //! | 28 | a shortage here that looks like a fault of the peer |
 //! | 29 | memory that an object has already, counted as if it were new |
 //! | 30, 31 | a way that leads nowhere: the next one is tried, and nothing is left |
-//! | 32 | a wait for what the call itself is going to do |
+//! | 32, 35 | what options ask for together |
+//! | 33, 34, 37, 38 | limits that are looked for in the wrong place |
+//! | 36, 41, 44 | permissions that a way round changes |
+//! | 39, 42, 45 | a limit that has nothing to do with the failure |
+//! | 40 | two messages that are taken for one |
+//! | 43 | a first length that shortens |
 
 #![cfg(all(target_os = "linux", not(posix_shm_android)))]
 
@@ -152,6 +157,19 @@ tests! { ON_LINUX:
     attack_30_a_proc_that_shows_other_files_leaves_the_name
     attack_31_creating_what_exists_leaves_no_temporary_name
     attack_32_an_object_that_is_resized_is_not_waited_for
+    attack_33_no_byte_of_a_mount_hides_a_limit
+    attack_34_a_thread_in_another_group_does_not_hide_the_limit
+    attack_35_a_least_length_above_the_size_of_a_resize_is_refused
+    attack_36_read_only_protects_what_came_from_elsewhere
+    attack_37_locked_pages_do_not_give_way
+    attack_38_a_disk_is_not_memory
+    attack_39_a_failed_reserve_says_what_memory_there_is
+    attack_40_one_byte_is_a_whole_message_of_its_own
+    attack_41_the_umask_spares_every_anonymous_object
+    attack_42_a_limit_on_files_does_not_make_an_object_fault
+    attack_43_the_first_length_never_shortens
+    attack_44_an_executable_object_is_not_made_in_another_way
+    attack_45_sizing_needs_no_inode
     attack_29_memory_that_an_object_has_is_not_counted_again
     attack_09_reserving_what_is_reserved_takes_no_room
     attack_09_the_first_growth_succeeds_if_a_peer_has_grown_the_object

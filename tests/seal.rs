@@ -72,7 +72,7 @@ fn seals_apply_to_every_handle() {
     let named = Shm::create(&name, 10).unwrap();
     let error = named.seal(Seals::SHRINK).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::PermissionDenied);
-    assert!(error.hint().unwrap().contains("only anonymous"), "{error}");
+    assert!(error.hint().unwrap().contains("only an anonymous"), "{error}");
     assert_eq!(named.seals().unwrap(), Seals::SEAL);
     named.unlink().unwrap();
 }

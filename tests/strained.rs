@@ -8,6 +8,9 @@
 #[path = "peer/alone.rs"]
 mod alone;
 #[cfg(target_os = "linux")]
+#[path = "strained/anew.rs"]
+mod anew;
+#[cfg(target_os = "linux")]
 #[path = "strained/api.rs"]
 mod api;
 #[cfg(target_os = "linux")]
@@ -79,7 +82,8 @@ fn main() {
         tasks.extend([memory::IN_FILES, peers::IN_FILES, planted::IN_FILES].concat());
     }
     if !cfg!(any(posix_shm_apple, posix_shm_portable)) {
-        tasks.extend([api::ON_LINUX, cgroup::ON_LINUX, identity::ON_LINUX].concat());
+        tasks
+            .extend([anew::ON_LINUX, api::ON_LINUX, cgroup::ON_LINUX, identity::ON_LINUX].concat());
         tasks.extend([handles::ON_LINUX, lengths::ON_LINUX].concat());
         tasks.extend(descriptors::ON_LINUX);
         tasks.extend(immutable::ON_LINUX);

@@ -230,6 +230,7 @@ fn hint(operation: Operation, errno: Errno) -> Option<&'static str> {
             "the id has no mapping in the user namespace of this process"
         }
         (Operation::Open, Errno::ACCES) => "this user may not open the object in this direction",
+        (Operation::Open, Errno::NXIO) => "a socket or a device has the name",
         (Operation::Open, Errno::LOOP) => "the name is a symbolic link, and links are not followed",
         (Operation::Create, Errno::EXIST) => {
             "open_or_create opens it, IfExists::Supersede replaces it"

@@ -74,7 +74,7 @@ impl MapOptions {
     /// * `InvalidInput`: the object is not sealed as it must be, or it is
     ///   [frozen](crate::Shm::freeze), named, [sparse](crate::OpenOptions::sparse), or of huge
     ///   pages;
-    /// * `FileTooLarge`, `OutOfMemory`, `StorageFull`, or another kind, with
+    /// * `OutOfMemory`, `StorageFull`, or another kind, with
     ///   [`Operation::Reserve`]: the kernel does not say whether all of the memory is there;
     /// * those of [`map`](MapOptions::map);
     /// * those of [`Shm::seals`](crate::Shm::seals) and [`Shm::metadata`](crate::Shm::metadata).

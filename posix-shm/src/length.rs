@@ -74,8 +74,14 @@ impl Shm {
     #[doc(alias = "fallocate")]
     pub fn set_len(&self, bytes: u64) -> Result<()> {
         let to = self.resizable_to(bytes)?;
+        let was_empty = self.is_still_empty();
         let from = self.known_end(to)?;
-        if from < to { self.grow_from(from, to) } else { self.truncate(to) }
+        match from < to {
+            true => self.grow_from(from, to),
+            // It is empty, or a peer has made it longer.
+            false if was_empty => Ok(()),
+            false => self.truncate(to),
+        }
     }
 
     /// Makes the object at least this long, and reserves memory for the new bytes:
@@ -136,7 +142,11 @@ impl Shm {
     ///
     /// * `InvalidInput`: a range that is not inside the object, or a read-only handle;
     /// * `StorageFull` (`ENOSPC`) or `OutOfMemory` (`ENOMEM`), as [`set_len`](Shm::set_len);
+    /// * `FileTooLarge` (`EFBIG`), as [`set_len`](Shm::set_len), unless the object is sealed with
+    ///   [`Seals::SHRINK`]: a peer may shorten it at that moment;
     /// * `Unsupported`: the system or the file system cannot, or a sandbox forbids it.
+    ///
+    /// If the call fails, what it has reserved until then stays reserved.
     ///
     /// # Platform-specific behavior
     ///

@@ -58,7 +58,8 @@ impl Shm {
         match (imp::seals(self.fd()), imp::is_writable(self.fd())) {
             // The kernel's own answer for an object that never had another.
             (Ok(Seals::SEAL), _) => {
-                "only anonymous objects can be sealed, and not after Seals::SEAL"
+                "only an anonymous object that memfd_create made can be sealed, and not after \
+                 Seals::SEAL"
             }
             (Ok(seals), _) if seals.contains(Seals::SEAL) => {
                 "the object was sealed with Seals::SEAL, so no seal can be added"
@@ -192,8 +193,8 @@ impl Shm {
     /// If you send it to a process, that process cannot write through it. On Linux the process can
     /// open the object again through `/proc`, with whatever access the object's permissions allow:
     /// by default, only the owner and root can. (The kernel lets everyone write to an anonymous
-    /// object. If no permissions were chosen for it through this handle, this call makes them
-    /// 0o600.)
+    /// object. If no permissions were chosen for it through this handle, and the object is this
+    /// user's, this call makes them 0o600.)
     /// [`freeze`](Shm::freeze) stops the owner and root too.
     ///
     /// # Errors
@@ -229,7 +230,11 @@ impl Shm {
     pub fn read_only(&self) -> Result<Shm> {
         let name = self.name();
         if self.is_unprotected() {
-            imp::protect(self.fd()).map_err(|failure| self.named(failure))?;
+            match imp::protect(self.fd()) {
+                // It belongs to another user, who has chosen its permissions or not.
+                Err(failure) if !self.created() && failure.is(Errno::PERM) => {}
+                result => result.map_err(|failure| self.named(failure))?,
+            }
         }
         let fd = imp::read_only(imp::NAMESPACE, self.fd(), name.map(|name| name.as_c_str()))
             .map_err(|failure| self.named(failure))?;

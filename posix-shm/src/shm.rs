@@ -69,6 +69,14 @@ pub(crate) struct Origin {
     pub(crate) still_empty: bool,
 }
 
+impl Origin {
+    /// That of a descriptor from elsewhere. Nothing is known of it, so it may have the kernel's own
+    /// permissions.
+    pub(crate) fn of_unknown() -> Origin {
+        Origin { unprotected: true, ..Origin::default() }
+    }
+}
+
 impl Shm {
     /// Opens an existing object for reading: `shm_open` with `O_RDONLY`.
     ///
@@ -206,7 +214,7 @@ impl Shm {
     /// ```
     #[doc(alias = "make-shm")]
     pub fn from_fd(fd: OwnedFd, name: Option<ShmName>) -> Result<Shm> {
-        let shm = Shm::new(fd, name, None, Origin::default());
+        let shm = Shm::new(fd, name, None, Origin::of_unknown());
         let refuse = |why| Err(shm.named(Failure::invalid(Operation::Open, why)));
         let direction = imp::direction(shm.fd()).map_err(shm.error(Operation::Open))?;
         imp::close_on_exec(shm.fd()).map_err(shm.error(Operation::Open))?;
@@ -495,6 +503,12 @@ impl Shm {
         self.unprotected.load(Ordering::Relaxed)
     }
 
+    /// Whether this handle has created the object empty, and nothing may have changed its length
+    /// through it since.
+    pub(crate) fn is_still_empty(&self) -> bool {
+        self.still_empty.load(Ordering::Relaxed)
+    }
+
     /// Whether the object is certainly still empty. From now on it counts as if it were not.
     pub(crate) fn take_still_empty(&self) -> bool {
         self.still_empty.swap(false, Ordering::Relaxed)
@@ -575,7 +589,7 @@ impl From<OwnedFd> for Shm {
     /// Makes a handle without a name. It does not check that the descriptor is of shared memory:
     /// each method checks what it needs.
     fn from(fd: OwnedFd) -> Shm {
-        Shm::new(fd, None, None, Origin::default())
+        Shm::new(fd, None, None, Origin::of_unknown())
     }
 }
 

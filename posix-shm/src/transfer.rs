@@ -60,9 +60,10 @@ impl Shm {
     ///
     /// * `UnexpectedEof`: the other side has closed;
     /// * `InvalidData`: the message had no descriptor, more than one, or one that is not of shared
-    ///   memory or can only write; or it had more bytes than the one that `send` writes. The first byte of such a
-    ///   message is lost; of a datagram, all are. In a stream, bytes that follow at once count as
-    ///   part of the message, unless its first byte is zero, which is what `send` writes;
+    ///   memory or can only write; or it had more bytes than the one that `send` writes. The first
+    ///   byte of such a message is lost; of a datagram, all are. In a stream, bytes that follow at
+    ///   once count as part of the message, unless its first byte is zero, which is what `send`
+    ///   writes;
     /// * `EMFILE`: no descriptor is free, or the system refused the one that was sent, which is
     ///   lost then;
     /// * what `recvmsg` reports: `WouldBlock` on a non-blocking socket, `ENOTSOCK`;
@@ -111,7 +112,7 @@ impl Shm {
                         "the descriptor can only write, and a handle must be able to read",
                     ),
                     Ok(Some(direction)) => {
-                        Ok(Shm::new(fd, None, Some(direction), Origin::default()))
+                        Ok(Shm::new(fd, None, Some(direction), Origin::of_unknown()))
                     }
                     Err(_) => Ok(Shm::from(fd)),
                 },

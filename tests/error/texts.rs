@@ -200,7 +200,8 @@ const TEXTS: &[(&str, &str)] = &[
     ("a position before the first byte",
         "cannot seek to a negative or overflowing position"),
     ("sealing a named object",
-        "seal \"/name\": {EPERM}; only anonymous objects can be sealed, and not after Seals::SEAL"),
+        "seal \"/name\": {EPERM}; only an anonymous object that memfd_create made can be sealed, \
+         and not after Seals::SEAL"),
     ("sealing an object while it is mapped for writing",
         "seal the object: {EBUSY}; the object is mapped for writing somewhere, or through a \
          handle that can write; unmap it there first"),
@@ -218,7 +219,8 @@ const TEXTS: &[(&str, &str)] = &[
         "map \"/name\": only an anonymous object that can be sealed can be immutable; copy the \
          bytes into a new one, and use make_immutable()"),
     ("making a named object immutable",
-        "seal \"/name\": {EPERM}; only anonymous objects can be sealed, and not after Seals::SEAL"),
+        "seal \"/name\": {EPERM}; only an anonymous object that memfd_create made can be sealed, \
+         and not after Seals::SEAL"),
     ("mapping an object as immutable without seals",
         "map the object: the object is not sealed against writing; make_immutable() does it"),
     ("mapping a frozen object as immutable",

@@ -79,6 +79,11 @@ impl Group {
         assert!(set.iter().any(Result::is_ok), "limit the group's memory: {set:?}");
     }
 
+    /// Takes one thread in. Version 1 alone does that for memory.
+    pub(crate) fn join_thread(&self, thread: libc::pid_t) {
+        self.set("tasks", &thread.to_string()).unwrap();
+    }
+
     /// Takes this process in.
     pub(crate) fn join(&self) {
         self.set("cgroup.procs", &std::process::id().to_string()).unwrap();

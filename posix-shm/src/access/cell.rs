@@ -8,7 +8,6 @@ use bytemuck::{AnyBitPattern, NoUninit};
 
 use super::bounds::part_of;
 use super::copy;
-use super::slice::SharedSlice;
 use crate::error::Result;
 use crate::failure::{Failure, Operation};
 use crate::map::{Mapping, ReadOnly, ReadWrite};
@@ -142,6 +141,10 @@ impl<'m, T, A> SharedCell<'m, T, A> {
         self.at.as_ptr()
     }
 
+    pub(super) fn at(&self) -> NonNull<T> {
+        self.at
+    }
+
     pub(super) fn address(&self) -> *mut T {
         self.at.as_ptr()
     }
@@ -165,25 +168,6 @@ impl<'m, T: AnyBitPattern, A> SharedCell<'m, T, A> {
             Ok(at) => SharedCell::new(at),
             Err(why) => panic!("this is not a field of the structure: {why}"),
         }
-    }
-}
-
-impl<'m, T, A, const N: usize> SharedCell<'m, [T; N], A> {
-    /// Views an array as a slice.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
-    /// let array = mapping.cell::<[u16; 4]>(0)?.as_slice();
-    /// array.store(3, 7);
-    /// assert_eq!(array.to_vec(), [0, 0, 0, 7]);
-    /// # Ok::<(), posix_shm::Error>(())
-    /// ```
-    #[must_use]
-    #[inline]
-    pub fn as_slice(&self) -> SharedSlice<'m, T, A> {
-        SharedSlice::new(self.at.cast(), N)
     }
 }
 

@@ -3,17 +3,19 @@
 //! The rules are in the crate's [safety chapter](crate#safety). This is why they are enough:
 //!
 //! * A value of 1, 2, 4 or 8 bytes at a multiple of its size is moved by one volatile access of an
-//!   integer. Iterators also read blocks, by volatile accesses of vectors. "Volatile operations, however, may also be used to access memory that is outside of
-//!   any Rust allocation" (`std::ptr::read_volatile` since 1.90; rust-lang/rust#141260), and rule 1
-//!   keeps mapped memory outside. The memory is then not the abstract machine's, so writes by peers
-//!   and other threads are no data race in the sense of the language: the access reads whatever the
-//!   hardware finds there. The compiler neither drops nor reorders such accesses, and LLVM neither
-//!   splits nor merges them.
+//!   integer. Iterators also read blocks, by volatile accesses of vectors. "Volatile operations,
+//!   however, may also be used to access memory that is outside of any Rust allocation"
+//!   (`std::ptr::read_volatile` since 1.90; rust-lang/rust#141260), and rule 1 keeps mapped memory
+//!   outside. The memory is then not the abstract machine's, so writes by peers and other threads
+//!   are no data race in the sense of the language: the access reads whatever the hardware finds
+//!   there. The compiler neither drops nor reorders such accesses, and LLVM neither splits nor
+//!   merges them.
 //! * Everything else is done by code that the compiler cannot see into: a few instructions in
-//!   `asm!`, which move values of up to 64 bytes in pieces, or the C library's `memcpy`, `memmove` and `memset`, called through a pointer that has
-//!   passed through an empty `asm!`. For memory outside the abstract machine, such code may do what
-//!   the hardware allows. (If the compiler saw the name `memcpy`, it could apply what it knows of
-//!   that function, and take the bytes for ordinary memory.)
+//!   `asm!`, which move values of up to 64 bytes in pieces, or the C library's `memcpy`, `memmove`
+//!   and `memset`, called through a pointer that has passed through an empty `asm!`. For memory
+//!   outside the abstract machine, such code may do what the hardware allows. (If the compiler saw
+//!   the name `memcpy`, it could apply what it knows of that function, and take the bytes for
+//!   ordinary memory.)
 //! * Two calls that access the same bytes in different sizes, from two threads or two processes,
 //!   therefore have the result that the hardware gives them. Rust's atomics would not do: racing
 //!   atomic accesses of different sizes are undefined (rust-lang/unsafe-code-guidelines#345),

@@ -1,4 +1,5 @@
-//! [`SharedIter`] and [`SharedChunks`]: the values of a [`SharedSlice`] one after the other, or some at a time.
+//! [`SharedIter`] and [`SharedChunks`]: the values of a [`SharedSlice`] one after the other, or
+//! some at a time.
 
 use std::fmt;
 use std::iter::FusedIterator;
@@ -8,6 +9,44 @@ use bytemuck::AnyBitPattern;
 use super::copy::{self, Block};
 use super::slice::SharedSlice;
 use crate::map::ReadWrite;
+
+impl<'m, T: AnyBitPattern, A> SharedSlice<'m, T, A> {
+    /// Iterates over the values. Each is loaded when the iterator reaches it.
+    #[must_use]
+    #[inline]
+    pub fn iter(&self) -> SharedIter<'m, T, A> {
+        SharedIter::new(*self)
+    }
+}
+
+impl<'m, T, A> SharedSlice<'m, T, A> {
+    /// Iterates over views of `count` values each, which do not overlap. The last one is shorter if
+    /// the length is not a multiple of `count`.
+    ///
+    /// # Panics
+    ///
+    /// Panics if `count` is 0.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
+    /// // A picture of 4 rows.
+    /// let pixels = mapping.slice::<u32>(0, 4 * 100)?;
+    /// for (y, row) in pixels.chunks(100).enumerate() {
+    ///     row.fill(y as u32);
+    /// }
+    /// assert_eq!(pixels.load(399), 3);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
+    #[must_use]
+    #[inline]
+    #[track_caller]
+    pub fn chunks(&self, count: usize) -> SharedChunks<'m, T, A> {
+        assert!(count > 0, "chunks must have at least one value");
+        SharedChunks::new(*self, count)
+    }
+}
 
 /// An iterator over the values of a [`SharedSlice`]. [`SharedSlice::iter`] makes it.
 ///

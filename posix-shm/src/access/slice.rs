@@ -10,7 +10,6 @@ use bytemuck::{AnyBitPattern, NoUninit};
 use super::bounds::{advance, part_of};
 use super::cell::SharedCell;
 use super::copy;
-use super::iter::{SharedChunks, SharedIter};
 use crate::error::Result;
 use crate::failure::{Failure, Operation};
 use crate::map::{Mapping, ReadOnly, ReadWrite};
@@ -162,19 +161,12 @@ impl<'m, T, A> SharedSlice<'m, T, A> {
     }
 }
 
-impl<'m, T: AnyBitPattern, A> SharedSlice<'m, T, A> {
+impl<T: AnyBitPattern, A> SharedSlice<'_, T, A> {
     /// Loads the value at an index, or returns `None` if the index is out of bounds.
     #[must_use]
     #[inline]
     pub fn get(&self, index: usize) -> Option<T> {
         (index < self.len).then(|| self.load(index))
-    }
-
-    /// Iterates over the values. Each is loaded when the iterator reaches it.
-    #[must_use]
-    #[inline]
-    pub fn iter(&self) -> SharedIter<'m, T, A> {
-        SharedIter::new(*self)
     }
 
     /// Copies all values into a slice, at the speed of `memcpy`.
@@ -329,39 +321,12 @@ impl<'m, T, A> SharedSlice<'m, T, A> {
         (self.range(..index), self.range(index..))
     }
 
-    /// Iterates over views of `count` values each, which do not overlap. The last one is shorter if
-    /// the length is not a multiple of `count`.
-    ///
-    /// # Panics
-    ///
-    /// Panics if `count` is 0.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
-    /// // A picture of 4 rows.
-    /// let pixels = mapping.slice::<u32>(0, 4 * 100)?;
-    /// for (y, row) in pixels.chunks(100).enumerate() {
-    ///     row.fill(y as u32);
-    /// }
-    /// assert_eq!(pixels.load(399), 3);
-    /// # Ok::<(), posix_shm::Error>(())
-    /// ```
-    #[must_use]
-    #[inline]
-    #[track_caller]
-    pub fn chunks(&self, count: usize) -> SharedChunks<'m, T, A> {
-        assert!(count > 0, "chunks must have at least one value");
-        SharedChunks::new(*self, count)
-    }
-
     /// Views the same bytes as values of another type.
     ///
     /// # Errors
     ///
-    /// `InvalidInput` if the bytes are not a whole number of such values, or if the first of them is
-    /// not aligned for the type.
+    /// `InvalidInput` if the bytes are not a whole number of such values, or if the first of them
+    /// is not aligned for the type.
     ///
     /// # Examples
     ///
@@ -428,6 +393,25 @@ impl<'m, T, A> SharedSlice<'m, T, A> {
     #[inline]
     pub fn as_ptr(&self) -> *const T {
         self.start.as_ptr()
+    }
+}
+
+impl<'m, T, A, const N: usize> SharedCell<'m, [T; N], A> {
+    /// Views an array as a slice.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
+    /// let array = mapping.cell::<[u16; 4]>(0)?.as_slice();
+    /// array.store(3, 7);
+    /// assert_eq!(array.to_vec(), [0, 0, 0, 7]);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
+    #[must_use]
+    #[inline]
+    pub fn as_slice(&self) -> SharedSlice<'m, T, A> {
+        SharedSlice::new(self.at().cast(), N)
     }
 }
 

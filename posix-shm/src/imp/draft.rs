@@ -26,7 +26,7 @@ pub(crate) struct Namespace {
     pub(super) ways: fn() -> &'static [Way],
     pub(super) capabilities: Capabilities,
     /// The permissions that `find` and `unlink` want an object to have.
-    pub(super) removing_needs: Permissions,
+    pub(super) removing_needs: fn() -> Permissions,
 }
 
 /// How a named object is built.
@@ -222,7 +222,7 @@ impl Drop for Draft<'_> {
 fn remove_if_same(namespace: &Namespace, name: &CStr, object: BorrowedFd<'_>) -> Result<(), Errno> {
     if namespace.capabilities.tell_objects_apart {
         let ours = syscalls::stat(object)?;
-        let needed = ours.permissions() | namespace.removing_needs;
+        let needed = ours.permissions() | (namespace.removing_needs)();
         if needed != ours.permissions() {
             // It is about to go, so its permissions do not matter any more.
             syscalls::set_permissions(object, needed.to_sys())?;

@@ -52,7 +52,12 @@ pub(crate) fn anonymous(
     permissions: Option<sys::mode_t>,
 ) -> Result<Draft<'static>, Failure> {
     let mode = permissions.unwrap_or(sys::S_IRUSR | sys::S_IWUSR);
-    named::create_temporary(namespace, mode, false).map_err(Failure::from)
+    let draft = named::create_temporary(namespace, mode, false).map_err(Failure::from)?;
+    // The umask is for names that others can see.
+    match named::restore_permissions(namespace, draft.object(), mode) {
+        Ok(()) => Ok(draft),
+        Err(failure) => Err(draft.abandon(failure)),
+    }
 }
 
 /// A second, read-only handle: only by the object's name, and only while it means this object.

@@ -52,12 +52,18 @@ pub(super) fn may_grow(object: BorrowedFd<'_>, growth: &Growth) -> Result<(), Fa
     if let Some(limit) = file_size_limit(to).filter(|limit| *limit < to) {
         return Err(too_long(Operation::Reserve, to, limit));
     }
-    let from = growth.from.unsigned_abs();
+    may_fill(object, growth)
+}
+
+/// The same for memory behind bytes that the object has already. The limit on the length of files
+/// does not matter then.
+pub(super) fn may_fill(object: BorrowedFd<'_>, range: &Growth) -> Result<(), Failure> {
+    let (from, to) = (range.from.unsigned_abs(), range.to.unsigned_abs());
     let wanted = to - from;
     if wanted >= ASK_FILE_SYSTEM {
-        ask_file_system(object, growth)?;
+        ask_file_system(object, range)?;
     }
-    ask_estimates(object, from, wanted, growth.ignore_estimates)
+    ask_estimates(object, from, wanted, range.ignore_estimates)
         .map_err(|failure| failure.with_detail(Detail::Bytes(to)))
 }
 
@@ -70,7 +76,7 @@ fn ask_estimates(
     ignore_estimates: bool,
 ) -> Result<(), Failure> {
     #[cfg(pshm_has_fallocate)]
-    if wanted >= ASK_ESTIMATES && huge_page(object).is_none() {
+    if wanted >= ASK_ESTIMATES && is_memory(object) {
         return estimates::ask(wanted, ignore_estimates).or_else(|refusal| {
             // Some of the bytes may have their memory already.
             let too_little = refusal.is(Errno::NOMEM);
@@ -83,6 +89,18 @@ fn ask_estimates(
     #[cfg(not(pshm_has_fallocate))]
     let _ = (object, from, wanted, ignore_estimates, ASK_ESTIMATES);
     Ok(())
+}
+
+/// Whether the pages of an object are memory that the estimates are about. Those of a disk are not:
+/// they can be written back. Nor are huge pages, which come from a pool of their own.
+#[cfg(pshm_has_fallocate)]
+fn is_memory(object: BorrowedFd<'_>) -> bool {
+    match syscalls::file_system(object) {
+        Ok(syscalls::TMPFS) => true,
+        // A file system without a limit has no disk. What cannot be asked may be memory.
+        Ok(_) if Room::of(object).is_some_and(|room| room.bytes.is_some()) => false,
+        _ => huge_page(object).is_none(),
+    }
 }
 
 /// Refuses to make an object longer than this process may make files. The kernel would send
@@ -208,7 +226,7 @@ impl Room {
         })
     }
 
-    /// What is missing, whatever the size: after an `ENOSPC`.
+    /// What is missing for a new name, after an `ENOSPC`.
     pub(super) fn missing(self) -> Option<&'static str> {
         (self.inodes == Some(0)).then_some(
             "the shared memory file system has no inode free; remove names, or mount it with more \
@@ -216,16 +234,16 @@ impl Room {
         )
     }
 
-    /// Says what is missing, after an `ENOSPC`.
+    /// Says how much there is, after an `ENOSPC`.
     #[cold]
     fn explain(self, failure: Failure) -> Failure {
-        match (self.missing(), self.bytes) {
-            (Some(missing), _) => failure.with_hint(missing),
-            (None, Some(bytes)) => failure.with_hint(format!(
+        // Only a new name needs an inode.
+        match self.bytes {
+            Some(bytes) => failure.with_hint(format!(
                 "the shared memory file system, which anonymous objects do not need, has {bytes} \
                  bytes free; in a container, raise --shm-size"
             )),
-            (None, None) => failure,
+            None => failure,
         }
     }
 }

@@ -1,10 +1,6 @@
 //! Objects without a name, on a system that makes them with `memfd_create`.
 
 use std::ffi::{CStr, c_uint};
-#[cfg(pshm_system = "linux")]
-use std::mem::MaybeUninit;
-#[cfg(pshm_system = "linux")]
-use std::os::fd::AsRawFd;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use posix_shm_sys as sys;
@@ -12,8 +8,6 @@ use posix_shm_sys as sys;
 use super::draft::{Draft, Held, Namespace};
 use super::seals::seals;
 use super::syscalls;
-#[cfg(pshm_system = "linux")]
-use crate::failure::cvt;
 use crate::failure::{Errno, Failure, Operation, cvt_owned_fd};
 #[cfg(any(pshm_system = "linux", pshm_system = "android"))]
 use crate::permissions::Permissions;
@@ -43,6 +37,14 @@ pub(super) fn create_for(label: &CStr, permissions: Option<sys::mode_t>) -> Resu
     }
 }
 
+/// Whether the system, and not a sandbox, has refused to make an executable object
+/// (`vm.memfd_noexec`).
+#[cfg(any(pshm_system = "linux", pshm_system = "android"))]
+pub(super) fn refuses_executable(label: &CStr, mode: sys::mode_t, errno: Errno) -> bool {
+    let executable = sys::S_IXUSR | sys::S_IXGRP | sys::S_IXOTH;
+    errno == Errno::ACCES && mode & executable != 0 && create(label, sys::MFD_NOEXEC_SEAL).is_ok()
+}
+
 /// A draft of an object without a name, with the permissions that were asked for.
 pub(super) fn draft(
     namespace: &'static Namespace,
@@ -56,14 +58,16 @@ pub(super) fn draft(
     Ok(Draft::new(namespace, object, Held::Nothing, false))
 }
 
-/// Gives an object private permissions if it has the kernel's own, which let everyone write who
-/// reaches it through `/proc`.
+/// Gives an object private permissions if it has the kernel's own, which let everyone
+/// write who reaches it through `/proc`.
 #[cfg(any(pshm_system = "linux", pshm_system = "android"))]
 pub(crate) fn protect(object: BorrowedFd<'_>) -> Result<(), Failure> {
-    let permissions =
-        syscalls::stat(object).map_err(Failure::of(Operation::Metadata))?.permissions();
-    // What memfd_create gives, with and without MFD_NOEXEC_SEAL.
-    if ![0o666, 0o777].map(Permissions::from_mode).contains(&permissions) {
+    let stat = syscalls::stat(object).map_err(Failure::of(Operation::Metadata))?;
+    let permissions = stat.permissions();
+    // What memfd_create gives, with and without MFD_NOEXEC_SEAL. If the object has a name, somebody
+    // has chosen its permissions.
+    let is_own = [0o666, 0o777].map(Permissions::from_mode).contains(&permissions);
+    if !is_own || stat.links() > 0 {
         return Ok(());
     }
     // Whether it can be executed may be sealed.
@@ -77,12 +81,7 @@ pub(crate) fn protect(object: BorrowedFd<'_>) -> Result<(), Failure> {
 /// is.
 #[cfg(pshm_system = "linux")]
 pub(super) fn is_on_its_file_system(object: BorrowedFd<'_>) -> Result<bool, Errno> {
-    let mut stat = MaybeUninit::<libc::statfs>::uninit();
-    // SAFETY: the pointer is to room for one `statfs`.
-    cvt(unsafe { libc::fstatfs(object.as_raw_fd(), stat.as_mut_ptr()) })?;
-    // SAFETY: the call succeeded, so it has filled in the structure.
-    let kind = unsafe { stat.assume_init() }.f_type;
-    let known = kind == libc::TMPFS_MAGIC as _ || kind == libc::HUGETLBFS_MAGIC as _;
+    let known = [syscalls::TMPFS, syscalls::HUGETLBFS].contains(&syscalls::file_system(object)?);
     Ok(known && syscalls::stat(object)?.kind() == sys::S_IFREG)
 }
 

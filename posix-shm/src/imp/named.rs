@@ -54,7 +54,12 @@ pub(super) fn shm_open_is_the_librarys() -> bool {
     let name = file.rsplit(|byte| *byte == b'/').next().unwrap_or(file);
     let libraries: [&[u8]; 6] =
         [b"libc.", b"libc-", b"librt.", b"librt-", b"ld-musl", b"libuClibc"];
-    libraries.iter().any(|library| name.starts_with(library)) || is_static(file)
+    let is_a = |library: &[u8]| match name.strip_prefix(library) {
+        // With the version behind it.
+        Some(rest) if library.ends_with(b"-") => rest.first().is_some_and(u8::is_ascii_digit),
+        rest => rest.is_some(),
+    };
+    libraries.into_iter().any(is_a) || is_static(file)
 }
 
 /// Whether the program was linked statically: it has no loader, and the function is its own.
@@ -118,14 +123,23 @@ pub(crate) fn unlink(name: &CStr) -> Result<(), Errno> {
 
 /// Gives a new object the permissions that the umask may have cleared.
 pub(super) fn settle_permissions(object: BorrowedFd<'_>, new: &New<'_>) -> Result<(), Failure> {
+    if new.exact { restore_permissions(new.namespace, object, new.mode) } else { Ok(()) }
+}
+
+/// Gives a new object all of its permissions.
+pub(super) fn restore_permissions(
+    namespace: &Namespace,
+    object: BorrowedFd<'_>,
+    mode: sys::mode_t,
+) -> Result<(), Failure> {
     // If the system has no umask, nothing was cleared.
-    if !new.exact || !new.namespace.capabilities.umask {
+    if !namespace.capabilities.umask {
         return Ok(());
     }
-    let Err(errno) = set_permissions(object, new.mode) else { return Ok(()) };
+    let Err(errno) = set_permissions(object, mode) else { return Ok(()) };
     // Setting them is forbidden, but perhaps the umask has cleared nothing.
     match stat(object) {
-        Ok(stat) if stat.permissions().to_sys() == new.mode => Ok(()),
+        Ok(stat) if stat.permissions().to_sys() == mode => Ok(()),
         _ => Err(Failure::new(Operation::SetPermissions, errno)),
     }
 }

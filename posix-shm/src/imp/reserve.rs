@@ -5,7 +5,7 @@ use std::os::fd::BorrowedFd;
 
 use posix_shm_sys as sys;
 
-use super::limits::{self, Growth, may_grow, shortage};
+use super::limits::{self, Growth, may_fill, may_grow, shortage};
 #[cfg(pshm_has_fallocate)]
 use super::seals::seals;
 use super::stat::{Stat, allocated_by_file};
@@ -187,10 +187,36 @@ pub(crate) fn by_posix_fallocate(object: BorrowedFd<'_>, growth: Growth) -> Resu
 /// Reserves memory behind bytes that an object has already, by `fallocate`.
 #[cfg(pshm_has_fallocate)]
 pub(crate) fn range_by_fallocate(object: BorrowedFd<'_>, range: Growth) -> Result<(), Failure> {
-    may_grow(object, &range)?;
+    may_fill_inside(object, &range)?;
     let keep = sys::FALLOC_FL_KEEP_SIZE;
     in_steps(&range, |at, len| syscalls::fallocate(object, keep, at, len))
-        .map_err(|errno| shortage(object, range.to, errno))
+        .map_err(|errno| with_what_stays(object, shortage(object, range.to, errno)))
+}
+
+/// Refuses to fill a range inside an object. If a peer can shorten the object, the range may be past
+/// its end by then, and the limit on the length of files counts.
+#[cfg(pshm_has_fallocate)]
+fn may_fill_inside(object: BorrowedFd<'_>, range: &Growth) -> Result<(), Failure> {
+    use crate::seals::Seals;
+    match may_grow(object, range) {
+        Err(failure) if failure.is(Errno::FBIG) => {
+            let is_final = seals(object).is_ok_and(|found| found.contains(Seals::SHRINK));
+            if is_final { may_fill(object, range) } else { Err(failure) }
+        }
+        result => result,
+    }
+}
+
+/// Adds how much memory the object has after a failure halfway. What was taken cannot be told from
+/// what it had before, so it is not given back.
+#[cold]
+fn with_what_stays(object: BorrowedFd<'_>, failure: Failure) -> Failure {
+    match syscalls::stat(object).map(|stat| allocated_by_file(&stat)) {
+        Ok(allocated) if failure.is(Errno::NOSPC) || failure.is(Errno::NOMEM) => {
+            failure.and_hint(&format!("the object has {allocated} bytes of memory now"))
+        }
+        _ => failure,
+    }
 }
 
 /// The same by `posix_fallocate`.
@@ -277,7 +303,7 @@ pub(crate) fn has_all_memory(object: BorrowedFd<'_>, len: u64) -> Result<(), Fai
     let range = Growth { from: 0, to, ours: false, ignore_estimates: false };
     let Err(failure) = range_by_fallocate(object, range) else { return Ok(()) };
     // If it was this that refused it, it refuses it again.
-    may_grow(object, &range)?;
+    may_fill(object, &range)?;
     let Err(errno) = syscalls::populate_read(object, len) else { return Ok(()) };
     Err(match failure.errno() {
         Some(Errno::BADF) => {

@@ -79,14 +79,14 @@ fn is_unix(socket: BorrowedFd<'_>) -> Result<bool, Errno> {
     Ok(c_int::from(address.ss_family) == libc::AF_UNIX)
 }
 
-/// Whether an empty message is a message, and not the end of the stream.
-fn is_datagram(socket: BorrowedFd<'_>) -> bool {
+/// The kind of a socket: `SOCK_STREAM` and the like. None if the system does not tell.
+fn kind_of(socket: BorrowedFd<'_>) -> Option<c_int> {
     let mut kind: c_int = 0;
     let mut len = size_of::<c_int>() as libc::socklen_t;
     let (level, option, at) = (libc::SOL_SOCKET, libc::SO_TYPE, (&raw mut kind).cast());
     // SAFETY: the pointers are to an integer and to its length.
     let asked = unsafe { libc::getsockopt(socket.as_raw_fd(), level, option, at, &raw mut len) };
-    cvt(asked).is_ok() && kind == libc::SOCK_DGRAM
+    cvt(asked).ok().map(|_| kind)
 }
 
 /// Sends one descriptor. `EAFNOSUPPORT`: the socket is of a kind that carries none.
@@ -140,10 +140,12 @@ const WITH_DESCRIPTORS: &[(c_int, bool)] = &[
 
 pub(crate) fn receive(socket: BorrowedFd<'_>) -> Result<Received, Errno> {
     let (mut received, first) = take(socket, RECEIVE_FLAGS)?;
-    received.ended = received.ended && !is_datagram(socket);
+    // An empty datagram is a message.
+    received.ended = received.ended && kind_of(socket) != Some(libc::SOCK_DGRAM);
     // A stream has no ends of messages. `send` writes a zero. After another byte, what follows
     // without a descriptor of its own counts as part of the message.
-    if !received.descriptors.is_empty() && first != 0 {
+    let others = [libc::SOCK_DGRAM, libc::SOCK_SEQPACKET].map(Some);
+    if !received.descriptors.is_empty() && first != 0 && !others.contains(&kind_of(socket)) {
         let look = RECEIVE_FLAGS | libc::MSG_PEEK | libc::MSG_DONTWAIT;
         let next = take(socket, look).ok().map(|(next, _)| next);
         received.payload |= next.is_some_and(|next| !next.ended && next.descriptors.is_empty());

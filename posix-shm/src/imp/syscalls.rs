@@ -226,6 +226,26 @@ pub(crate) fn write_at(
         .map(isize::unsigned_abs)
 }
 
+/// File systems whose files are memory.
+#[cfg(pshm_has_fallocate)]
+#[allow(clippy::unnecessary_cast, reason = "the type differs between machines")]
+pub(super) const TMPFS: i64 = libc::TMPFS_MAGIC as i64;
+#[cfg(pshm_has_fallocate)]
+#[allow(clippy::unnecessary_cast, reason = "the type differs between machines")]
+pub(super) const HUGETLBFS: i64 = libc::HUGETLBFS_MAGIC as i64;
+
+/// The kind of file system that an object is on: `fstatfs`.
+#[cfg(pshm_has_fallocate)]
+pub(super) fn file_system(object: BorrowedFd<'_>) -> Result<i64, Errno> {
+    let mut stat = MaybeUninit::<libc::statfs>::uninit();
+    // SAFETY: the pointer is to room for one `statfs`.
+    cvt_retry(|| unsafe { libc::fstatfs(object.as_raw_fd(), stat.as_mut_ptr()) })?;
+    // SAFETY: the call succeeded, so it has filled in the structure.
+    let stat = unsafe { stat.assume_init() };
+    #[allow(clippy::unnecessary_cast, reason = "the type differs between machines")]
+    Ok(stat.f_type as i64)
+}
+
 /// `fallocate`, once: a signal may interrupt it.
 #[cfg(pshm_has_fallocate)]
 pub(super) fn fallocate(

@@ -236,7 +236,8 @@ impl Request<'_> {
         if !failure.left && (!replace && says_taken(&failure) || is_taken()) {
             return Ok(Outcome::Present);
         }
-        if replace && failure.operation == Operation::Publish && failure.is(Errno::EXIST) {
+        let taken = failure.is(Errno::EXIST) || failure.is(Errno::NOENT);
+        if replace && failure.operation == Operation::Publish && taken {
             let why = "other processes keep taking the name, or the temporary one on the way to it";
             let busy = Failure::refused(failure.operation, ErrorKind::ResourceBusy, why);
             return Err(busy.into());

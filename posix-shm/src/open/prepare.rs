@@ -76,7 +76,9 @@ impl OpenOptions {
                 "IfExists::Truncate empties an object, so neither resize nor at_least goes with it",
             );
         }
-        if (policy.may_create() || self.resize) && self.size < self.at_least && !lent {
+        // An initialiser may still make a new object longer.
+        let is_short = self.size < self.at_least;
+        if is_short && (self.resize || policy.may_create() && !lent) {
             return refuse(
                 "the size is less than at_least, so the call would refuse its own object",
             );

@@ -5,8 +5,8 @@
 //! processor waits for its own stores.
 //!
 //! A piece that the type's alignment puts at a multiple of the piece's size is one volatile access
-//! of an integer. For other pieces, x86-64 and `AArch64` have instructions that take any address. If
-//! the address happens to be a multiple of the size, they are one access too ("Guaranteed Atomic
+//! of an integer. For other pieces, x86-64 and `AArch64` have instructions that take any address.
+//! If the address happens to be a multiple of the size, they are one access too ("Guaranteed Atomic
 //! Operations" in Intel's and AMD's manuals, "Requirements for single-copy atomicity" in Arm's). So
 //! an integer's worth of bytes needs no test of its address there. Other machines use pieces of the
 //! type's alignment.

@@ -70,7 +70,7 @@ pub(crate) const NAMESPACE: &Namespace = &Namespace {
     unlink,
     ways: || &[Way::Named],
     capabilities: CAPABILITIES,
-    removing_needs: Permissions::empty(),
+    removing_needs: || Permissions::empty(),
 };
 
 pub(crate) fn draft<'a>(_: &New<'a>, _: Way) -> Result<Draft<'a>, Obstacle> {

@@ -60,7 +60,7 @@ pub(crate) const NAMESPACE: &Namespace = &Namespace {
     unlink,
     ways: || &[Way::Named],
     capabilities: CAPABILITIES,
-    removing_needs: Permissions::empty(),
+    removing_needs: || Permissions::empty(),
 };
 
 /// Truncating an object that has a length is refused with `EOPNOTSUPP`; the kernel's own `EINVAL`

@@ -72,7 +72,7 @@ pub(crate) const NAMESPACE: &Namespace = &Namespace {
     ways: || &[Way::Temporary, Way::Named],
     capabilities: CAPABILITIES,
     // Without these an owner may not even rename or remove their own object.
-    removing_needs: Permissions::PRIVATE,
+    removing_needs: || Permissions::PRIVATE,
 };
 
 /// Built under a temporary name, then renamed by `shm_rename`.
@@ -106,8 +106,8 @@ fn rename_draft<'a>(draft: &mut Draft<'a>, new: &New<'a>) -> Result<Option<Owned
         syscalls::set_permissions(object, permissions.to_sys())
             .map_err(Failure::of(Operation::SetPermissions))
     };
-    if !permissions.contains(NAMESPACE.removing_needs) {
-        set(draft.object(), permissions | NAMESPACE.removing_needs)?;
+    if !permissions.contains((NAMESPACE.removing_needs)()) {
+        set(draft.object(), permissions | (NAMESPACE.removing_needs)())?;
     }
     let Held::Temporary(temporary) = draft.held() else { return Ok(None) };
     let reader = match new.direction {
@@ -116,7 +116,7 @@ fn rename_draft<'a>(draft: &mut Draft<'a>, new: &New<'a>) -> Result<Option<Owned
     };
     rename(temporary, new).map_err(Failure::of(Operation::Publish))?;
     draft.hold(Held::Own(new.name));
-    if !permissions.contains(NAMESPACE.removing_needs) {
+    if !permissions.contains((NAMESPACE.removing_needs)()) {
         // Until now its owner could do more than was asked for; other users could not.
         set(draft.object(), permissions)?;
     }

@@ -70,7 +70,8 @@ pub(crate) const NAMESPACE: &Namespace = &Namespace {
     unlink,
     ways,
     capabilities: CAPABILITIES,
-    removing_needs: Permissions::empty(),
+    // By its path it can be looked at whatever its permissions are.
+    removing_needs: || if is_interposed() { Permissions::USER_READ } else { Permissions::empty() },
 };
 
 /// Where glibc and musl keep the objects; `shm_open(3)` promises it.
@@ -238,6 +239,13 @@ pub(crate) fn anonymous(
     permissions: Option<sys::mode_t>,
 ) -> Result<Draft<'static>, Failure> {
     let object = match memfd::create_for(label, permissions) {
+        // Another file could be executable. The system is meant to prevent that.
+        Err(errno) if memfd::refuses_executable(label, permissions.unwrap_or(0), errno) => {
+            return Err(Failure::new(Operation::Create, errno).with_hint(
+                "this system allows no executable anonymous object (vm.memfd_noexec); ask for \
+                 permissions without execution",
+            ));
+        }
         Err(errno) if draft::is_forbidden(errno) => {
             unnamed(sys::O_EXCL, permissions.unwrap_or(sys::S_IRUSR | sys::S_IWUSR))
         }

@@ -71,7 +71,7 @@ pub(crate) const NAMESPACE: &Namespace = &Namespace {
     unlink,
     ways: || &[Way::Temporary, Way::Named],
     capabilities: CAPABILITIES,
-    removing_needs: Permissions::empty(),
+    removing_needs: || Permissions::empty(),
 };
 
 /// Built under a temporary name, then renamed or linked.

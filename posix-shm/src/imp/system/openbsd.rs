@@ -72,7 +72,7 @@ pub(crate) const NAMESPACE: &Namespace = &Namespace {
     ways: || &[Way::Named],
     capabilities: CAPABILITIES,
     // Finding an object here is opening it.
-    removing_needs: Permissions::USER_READ,
+    removing_needs: || Permissions::USER_READ,
 };
 
 /// `ftruncate`. A length that the file system has no room for is refused; but room that is there

@@ -63,7 +63,7 @@ pub(crate) const NAMESPACE: &Namespace = &Namespace {
     ways: || &[Way::Named],
     capabilities: CAPABILITIES,
     // Finding an object here is opening it.
-    removing_needs: Permissions::USER_READ,
+    removing_needs: || Permissions::USER_READ,
 };
 
 pub(crate) fn hint(_: Operation, _: Errno) -> Option<&'static str> {
