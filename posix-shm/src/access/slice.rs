@@ -99,8 +99,8 @@ pub struct SharedSlice<'m, T, A> {
 impl<T: AnyBitPattern, A> SharedSlice<'_, T, A> {
     /// Loads the value at an index.
     ///
-    /// It orders no other access. To wait for data that a peer publishes, use
-    /// [`SharedCell::load_acquire`].
+    /// It orders no other access. To wait for data that a peer publishes, load an
+    /// [atomic](SharedCell::atomic) with `Ordering::Acquire`.
     ///
     /// # Panics
     ///
@@ -116,7 +116,8 @@ impl<T: AnyBitPattern, A> SharedSlice<'_, T, A> {
 impl<T: AnyBitPattern + NoUninit> SharedSlice<'_, T, ReadWrite> {
     /// Stores a value at an index.
     ///
-    /// It orders no other access. To publish data to a peer, use [`SharedCell::store_release`].
+    /// It orders no other access. To publish data to a peer, store it, and then store an
+    /// [atomic](SharedCell::atomic) with `Ordering::Release`.
     ///
     /// # Panics
     ///
