@@ -4,7 +4,7 @@
 //! machines that have a file in `atomic/`. Elsewhere, and in byte-wise mode, they are the standard
 //! library's. build.rs chooses the file.
 //!
-//! No `asm!` there has the option `nomem`. So the compiler moves no access across one, and no fence.
+//! No `asm!` there has the option `nomem`, so the compiler moves no access and no fence across one.
 
 use std::fmt;
 use std::marker::PhantomData;

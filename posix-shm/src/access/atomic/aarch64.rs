@@ -23,7 +23,7 @@ macro_rules! load {
             asm!(
                 concat!($instruction, $size, " {value:", $modifier, "}, [{at}]"),
                 at = in(reg) $at,
-                value = out(reg) value,
+                value = lateout(reg) value,
                 options(nostack, preserves_flags),
             )
         };

@@ -111,7 +111,7 @@ macro_rules! words {
                         asm!(
                             concat!("ldr", $size, " {value}, [{at}]"),
                             at = in(reg) at,
-                            value = out(reg) value,
+                            value = lateout(reg) value,
                             options(nostack, preserves_flags),
                         )
                     };

@@ -133,7 +133,7 @@ macro_rules! load {
             asm!(
                 $($instruction,)*
                 at = in($addresses) $at,
-                value = out(reg) value,
+                value = lateout(reg) value,
                 options(nostack, preserves_flags),
             )
         };

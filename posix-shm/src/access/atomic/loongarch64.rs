@@ -104,7 +104,9 @@ macro_rules! words {
                     match order {
                         Relaxed => compare_exchange!("" "dbar 0x700", at, current, new, $size),
                         Acquire => compare_exchange!("" "dbar 0", at, current, new, $size),
-                        Release => compare_exchange!("dbar 0" "dbar 0x700", at, current, new, $size),
+                        Release => {
+                            compare_exchange!("dbar 0" "dbar 0x700", at, current, new, $size)
+                        }
                         _ => compare_exchange!("dbar 0" "dbar 0", at, current, new, $size),
                     }
                 }

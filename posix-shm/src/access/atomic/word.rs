@@ -20,14 +20,14 @@ use bytemuck::{AnyBitPattern, NoUninit};
 /// # Platform-specific behavior
 ///
 /// `u64` and `i64` are left out on machines without 64-bit atomics, and on ARM before version 7.
-pub trait Word: AnyBitPattern + NoUninit + Integer {
+pub trait Word: AnyBitPattern + NoUninit + Ord + fmt::Debug + Send + Sync + Integer {
     /// The atomic type of the standard library: `AtomicU32` for `u32`, and so on.
     type Atomic: fmt::Debug + Send + Sync + 'static;
 }
 
 /// An integer and the unsigned one with its operations: those of a signed integer are the same, and
 /// only its order differs.
-pub trait Integer: Ord {
+pub trait Integer {
     type Bits: Machine;
 
     fn to_bits(self) -> Self::Bits;
@@ -46,6 +46,7 @@ pub trait Integer: Ord {
 /// For every function: the address is that of an integer in mapped memory, and a multiple of
 /// its size. Except for the load, the memory is writable.
 #[allow(clippy::missing_safety_doc, reason = "the contract of all of them is above")]
+#[allow(unreachable_pub, reason = "Rust 1.85 does not see that `Word` reaches it")]
 pub trait Machine:
     Copy
     + Eq

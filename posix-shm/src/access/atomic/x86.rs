@@ -28,7 +28,7 @@ macro_rules! words {
                         asm!(
                             concat!("mov {value", $modifier, "}, [{at}]"),
                             at = in(reg) at,
-                            value = out($class) value,
+                            value = lateout($class) value,
                             options(nostack, preserves_flags),
                         )
                     };
