@@ -81,7 +81,9 @@ fn every_operation_does_what_stds_does_and_changes_nothing_else() {
                     (stringify!($word), round % 17, old, first, second, order, load, store);
                 macro_rules! same {
                     ($operation:ident $arguments:tt) => {
-                        assert_eq!(ours.$operation $arguments, std.$operation $arguments, "{what:x?}")
+                        assert_eq!(
+                            ours.$operation $arguments, std.$operation $arguments, "{what:x?}"
+                        )
                     };
                 }
                 match round % 17 {
