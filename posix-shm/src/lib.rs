@@ -100,8 +100,8 @@
 //!   Miri and under `ThreadSanitizer`. Every plain access is made of atomics of one byte there, so
 //!   rule 3 does not hold: any value of more than one byte may tear. Miri reports a race of an
 //!   atomic operation with an access of another size. To avoid that, access such an integer only
-//!   with the atomic operations of its own size while others may access it: `atomic().load`, and
-//!   not `load`. Some versions of Miri (November 2025 to July 2026) also stop with an error of their
+//!   with atomic operations of its own size while others may access it: `atomic().load`, and not
+//!   `load`. Some versions of Miri (November 2025 to July 2026) also stop with an error of their
 //!   own at a store that has another size than an earlier atomic one, even if they do not race;
 //!   `-Zmiri-disable-weak-memory-emulation` avoids it.
 //!
