@@ -2,10 +2,11 @@
 
 use std::io::ErrorKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
 
 use bytemuck::{AnyBitPattern, NoUninit};
-use posix_shm::{MapOptions, Mapping, Operation, Shm};
+use posix_shm::{MapOptions, Mapping, Operation, Shm, field};
 
 fn mapping(len: u64) -> Mapping {
     MapOptions::new().len(len as usize).map_mut(Shm::anonymous(len).unwrap()).unwrap()
@@ -169,37 +170,70 @@ fn threads_that_write_the_same_bytes_in_different_sizes_see_whole_values() {
 #[test]
 fn atomic_operations_need_natural_alignment() {
     let mapping = mapping(64);
+    for (offset, why) in [
+        (1, "offset 1 is misaligned for u64: "),
+        (4, "offset 4 is misaligned for u64: "),
+        (12, "is not a multiple of 8"),
+        (60, "offset 60 and 1 values of u64 (8 bytes each) reach past the end: there are 64 bytes"),
+        (usize::MAX - 7, "reach past the end"),
+    ] {
+        let error = mapping.atomic::<u64>(offset).unwrap_err();
+        let seen = (error.kind(), error.operation(), error.raw_os_error());
+        assert_eq!(seen, (ErrorKind::InvalidInput, Operation::View, None), "{error}");
+        assert!(error.to_string().contains(why), "{error}");
+    }
     match mapping.cell::<u64>(4) {
         Ok(cell) => {
             assert_eq!(align_of::<u64>(), 4);
             cell.store(7);
             assert_eq!(cell.load(), 7);
-            let operations: [&dyn Fn() -> u64; 3] =
-                [&|| cell.load_acquire(), &|| cell.fetch_add(1), &|| {
-                    cell.store_release(1);
-                    0
-                }];
-            for operation in operations {
-                let result = catch_unwind(AssertUnwindSafe(operation));
-                assert!(result.is_err(), "an atomic operation worked at a multiple of 4");
-            }
-            assert_eq!(cell.load(), 7);
+            let result = catch_unwind(AssertUnwindSafe(|| cell.atomic()));
+            assert!(result.is_err(), "a cell at a multiple of 4 has atomic operations");
         }
         Err(error) => {
             assert_eq!((align_of::<u64>(), error.kind()), (8, ErrorKind::InvalidInput));
         }
     }
-    for offset in [1, 4, 12] {
-        // SAFETY: nothing else accesses the bytes.
-        let error = unsafe { mapping.atomic::<AtomicU64>(offset) }.unwrap_err();
-        let seen = (error.kind(), error.operation());
-        assert_eq!(seen, (ErrorKind::InvalidInput, Operation::View), "{offset}: {error}");
+}
+
+#[derive(Clone, Copy, AnyBitPattern, NoUninit)]
+#[repr(C, align(8))]
+struct Header {
+    tag: [u8; 8],
+    readers: u32,
+    sequence: i32,
+    written: u64,
+}
+
+/// The same integer, as a field, by its offset, through another mapping, and as std's.
+#[test]
+fn atomics_of_one_integer_go_together() {
+    let object = Shm::anonymous(4096).unwrap();
+    let (writer, reader) = (object.map_mut().unwrap(), object.map().unwrap());
+    let header = writer.cell::<Header>(64).unwrap();
+    let field = field!(header, Header, written).atomic();
+    assert_eq!(field.fetch_add(1 << 40, Relaxed), 0);
+    // SAFETY: only operations of this size access the bytes while the reference lives, and nothing
+    // shortens the object.
+    let std: &AtomicU64 = unsafe { field.as_std() };
+    assert_eq!(std.fetch_add(5, SeqCst), 1 << 40);
+    assert_eq!(writer.atomic::<i64>(80).unwrap().fetch_sub(6, AcqRel), (1 << 40) + 5);
+    assert_eq!(field.as_read_only().load(Acquire), (1 << 40) - 1);
+    assert_eq!(std.load(SeqCst), (1 << 40) - 1);
+    assert_eq!(field!(header, Header, sequence).atomic().fetch_min(-3, Release), 0);
+    assert_eq!(field!(header, Header, readers).atomic().fetch_max(9, Release), 0);
+
+    let header = reader.cell::<Header>(64).unwrap();
+    for order in [Relaxed, Acquire, SeqCst] {
+        let seen = (
+            field!(header, Header, readers).atomic().load(order),
+            field!(header, Header, sequence).atomic().load(order),
+            reader.atomic::<u64>(80).unwrap().load(order),
+            reader.slice::<u8>(0, 4096).unwrap().cell(72).atomic().load(order),
+            reader.atomic::<u16>(76).unwrap().load(order),
+        );
+        let low = u16::from_ne_bytes((-3i32).to_ne_bytes()[..2].try_into().unwrap());
+        let byte = 9u32.to_ne_bytes()[0];
+        assert_eq!(seen, (9, -3, (1 << 40) - 1, byte, low), "{order:?}");
     }
-    let cell = mapping.cell::<u64>(8).unwrap();
-    cell.store_release(u64::from(u32::MAX));
-    assert_eq!(cell.fetch_add(1), u64::from(u32::MAX));
-    // SAFETY: nothing else accesses the bytes.
-    let atomic = unsafe { mapping.atomic::<AtomicU64>(8) }.unwrap();
-    assert_eq!(atomic.fetch_add(1 << 40, Ordering::SeqCst), 1 << 32);
-    assert_eq!(cell.load_acquire(), (1 << 32) + (1 << 40));
 }

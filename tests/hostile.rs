@@ -2,6 +2,7 @@
 
 use std::hint::black_box;
 use std::io::{Read, Write};
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
 use std::time::{Duration, Instant};
 
 use posix_shm::{MapOptions, Shm};
@@ -45,11 +46,13 @@ fn nothing_a_peer_writes_breaks_anything() {
         rest.range(..shift).fill(rounds as u8);
         black_box(reader.slice::<[u16; 7]>(2, 100).unwrap().to_vec());
         black_box(reader.cell::<u128>(16).unwrap().load());
-        black_box(reader.cell::<u32>(shift * 4).unwrap().load_acquire());
-        let counter = mapping.cell::<u16>(8192 + 2 * shift).unwrap();
-        black_box((counter.fetch_add(1), counter.fetch_or(2), counter.swap(3)));
-        black_box(counter.compare_exchange(4, 5)).ok();
-        counter.store_release(7);
+        black_box(reader.atomic::<u32>(shift * 4).unwrap().load(SeqCst));
+        let counter = mapping.atomic::<u16>(8192 + 2 * shift).unwrap();
+        let added = counter.fetch_add(1, Relaxed);
+        black_box((added, counter.fetch_or(2, Release), counter.swap(3, SeqCst)));
+        black_box(counter.compare_exchange(4, 5, AcqRel, Acquire)).ok();
+        black_box(counter.fetch_update(SeqCst, Relaxed, |old| old.checked_mul(3))).ok();
+        counter.store(7, SeqCst);
         black_box(rest.reader().read(&mut own).unwrap());
         rest.range(100..300).writer().write_all(&own[..50 + shift]).unwrap();
     }
@@ -77,6 +80,6 @@ fn no_increment_of_a_shared_counter_is_lost() {
         let status = other.wait().unwrap();
         assert!(status.success(), "a counting process failed: {status}");
     }
-    assert_eq!(counter.cell::<u64>(0).unwrap().load_acquire(), 2 * TIMES);
+    assert_eq!(counter.atomic::<u64>(0).unwrap().load(Relaxed), 2 * TIMES);
     object.unlink().unwrap();
 }

@@ -95,7 +95,8 @@ fn race(name: &str, rounds: u32) {
                 assert!(found == len(64) || !promised, "an object of only {found} bytes");
                 if object.created() {
                     signed += 1;
-                    let first = object.map_mut().unwrap().cell::<u64>(0).unwrap().swap(state);
+                    let mapping = object.map_mut().unwrap();
+                    let first = mapping.atomic::<u64>(0).unwrap().swap(state, Ordering::SeqCst);
                     assert_eq!(first, 0, "an object with two creators");
                 }
             }
@@ -298,9 +299,9 @@ fn scribble(name: &str) {
 /// Adds to the first word, again and again.
 fn count(name: &str, times: u64) {
     let mapping = Shm::open_io(name).unwrap().map_mut().unwrap();
-    let counter = mapping.cell::<u64>(0).unwrap();
+    let counter = mapping.atomic::<u64>(0).unwrap();
     for _ in 0..times {
-        counter.fetch_add(1);
+        counter.fetch_add(1, Ordering::Relaxed);
     }
 }
 

@@ -1,4 +1,4 @@
-//! Views of mapped memory: [`SharedSlice`], [`SharedCell`], and streams of bytes.
+//! Views of mapped memory: [`SharedSlice`], [`SharedCell`], [`SharedAtomic`], and streams of bytes.
 //!
 //! Only this module reads and writes mapped bytes, and in it only [`copy`] and [`atomic`] do. A
 //! view knows an address and a length, and gets both from [`bounds`]; [`map`](crate::map) decides
@@ -20,7 +20,7 @@ mod cell;
 pub use cell::{SharedCell, check_index};
 
 mod atomic;
-pub use atomic::{Atomic, Word};
+pub use atomic::{SharedAtomic, Word};
 
 mod owned;
 pub use owned::{OwnedCell, OwnedSlice};

@@ -9,9 +9,12 @@
 //!   [`MapOptions`] for a part of it. It outlives its handle.
 //! * [`SharedSlice`] and [`SharedCell`] read and write the bytes of a mapping, soundly, whatever
 //!   other processes do to them meanwhile: one value, many at the speed of `memcpy`, a field, a
-//!   stream, a counter. [`OwnedSlice`] and [`OwnedCell`] are views that a structure can keep.
+//!   stream. [`OwnedSlice`] and [`OwnedCell`] are views that a structure can keep.
 //! * [`ImmutableMapping`] is an ordinary `&[u8]`, of an object that nobody can change any more
 //!   ([`Shm::make_immutable`]).
+//! * [`SharedAtomic`] has the standard library's atomic operations, for counters, flags and locks.
+//!   To have an `AtomicU64` in a header, declare a `u64` in the structure, and use
+//!   [`field!`]`(…).atomic()`.
 //! * [`Shm::send`] and [`Shm::receive`] pass handles between processes. [`Shm::seal`] and
 //!   [`Shm::read_only`] restrict what peers can do. [`list()`] lists the named objects.
 //! * [`Error`] names the operation, the object and the system's error number, and says what helps.
@@ -93,7 +96,7 @@
 //!   `x86`, `aarch64`, `arm`, `riscv64`, `riscv32`, `s390x` and `loongarch64`. One assumption
 //!   remains: the documentation of volatile accesses says that they must not trap, and an access
 //!   past the end of a shortened object does trap.
-//! * For the atomic operations of [`SharedCell`], rule 2 holds on `x86_64`, `x86`, `aarch64`, `arm`
+//! * For [`SharedAtomic`], rule 2 holds on `x86_64`, `x86`, `aarch64`, `arm`
 //!   (version 7), `riscv64` (with the extension A), `s390x` and `loongarch64`, where they are
 //!   machine code. It does not hold on ARM before version 7, on `riscv32`, on x32 and ILP32, nor in
 //!   byte-wise mode, where they are the standard library's atomics. Rust does not define a race of
@@ -102,7 +105,7 @@
 //!   Miri and under `ThreadSanitizer`. Every plain access is made of atomics of one byte there, so
 //!   rule 3 does not hold: any value of more than one byte may tear. Miri reports a race of an
 //!   atomic operation with an access of another size. To avoid that, access such an integer only
-//!   with the atomic operations of its own type while others may access it: `load_relaxed`, and not
+//!   with atomic operations of its own size while others may access it: `atomic().load`, and not
 //!   `load`. Some versions of Miri (November 2025 to July 2026) also stop with an error of their
 //!   own at a store that has another size than an earlier atomic one, even if they do not race;
 //!   `-Zmiri-disable-weak-memory-emulation` avoids it.
@@ -111,8 +114,8 @@
 //!
 //! * Values are copied out. Check the copy and use the copy: a second read may give another value.
 //! * Plain loads and stores order nothing around them: a peer may see two stores in either order.
-//!   To publish data, write it, then [`store_release`](SharedCell::store_release) a word that says
-//!   so. A peer that sees this word with [`load_acquire`](SharedCell::load_acquire) sees the data.
+//!   To publish data, write it, then store a word that says so by a [`SharedAtomic`] with
+//!   `Ordering::Release`. A peer that loads this word with `Ordering::Acquire` sees the data.
 //! * A peer with a writable handle can shorten the object or punch holes into it. A process that
 //!   then touches a page past the end, or a hole for which no memory is left, is killed by
 //!   `SIGBUS`. That is not undefined behaviour, and Rust cannot prevent it. [`Shm::may_fault`]
@@ -294,8 +297,8 @@ mod access;
 #[doc(hidden)]
 pub use access::check_index;
 pub use access::{
-    Atomic, OwnedCell, OwnedSlice, SharedCell, SharedChunks, SharedIter, SharedReader, SharedSlice,
-    SharedWriter, Word,
+    OwnedCell, OwnedSlice, SharedAtomic, SharedCell, SharedChunks, SharedIter, SharedReader,
+    SharedSlice, SharedWriter, Word,
 };
 pub use capabilities::Capabilities;
 pub use direction::Direction;

@@ -1,18 +1,17 @@
-//! The atomic operations of a [`SharedCell`] that holds an integer.
+//! [`SharedAtomic`]: an integer with the standard library's atomic operations.
 //!
 //! They are machine code, which may access bytes that other code accesses in another size, on the
 //! machines that have a file in `atomic/`. Elsewhere, and in byte-wise mode, they are the standard
 //! library's. build.rs chooses the file.
+//!
+//! No `asm!` there has the option `nomem`, so the compiler moves no access and no fence across one.
 
-use std::ops::{BitAnd, BitOr, BitXor};
-use std::sync::atomic::{AtomicI8, AtomicI16, AtomicI32, AtomicU8, AtomicU16, AtomicU32};
-#[cfg(pshm_atomic_64)]
-use std::sync::atomic::{AtomicI64, AtomicU64};
+use std::fmt;
+use std::marker::PhantomData;
+use std::ptr::NonNull;
+use std::sync::atomic::Ordering::{self, AcqRel, Acquire, Relaxed, Release, SeqCst};
 
-use bytemuck::{AnyBitPattern, NoUninit};
-
-use super::cell::SharedCell;
-use crate::map::ReadWrite;
+use crate::map::{Mapping, ReadOnly, ReadWrite};
 
 #[cfg_attr(pshm_machine = "aarch64", path = "atomic/aarch64.rs")]
 #[cfg_attr(pshm_machine = "arm", path = "atomic/arm.rs")]
@@ -26,339 +25,453 @@ mod machine;
 #[cfg(any(pshm_machine = "loongarch64", pshm_machine = "riscv64", pshm_machine = "s390x"))]
 mod in_word;
 
-pub(super) mod sealed {
-    use bytemuck::AnyBitPattern;
+mod word;
+use word::Machine;
+pub use word::Word;
 
-    use super::super::copy;
-
-    /// The operations of the machine. A file in `atomic/` has those of unsigned integers.
-    ///
-    /// # Safety
-    ///
-    /// For every function: the address is that of an integer in mapped memory, and a multiple of
-    /// its size. Except for the loads, the memory is writable.
-    #[allow(clippy::missing_safety_doc, reason = "the contract of all of them is above")]
-    pub trait Machine: AnyBitPattern + PartialEq {
-        unsafe fn load_relaxed(at: *const Self) -> Self {
-            // SAFETY: the caller's promise. The copy engine moves an integer that fits a register
-            // in one access.
-            unsafe { copy::load(at) }
-        }
-        unsafe fn load_acquire(at: *const Self) -> Self;
-        unsafe fn store_release(at: *mut Self, value: Self);
-        unsafe fn swap(at: *mut Self, value: Self) -> Self;
-        /// Stores `new` if the value is `current`. Returns the previous value.
-        unsafe fn compare_exchange(at: *mut Self, current: Self, new: Self) -> Self;
-        unsafe fn fetch_add(at: *mut Self, value: Self) -> Self;
-    }
-
-    pub trait Integer: Machine {
-        /// What to add to subtract it.
-        fn negated(self) -> Self;
-    }
-
-    pub trait Sealed {}
-}
-
-use sealed::{Integer, Machine, Sealed};
-
-/// An integer that has atomic operations: `u8`, `u16`, `u32`, `u64`, `i8`, `i16`, `i32` or `i64`.
+/// An integer in a mapping, with the atomic operations of the standard library.
 ///
-/// The trait is sealed.
+/// [`SharedCell::atomic`] and [`Mapping::atomic`] make it. The methods have the names, parameters
+/// and meaning of those of [`AtomicU32`](std::sync::atomic::AtomicU32) and the like, for peers in
+/// this process and in others. Like a reference, it is `Copy` and borrows the mapping.
+///
+/// To have an `AtomicU64` in a structure, declare a `u64` and use
+/// [`field!`](crate::field)`(…).atomic()`. The sizes of `usize` and `isize` differ between 32-bit
+/// and 64-bit programs, so use them only if all peers are of one kind.
+///
+/// # Orderings
+///
+/// An [`Ordering`] means what it means in the standard library. The operations go together with
+/// atomics of the standard library, with [`fence`] and [`compiler_fence`], and with the atomics of
+/// C and C++ in other processes. In particular, all operations and fences that are
+/// [`SeqCst`](Ordering::SeqCst), in all processes, are in one order that all of them see.
+///
+/// A plain load or store of a [`SharedCell`] or a [`SharedSlice`] can be ordered like a
+/// [`Relaxed`](Ordering::Relaxed) one: by an atomic operation, or by a fence.
+///
+/// Read-only mappings have [`load`](SharedAtomic::load) alone, with every ordering that a load can
+/// have. (The standard library allows only relaxed loads of read-only memory.)
 ///
 /// # Platform-specific behavior
 ///
-/// `u64` and `i64` are left out on machines without 64-bit atomics, and on ARM before version 7.
-pub trait Word:
-    AnyBitPattern
-    + NoUninit
-    + Integer
-    + BitAnd<Output = Self>
-    + BitOr<Output = Self>
-    + BitXor<Output = Self>
-{
-}
-
-/// A type of the standard library that [`Mapping::atomic`] can return: `AtomicU8` to `AtomicU64`
-/// and `AtomicI8` to `AtomicI64`.
+/// The [safety chapter](crate#safety) says on which machines the operations may race with accesses
+/// of another size.
 ///
-/// `AtomicBool` is left out because a peer may write a byte that is not a `bool`.
+/// # Examples
 ///
-/// The trait is sealed.
+/// A header with a counter, and a flag that publishes data:
 ///
-/// [`Mapping::atomic`]: crate::Mapping::atomic
-pub trait Atomic: Sealed + Sync + 'static {
-    /// The integer inside.
-    type Word: Word;
+/// ```
+/// use std::sync::atomic::Ordering;
+/// use posix_shm::bytemuck::{Pod, Zeroable};
+/// use posix_shm::{Shm, field};
+///
+/// // With the feature `derive` of this crate.
+/// #[derive(Clone, Copy, Pod, Zeroable)]
+/// #[bytemuck(crate = "posix_shm::bytemuck")]
+/// #[repr(C)]
+/// struct Header {
+///     visitors: u64,
+///     ready: u32,
+///     size: u32,
+/// }
+///
+/// let mapping = Shm::anonymous(4096)?.map_mut()?;
+/// let header = mapping.cell::<Header>(0)?;
+/// field!(header, Header, visitors).atomic().fetch_add(1, Ordering::Relaxed);
+/// field!(header, Header, size).store(640);
+/// field!(header, Header, ready).atomic().store(1, Ordering::Release);
+///
+/// // In another process:
+/// if field!(header, Header, ready).atomic().load(Ordering::Acquire) == 1 {
+///     assert_eq!(field!(header, Header, size).load(), 640);
+/// }
+/// # Ok::<(), posix_shm::Error>(())
+/// ```
+///
+/// A sequence lock: one writer, any number of readers, which need no right to write. The sequence
+/// is odd while the data changes. A reader uses what it has copied only if the sequence is even and
+/// the same afterwards. The fences are needed: without the first, the data could become visible
+/// before the odd sequence does; without the second, the sequence could be read again before the
+/// data is.
+///
+/// ```
+/// use std::sync::atomic::{Ordering, fence};
+/// use posix_shm::{ReadOnly, ReadWrite, SharedAtomic, SharedSlice, Shm};
+///
+/// fn write(
+///     sequence: SharedAtomic<'_, u32>,
+///     data: SharedSlice<'_, u64, ReadWrite>,
+///     values: &[u64],
+/// ) {
+///     // If a writer has died, the sequence is odd already.
+///     let odd = sequence.load(Ordering::Relaxed) | 1;
+///     sequence.store(odd, Ordering::Relaxed);
+///     fence(Ordering::Release);
+///     data.copy_from(values);
+///     sequence.store(odd.wrapping_add(1), Ordering::Release);
+/// }
+///
+/// /// Returns false if a writer came between. Try again then.
+/// fn read(
+///     sequence: SharedAtomic<'_, u32, ReadOnly>,
+///     data: SharedSlice<'_, u64, ReadOnly>,
+///     values: &mut [u64],
+/// ) -> bool {
+///     let before = sequence.load(Ordering::Acquire);
+///     data.copy_to(values);
+///     fence(Ordering::Acquire);
+///     before % 2 == 0 && sequence.load(Ordering::Relaxed) == before
+/// }
+///
+/// let object = Shm::anonymous(4096)?;
+/// let (writer, reader) = (object.map_mut()?, object.map()?);
+/// write(writer.atomic(0)?, writer.slice(64, 3)?, &[1, 2, 3]);
+///
+/// let mut values = [0; 3];
+/// assert!(read(reader.atomic(0)?, reader.slice(64, 3)?, &mut values));
+/// assert_eq!(values, [1, 2, 3]);
+/// # Ok::<(), posix_shm::Error>(())
+/// ```
+///
+/// Nothing can be stored through a read-only mapping:
+///
+/// ```compile_fail,E0599
+/// # use std::sync::atomic::Ordering;
+/// # let mapping = posix_shm::Shm::anonymous(4096).unwrap().map().unwrap();
+/// mapping.atomic::<u32>(0).unwrap().store(1, Ordering::Relaxed);
+/// ```
+///
+/// [`SharedCell`]: crate::SharedCell
+/// [`SharedCell::atomic`]: crate::SharedCell::atomic
+/// [`SharedSlice`]: crate::SharedSlice
+/// [`compiler_fence`]: std::sync::atomic::compiler_fence
+/// [`fence`]: std::sync::atomic::fence
+#[doc(alias = "AtomicU32", alias = "AtomicU64", alias = "AtomicUsize")]
+pub struct SharedAtomic<'m, T, A = ReadWrite> {
+    at: NonNull<T>,
+    mapping: PhantomData<&'m Mapping<A>>,
 }
 
-macro_rules! words {
-    ($($word:ident $atomic:ident),* $(,)?) => {
-        $(
-            impl Integer for $word {
-                #[inline]
-                fn negated(self) -> $word {
-                    self.wrapping_neg()
-                }
-            }
-
-            impl Word for $word {}
-
-            impl Sealed for $atomic {}
-
-            impl Atomic for $atomic {
-                type Word = $word;
-            }
-        )*
-    };
-}
-
-words!(u8 AtomicU8, u16 AtomicU16, u32 AtomicU32, i8 AtomicI8, i16 AtomicI16, i32 AtomicI32);
-#[cfg(pshm_atomic_64)]
-words!(u64 AtomicU64, i64 AtomicI64);
-
-/// Signed integers have the operations of unsigned ones: they only differ in how bits are read.
-macro_rules! signed {
-    ($($signed:ident $unsigned:ident),*) => {
-        $(
-            impl Machine for $signed {
-                #[inline]
-                unsafe fn load_relaxed(at: *const $signed) -> $signed {
-                    // SAFETY: the caller's promise. Both have the same size.
-                    let value = unsafe { $unsigned::load_relaxed(at.cast()) };
-                    value as $signed
-                }
-
-                #[inline]
-                unsafe fn load_acquire(at: *const $signed) -> $signed {
-                    // SAFETY: as above.
-                    let value = unsafe { $unsigned::load_acquire(at.cast()) };
-                    value as $signed
-                }
-
-                #[inline]
-                unsafe fn store_release(at: *mut $signed, value: $signed) {
-                    // SAFETY: as above.
-                    unsafe { $unsigned::store_release(at.cast(), value as $unsigned) }
-                }
-
-                #[inline]
-                unsafe fn swap(at: *mut $signed, value: $signed) -> $signed {
-                    // SAFETY: as above.
-                    let value = unsafe { $unsigned::swap(at.cast(), value as $unsigned) };
-                    value as $signed
-                }
-
-                #[inline]
-                unsafe fn compare_exchange(
-                    at: *mut $signed,
-                    current: $signed,
-                    new: $signed,
-                ) -> $signed {
-                    let (current, new) = (current as $unsigned, new as $unsigned);
-                    // SAFETY: as above.
-                    let value = unsafe { $unsigned::compare_exchange(at.cast(), current, new) };
-                    value as $signed
-                }
-
-                #[inline]
-                unsafe fn fetch_add(at: *mut $signed, value: $signed) -> $signed {
-                    // SAFETY: as above.
-                    let value = unsafe { $unsigned::fetch_add(at.cast(), value as $unsigned) };
-                    value as $signed
-                }
-            }
-        )*
-    };
-}
-
-signed!(i8 u8, i16 u16, i32 u32);
-#[cfg(pshm_atomic_64)]
-signed!(i64 u64);
-
-impl<T: Word, A> SharedCell<'_, T, A> {
-    /// Loads the value with acquire ordering, like `Ordering::Acquire`.
-    ///
-    /// If it returns a value that [`store_release`](SharedCell::store_release) or a
-    /// read-modify-write operation stored, every access after this load sees what the writer wrote
-    /// before. Accesses before this load may still happen after it.
+impl<T: Word, A> SharedAtomic<'_, T, A> {
+    /// Loads the value.
     ///
     /// # Panics
     ///
-    /// Panics if a value of 8 bytes is not at a multiple of 8. That can only happen on 32-bit
-    /// machines.
+    /// Panics if `order` is [`Release`](Ordering::Release) or [`AcqRel`](Ordering::AcqRel).
     ///
     /// # Platform-specific behavior
     ///
-    /// It works on a read-only mapping. In byte-wise mode on a 32-bit machine, Rust does not
-    /// guarantee this for values of 8 bytes. The [safety chapter](crate#safety) says what this mode
-    /// is.
+    /// In byte-wise mode on a 32-bit machine, Rust does not guarantee that 8 bytes can be loaded
+    /// from a read-only mapping. The [safety chapter](crate#safety) says what this mode is.
     #[must_use]
     #[inline]
-    pub fn load_acquire(&self) -> T {
-        // SAFETY: a cell is an aligned integer inside the mapping (rules 3 and 4).
-        unsafe { T::load_acquire(self.aligned()) }
+    #[track_caller]
+    pub fn load(&self, order: Ordering) -> T {
+        match order {
+            Release => panic!("there is no such thing as a release load"),
+            AcqRel => panic!("there is no such thing as an acquire-release load"),
+            _ => {}
+        }
+        // SAFETY: an integer that is aligned to its size is there, inside the mapping (rule 4).
+        T::from_bits(unsafe { T::Bits::load(self.bits(), order) })
     }
 }
 
-impl<T: Word> SharedCell<'_, T, ReadWrite> {
-    /// Stores a value with release ordering, like `Ordering::Release`.
-    ///
-    /// A peer whose [`load_acquire`](SharedCell::load_acquire) returns the value also sees what
-    /// was written before this store. Accesses after this store may still happen before it.
+impl<T: Word> SharedAtomic<'_, T, ReadWrite> {
+    /// Stores a value.
     ///
     /// # Panics
     ///
-    /// The same as [`load_acquire`](SharedCell::load_acquire).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
-    /// let (ready, data) = (mapping.cell::<u32>(0)?, mapping.slice::<u64>(8, 100)?);
-    /// data.store(0, 42);
-    /// ready.store_release(1);
-    ///
-    /// // In another process:
-    /// if ready.load_acquire() == 1 {
-    ///     assert_eq!(data.load(0), 42);
-    /// }
-    /// # Ok::<(), posix_shm::Error>(())
-    /// ```
+    /// Panics if `order` is [`Acquire`](Ordering::Acquire) or [`AcqRel`](Ordering::AcqRel).
     #[inline]
-    pub fn store_release(&self, value: T) {
-        // SAFETY: a cell is an aligned integer inside the mapping (rules 3 and 4), which is
-        // writable.
-        unsafe { T::store_release(self.aligned(), value) }
+    #[track_caller]
+    pub fn store(&self, value: T, order: Ordering) {
+        match order {
+            Acquire => panic!("there is no such thing as an acquire store"),
+            AcqRel => panic!("there is no such thing as an acquire-release store"),
+            _ => {}
+        }
+        // SAFETY: an integer that is aligned to its size is there, inside the mapping (rule 4),
+        // which is writable.
+        unsafe { T::Bits::store(self.bits(), value.to_bits(), order) }
     }
-}
 
-/// Read-modify-write operations, for counters, flags and locks.
-///
-/// Each is atomic: no other operation on the value, in any thread or process, happens in between.
-///
-/// Each has sequentially consistent ordering, like `Ordering::SeqCst`: it acquires and releases,
-/// and all threads and processes see all operations of this group, on all values, in one order.
-/// [`load_acquire`](SharedCell::load_acquire) and [`store_release`](SharedCell::store_release) are
-/// not part of that order. For example, if a thread calls `store_release` on one value and then
-/// `load_acquire` on another, the load may happen first. Where that matters, store with
-/// [`swap`](SharedCell::swap) and load with `fetch_add(0)`.
-impl<T: Word> SharedCell<'_, T, ReadWrite> {
     /// Stores a value and returns the previous one.
-    ///
-    /// # Panics
-    ///
-    /// The same as [`load_acquire`](SharedCell::load_acquire).
     #[inline]
-    pub fn swap(&self, value: T) -> T {
-        // SAFETY: as in `store_release`.
-        unsafe { T::swap(self.aligned(), value) }
+    pub fn swap(&self, value: T, order: Ordering) -> T {
+        // SAFETY: as in `store`.
+        T::from_bits(unsafe { T::Bits::swap(self.bits(), value.to_bits(), order) })
     }
 
     /// Stores `new` if the value is `current`, and returns the previous value.
     ///
     /// # Errors
     ///
-    /// Returns the value if it is not `current`. Nothing is stored then.
+    /// Returns the value if it is not `current`. Nothing is stored then, and the operation is a
+    /// load with the ordering `failure`.
     ///
     /// # Panics
     ///
-    /// The same as [`load_acquire`](SharedCell::load_acquire).
+    /// Panics if `failure` is [`Release`](Ordering::Release) or [`AcqRel`](Ordering::AcqRel).
     #[inline]
-    pub fn compare_exchange(&self, current: T, new: T) -> Result<T, T> {
-        // SAFETY: as in `store_release`.
-        let found = unsafe { T::compare_exchange(self.aligned(), current, new) };
+    #[track_caller]
+    pub fn compare_exchange(
+        &self,
+        current: T,
+        new: T,
+        success: Ordering,
+        failure: Ordering,
+    ) -> Result<T, T> {
+        let order = for_both(success, failure);
+        let (bits, new) = (current.to_bits(), new.to_bits());
+        // SAFETY: as in `store`.
+        let found =
+            T::from_bits(unsafe { T::Bits::compare_exchange(self.bits(), bits, new, order) });
         if found == current { Ok(found) } else { Err(found) }
     }
 
-    /// Adds to the value and returns the previous one. It wraps around on overflow.
+    /// The same as [`compare_exchange`](SharedAtomic::compare_exchange), but it may also fail if
+    /// the value is `current`. Use it in loops.
+    ///
+    /// # Errors
+    ///
+    /// Returns the value if nothing was stored.
     ///
     /// # Panics
     ///
-    /// The same as [`load_acquire`](SharedCell::load_acquire).
+    /// The same as [`compare_exchange`](SharedAtomic::compare_exchange).
     #[inline]
-    pub fn fetch_add(&self, value: T) -> T {
-        // SAFETY: as in `store_release`.
-        unsafe { T::fetch_add(self.aligned(), value) }
+    #[track_caller]
+    pub fn compare_exchange_weak(
+        &self,
+        current: T,
+        new: T,
+        success: Ordering,
+        failure: Ordering,
+    ) -> Result<T, T> {
+        let order = for_both(success, failure);
+        let (current, new) = (current.to_bits(), new.to_bits());
+        // SAFETY: as in `store`.
+        let result = unsafe { T::Bits::compare_exchange_weak(self.bits(), current, new, order) };
+        result.map(T::from_bits).map_err(T::from_bits)
+    }
+
+    /// Adds to the value and returns the previous one. It wraps around on overflow.
+    #[inline]
+    pub fn fetch_add(&self, value: T, order: Ordering) -> T {
+        // SAFETY: as in `store`.
+        T::from_bits(unsafe { T::Bits::fetch_add(self.bits(), value.to_bits(), order) })
     }
 
     /// Subtracts from the value and returns the previous one. It wraps around on overflow.
+    #[inline]
+    pub fn fetch_sub(&self, value: T, order: Ordering) -> T {
+        self.fetch_add(value.negated(), order)
+    }
+
+    /// Stores the bitwise "and" of the value and another, and returns the previous value.
+    #[inline]
+    pub fn fetch_and(&self, value: T, order: Ordering) -> T {
+        // SAFETY: as in `store`.
+        T::from_bits(unsafe { T::Bits::fetch_and(self.bits(), value.to_bits(), order) })
+    }
+
+    /// Stores the bitwise "not and" of the value and another, `!(old & value)`, and returns the
+    /// previous value.
+    #[inline]
+    pub fn fetch_nand(&self, value: T, order: Ordering) -> T {
+        let value = value.to_bits();
+        self.change(order, |old| T::from_bits(!(old.to_bits() & value)))
+    }
+
+    /// Stores the bitwise "or" of the value and another, and returns the previous value.
+    #[inline]
+    pub fn fetch_or(&self, value: T, order: Ordering) -> T {
+        // SAFETY: as in `store`.
+        T::from_bits(unsafe { T::Bits::fetch_or(self.bits(), value.to_bits(), order) })
+    }
+
+    /// Stores the bitwise "xor" of the value and another, and returns the previous value.
+    #[inline]
+    pub fn fetch_xor(&self, value: T, order: Ordering) -> T {
+        // SAFETY: as in `store`.
+        T::from_bits(unsafe { T::Bits::fetch_xor(self.bits(), value.to_bits(), order) })
+    }
+
+    /// Stores the larger of the value and another, and returns the previous value.
+    #[inline]
+    pub fn fetch_max(&self, value: T, order: Ordering) -> T {
+        self.change(order, |old| old.max(value))
+    }
+
+    /// Stores the smaller of the value and another, and returns the previous value.
+    #[inline]
+    pub fn fetch_min(&self, value: T, order: Ordering) -> T {
+        self.change(order, |old| old.min(value))
+    }
+
+    /// Replaces the value by what a function makes of it, and returns the previous value.
+    ///
+    /// If a peer changes the value meanwhile, the function is called again. The result of its last
+    /// call is stored.
+    ///
+    /// `set_order` is for the operation that stores, and `fetch_order` for the loads before it and
+    /// for attempts that fail.
+    ///
+    /// # Errors
+    ///
+    /// Returns the value if the function returns `None`. Nothing is stored then.
     ///
     /// # Panics
     ///
-    /// The same as [`load_acquire`](SharedCell::load_acquire).
+    /// Panics if `fetch_order` is [`Release`](Ordering::Release) or [`AcqRel`](Ordering::AcqRel).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::atomic::Ordering::Relaxed;
+    ///
+    /// let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
+    /// let free = mapping.atomic::<u32>(0)?;
+    /// free.store(1, Relaxed);
+    /// assert_eq!(free.fetch_update(Relaxed, Relaxed, |n| n.checked_sub(1)), Ok(1));
+    /// assert_eq!(free.fetch_update(Relaxed, Relaxed, |n| n.checked_sub(1)), Err(0));
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[inline]
-    pub fn fetch_sub(&self, value: T) -> T {
-        // SAFETY: as in `store_release`.
-        unsafe { T::fetch_add(self.aligned(), value.negated()) }
-    }
-
-    /// Clears the bits that are not set in `value`, and returns the previous value.
-    ///
-    /// # Panics
-    ///
-    /// The same as [`load_acquire`](SharedCell::load_acquire).
-    #[inline]
-    pub fn fetch_and(&self, value: T) -> T {
-        self.fetch_update(|old| old & value)
-    }
-
-    /// Sets the bits that are set in `value`, and returns the previous value.
-    ///
-    /// # Panics
-    ///
-    /// The same as [`load_acquire`](SharedCell::load_acquire).
-    #[inline]
-    pub fn fetch_or(&self, value: T) -> T {
-        self.fetch_update(|old| old | value)
-    }
-
-    /// Flips the bits that are set in `value`, and returns the previous value.
-    ///
-    /// # Panics
-    ///
-    /// The same as [`load_acquire`](SharedCell::load_acquire).
-    #[inline]
-    pub fn fetch_xor(&self, value: T) -> T {
-        self.fetch_update(|old| old ^ value)
-    }
-
-    fn fetch_update(&self, change: impl Fn(T) -> T) -> T {
-        let mut old = self.load_relaxed();
-        loop {
-            match self.compare_exchange(old, change(old)) {
-                Ok(old) => return old,
+    #[track_caller]
+    #[doc(alias = "try_update")]
+    pub fn fetch_update(
+        &self,
+        set_order: Ordering,
+        fetch_order: Ordering,
+        mut change: impl FnMut(T) -> Option<T>,
+    ) -> Result<T, T> {
+        let mut old = self.load(fetch_order);
+        while let Some(new) = change(old) {
+            match self.compare_exchange_weak(old, new, set_order, fetch_order) {
+                Ok(old) => return Ok(old),
                 Err(found) => old = found,
             }
         }
+        Err(old)
+    }
+
+    #[inline]
+    fn change(&self, order: Ordering, change: impl Fn(T) -> T) -> T {
+        let change = |old| change(T::from_bits(old)).to_bits();
+        // SAFETY: as in `store`.
+        T::from_bits(unsafe { T::Bits::update(self.bits(), order, change) })
     }
 }
 
-impl<T: Word, A> SharedCell<'_, T, A> {
-    /// Loads the value with relaxed ordering, like `Ordering::Relaxed`. It orders no other access.
-    ///
-    /// Unlike [`load`](SharedCell::load), it is atomic in every mode and on every machine.
-    ///
-    /// # Panics
-    ///
-    /// The same as [`load_acquire`](SharedCell::load_acquire).
+impl<'m, T: Word> SharedAtomic<'m, T, ReadWrite> {
+    /// Returns the same integer without the operations that store.
     #[must_use]
     #[inline]
-    pub fn load_relaxed(&self) -> T {
-        // SAFETY: as in `load_acquire`.
-        unsafe { T::load_relaxed(self.aligned()) }
+    pub fn as_read_only(&self) -> SharedAtomic<'m, T, ReadOnly> {
+        SharedAtomic { at: self.at, mapping: PhantomData }
     }
 
-    /// The address, checked to be a multiple of the integer's size. On some 32-bit machines Rust
-    /// does not align integers of 8 bytes that far.
+    /// Borrows the integer as the standard library's atomic, to pass it to code that needs one.
+    ///
+    /// # Safety
+    ///
+    /// For as long as the reference lives:
+    ///
+    /// * Every access to its bytes in this process is atomic and of the same size, through any
+    ///   mapping: by such references, or by a `SharedAtomic` of an integer of this size. In
+    ///   particular, nothing loads, stores or copies them by a [`SharedCell`](crate::SharedCell) or
+    ///   a [`SharedSlice`](crate::SharedSlice).
+    /// * In other processes, only atomic machine instructions of this size access them.
+    /// * Nothing shortens the object.
+    ///
+    /// In Rust, racing accesses of different sizes are undefined. A safe function cannot rule them
+    /// out as long as [`Mapping::bytes`] exists.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::atomic::{AtomicU32, Ordering};
+    ///
+    /// let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
+    /// let counter = mapping.atomic::<u32>(64)?;
+    /// // SAFETY: this program accesses these four bytes by nothing but `counter` and this
+    /// // reference. No other process has the object, and nothing shortens it.
+    /// let as_std: &AtomicU32 = unsafe { counter.as_std() };
+    /// as_std.fetch_add(1, Ordering::Relaxed);
+    /// assert_eq!(counter.load(Ordering::Relaxed), 1);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
+    #[must_use]
     #[inline]
-    #[track_caller]
-    fn aligned(&self) -> *mut T {
-        let at = self.address();
-        assert!(
-            align_of::<T>() == size_of::<T>() || at.addr() % size_of::<T>() == 0,
-            "atomic operations need a value that is aligned to its size"
-        );
-        at
+    pub unsafe fn as_std(&self) -> &'m T::Atomic {
+        // SAFETY: an integer that is aligned to its size is there, inside the mapping (rule 4),
+        // which is writable and which the reference borrows. The atomic has the same size, and any
+        // bytes are a valid one (rule 5). The caller promises that no access of another size races
+        // with it.
+        unsafe { self.at.cast::<T::Atomic>().as_ref() }
+    }
+}
+
+impl<'m, T, A> SharedAtomic<'m, T, A> {
+    /// The caller has checked that the address is a multiple of the size, and inside the mapping.
+    #[inline]
+    pub(super) fn new(at: NonNull<T>) -> SharedAtomic<'m, T, A> {
+        SharedAtomic { at, mapping: PhantomData }
+    }
+
+    /// Returns the address of the integer. The caveats of [`Mapping::as_ptr`] apply.
+    #[must_use]
+    #[inline]
+    pub fn as_ptr(&self) -> *const T {
+        self.at.as_ptr()
+    }
+
+    /// The address, for the operations of the machine.
+    #[inline]
+    fn bits(&self) -> *mut T::Bits
+    where
+        T: Word,
+    {
+        self.at.as_ptr().cast()
+    }
+}
+
+/// The ordering of a `compare_exchange`, whether it stores or not.
+#[inline]
+#[track_caller]
+pub(super) fn for_both(success: Ordering, failure: Ordering) -> Ordering {
+    match (success, failure) {
+        (_, Release) => panic!("there is no such thing as a release failure ordering"),
+        (_, AcqRel) => panic!("there is no such thing as an acquire-release failure ordering"),
+        (success, Relaxed) => success,
+        (Relaxed | Acquire, Acquire) => Acquire,
+        (Release | AcqRel, Acquire) => AcqRel,
+        _ => SeqCst,
+    }
+}
+
+impl<T, A> Clone for SharedAtomic<'_, T, A> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T, A> Copy for SharedAtomic<'_, T, A> {}
+
+// SAFETY: it borrows a mapping, which is `Sync`. Any number of threads may use atomic operations at
+// once, and plain data may go to any thread.
+unsafe impl<T: Word, A> Send for SharedAtomic<'_, T, A> {}
+// SAFETY: as for `Send`. It is `Copy`, so a reference to it can do no more than a copy can.
+unsafe impl<T: Word, A> Sync for SharedAtomic<'_, T, A> {}
+
+impl<T, A> fmt::Debug for SharedAtomic<'_, T, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SharedAtomic")
+            .field("type", &std::any::type_name::<T>())
+            .field("ptr", &self.at)
+            .finish()
     }
 }

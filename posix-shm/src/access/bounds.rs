@@ -27,8 +27,6 @@ impl fmt::Display for Refusal {
 }
 
 /// The address of `count` values at an offset into `len` bytes, if they fit and are aligned.
-///
-/// Every view gets its address here (rule 4).
 #[inline]
 pub(super) fn part_of<T>(
     start: NonNull<u8>,
@@ -36,14 +34,28 @@ pub(super) fn part_of<T>(
     offset: usize,
     count: usize,
 ) -> Result<NonNull<T>, Refusal> {
-    let (what, size, align) = (std::any::type_name::<T>(), size_of::<T>(), align_of::<T>());
+    aligned_part_of(start, len, offset, count, align_of::<T>())
+}
+
+/// The same, if the address is a multiple of `align`.
+///
+/// Every view gets its address here (rule 4).
+#[inline]
+pub(super) fn aligned_part_of<T>(
+    start: NonNull<u8>,
+    len: usize,
+    offset: usize,
+    count: usize,
+    align: usize,
+) -> Result<NonNull<T>, Refusal> {
+    let (what, size) = (std::any::type_name::<T>(), size_of::<T>());
     let end = count.checked_mul(size).and_then(|bytes| bytes.checked_add(offset));
     if end.is_none_or(|end| end > len) {
         return Err(Refusal::PastTheEnd { what, size, offset, count, len });
     }
     // SAFETY: the check above shows that `offset` is at most `len`.
     let at = unsafe { advance(start, offset) }.cast::<T>();
-    if at.is_aligned() {
+    if at.addr().get() % align == 0 {
         Ok(at)
     } else {
         Err(Refusal::Misaligned { what, align, offset, address: at.addr().get() })

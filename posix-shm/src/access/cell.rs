@@ -6,6 +6,7 @@ use std::ptr::NonNull;
 
 use bytemuck::{AnyBitPattern, NoUninit};
 
+use super::atomic::{SharedAtomic, Word};
 use super::bounds::part_of;
 use super::copy;
 use crate::error::Result;
@@ -17,19 +18,19 @@ use crate::map::{Mapping, ReadOnly, ReadWrite};
 /// [`Mapping::cell`] and [`SharedSlice::cell`] make it. Like a reference, it is `Copy` and borrows
 /// the mapping.
 ///
-/// Integers also have atomic operations. The [safety chapter](crate#safety) says on which machines
-/// they may race with accesses of another size. Use [`field!`](crate::field) to view one field of a
-/// structure, and load it without the rest.
+/// Use [`atomic`](SharedCell::atomic) for the atomic operations of an integer, and
+/// [`field!`](crate::field) to view one field of a structure, and load it without the rest.
 ///
 /// [`SharedSlice::cell`]: crate::SharedSlice::cell
 ///
 /// # Examples
 ///
 /// ```
-/// use posix_shm::{AnyBitPattern, NoUninit, Shm, field};
+/// use posix_shm::bytemuck::{Pod, Zeroable};
+/// use posix_shm::{Shm, field};
 ///
 /// // With the feature `derive` of this crate.
-/// #[derive(Clone, Copy, AnyBitPattern, NoUninit)]
+/// #[derive(Clone, Copy, Pod, Zeroable)]
 /// #[bytemuck(crate = "posix_shm::bytemuck")]
 /// #[repr(C)]
 /// struct Header {
@@ -42,7 +43,7 @@ use crate::map::{Mapping, ReadOnly, ReadWrite};
 /// let header = mapping.cell::<Header>(0)?;
 /// header.store(Header { sequence: 1, width: 640, height: 480 });
 ///
-/// field!(header, Header, sequence).fetch_add(1);
+/// field!(header, Header, sequence).store(2);
 /// assert_eq!(field!(header, Header, height).load(), 480);
 /// assert_eq!(header.load().sequence, 2);
 /// # Ok::<(), posix_shm::Error>(())
@@ -55,8 +56,8 @@ pub struct SharedCell<'m, T, A = ReadWrite> {
 impl<T: AnyBitPattern, A> SharedCell<'_, T, A> {
     /// Loads the value.
     ///
-    /// It orders no other access. To wait for data that a peer publishes, use
-    /// [`load_acquire`](SharedCell::load_acquire).
+    /// It orders no other access. To wait for data that a peer publishes, load an
+    /// [`atomic`](SharedCell::atomic) with `Ordering::Acquire`.
     #[must_use]
     #[inline]
     pub fn load(&self) -> T {
@@ -68,13 +69,46 @@ impl<T: AnyBitPattern, A> SharedCell<'_, T, A> {
 impl<T: AnyBitPattern + NoUninit> SharedCell<'_, T, ReadWrite> {
     /// Stores a value.
     ///
-    /// It orders no other access. To publish data to a peer, use
-    /// [`store_release`](SharedCell::store_release).
+    /// It orders no other access. To publish data to a peer, store it, and then store an
+    /// [`atomic`](SharedCell::atomic) with `Ordering::Release`.
     #[inline]
     pub fn store(&self, value: T) {
         // SAFETY: the address of a cell is aligned, and a `T` there is inside the mapping (rule 4),
         // which is writable.
         unsafe { copy::store(self.at.as_ptr(), value) }
+    }
+}
+
+impl<'m, T: Word, A> SharedCell<'m, T, A> {
+    /// Gives the integer its atomic operations.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the address is not a multiple of the integer's size. That can only happen to
+    /// integers of 8 bytes on 32-bit machines that align them to 4, such as x86. There, add
+    /// `align(8)` to the `repr` of your structures, or use [`Mapping::atomic`], which returns an
+    /// error.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::atomic::Ordering;
+    ///
+    /// let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
+    /// let counters = mapping.slice::<u64>(0, 16)?;
+    /// counters.cell(3).atomic().fetch_add(1, Ordering::Relaxed);
+    /// assert_eq!(counters.load(3), 1);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
+    #[must_use]
+    #[inline]
+    #[track_caller]
+    pub fn atomic(&self) -> SharedAtomic<'m, T, A> {
+        // The compiler knows from the type whether it has to look at the address.
+        if align_of::<T>() < size_of::<T>() && self.at.addr().get() % size_of::<T>() != 0 {
+            misaligned::<T>(self.at.addr().get());
+        }
+        SharedAtomic::new(self.at)
     }
 }
 
@@ -144,10 +178,14 @@ impl<'m, T, A> SharedCell<'m, T, A> {
     pub(super) fn at(&self) -> NonNull<T> {
         self.at
     }
+}
 
-    pub(super) fn address(&self) -> *mut T {
-        self.at.as_ptr()
-    }
+#[cold]
+#[inline(never)]
+#[track_caller]
+fn misaligned<T>(address: usize) -> ! {
+    let (what, size) = (std::any::type_name::<T>(), size_of::<T>());
+    panic!("an atomic {what} must be at a multiple of {size}, and this one is at {address:#x}");
 }
 
 impl<'m, T: AnyBitPattern, A> SharedCell<'m, T, A> {
@@ -193,6 +231,7 @@ pub const fn check_index<T, F, const N: usize>(_: fn(&T) -> &[F; N], index: usiz
 /// # Examples
 ///
 /// ```
+/// use std::sync::atomic::Ordering;
 /// use posix_shm::bytemuck::{Pod, Zeroable};
 /// use posix_shm::{Shm, field};
 ///
@@ -215,7 +254,7 @@ pub const fn check_index<T, F, const N: usize>(_: fn(&T) -> &[F; N], index: usiz
 ///
 /// let mapping = Shm::anonymous(4096)?.map_mut()?;
 /// let header = mapping.cell::<Header>(0)?;
-/// field!(header, Header, count).store(1);
+/// field!(header, Header, count).atomic().fetch_add(1, Ordering::Relaxed);
 /// for i in 0..4 {
 ///     field!(header, Header, slots[i].sequence).store(i as u32);
 /// }

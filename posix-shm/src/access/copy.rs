@@ -37,8 +37,8 @@
 //! The cfg `pshm_bytewise` is set under Miri and `ThreadSanitizer`, which know only the abstract
 //! machine, and on architectures without stable `asm!`. Every byte is a relaxed atomic there. The
 //! results are the same, except that values of more than one byte may tear. The functions here then
-//! never mix sizes. The atomic operations of a `SharedCell` are the standard library's in this
-//! mode. They do mix sizes if they race with an access of another size, one by the functions here
+//! never mix sizes. The operations of a `SharedAtomic` are the standard library's in this mode.
+//! They do mix sizes if they race with an access of another size, one by the functions here
 //! included. No sound operation on four bytes can be made of atomics of one byte.
 
 use std::mem::{self, MaybeUninit};

@@ -73,6 +73,7 @@ impl<A> Mapping<A> {
 ///
 /// ```
 /// use std::sync::Arc;
+/// use std::sync::atomic::Ordering;
 /// use posix_shm::{OwnedCell, OwnedSlice, Shm};
 ///
 /// /// What other processes can watch while the server runs.
@@ -93,7 +94,7 @@ impl<A> Mapping<A> {
 ///     }
 ///
 ///     fn begin(&self, worker: usize) {
-///         let request = self.requests.get().fetch_add(1);
+///         let request = self.requests.get().atomic().fetch_add(1, Ordering::Relaxed);
 ///         self.working_on.get().store(worker, request);
 ///     }
 /// }
@@ -230,11 +231,13 @@ impl<T: AnyBitPattern, A> OwnedSlice<T, A> {
 ///
 /// ```
 /// use std::sync::Arc;
+/// use std::sync::atomic::Ordering;
 /// use posix_shm::Shm;
 ///
 /// let counter = Arc::new(Shm::anonymous(4096)?.map_mut()?).view_cell::<u64>(0)?;
 /// let other = counter.clone();
-/// std::thread::spawn(move || other.get().fetch_add(3)).join().unwrap();
+/// let add = move || other.get().atomic().fetch_add(3, Ordering::Relaxed);
+/// std::thread::spawn(add).join().unwrap();
 /// assert_eq!(counter.get().load(), 3);
 /// # Ok::<(), posix_shm::Error>(())
 /// ```

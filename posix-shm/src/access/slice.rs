@@ -50,9 +50,9 @@ use crate::map::{Mapping, ReadOnly, ReadWrite};
 /// out the attribute `bytemuck`.
 ///
 /// ```
-/// use posix_shm::{AnyBitPattern, NoUninit};
+/// use posix_shm::bytemuck::{Pod, Zeroable};
 ///
-/// #[derive(Clone, Copy, AnyBitPattern, NoUninit)]
+/// #[derive(Clone, Copy, Pod, Zeroable)]
 /// #[bytemuck(crate = "posix_shm::bytemuck")]
 /// #[repr(C)]
 /// struct Point {
@@ -69,7 +69,7 @@ use crate::map::{Mapping, ReadOnly, ReadWrite};
 /// value:
 ///
 /// ```compile_fail
-/// #[derive(Clone, Copy, bytemuck::AnyBitPattern, bytemuck::NoUninit)]
+/// #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 /// #[repr(C)]
 /// struct Padded {
 ///     small: u8,
@@ -104,8 +104,8 @@ pub struct SharedSlice<'m, T, A = ReadWrite> {
 impl<T: AnyBitPattern, A> SharedSlice<'_, T, A> {
     /// Loads the value at an index.
     ///
-    /// It orders no other access. To wait for data that a peer publishes, use
-    /// [`SharedCell::load_acquire`].
+    /// It orders no other access. To wait for data that a peer publishes, load an
+    /// [atomic](SharedCell::atomic) with `Ordering::Acquire`.
     ///
     /// # Panics
     ///
@@ -121,7 +121,8 @@ impl<T: AnyBitPattern, A> SharedSlice<'_, T, A> {
 impl<T: AnyBitPattern + NoUninit> SharedSlice<'_, T, ReadWrite> {
     /// Stores a value at an index.
     ///
-    /// It orders no other access. To publish data to a peer, use [`SharedCell::store_release`].
+    /// It orders no other access. To publish data to a peer, store it, and then store an
+    /// [atomic](SharedCell::atomic) with `Ordering::Release`.
     ///
     /// # Panics
     ///

@@ -9,7 +9,7 @@ use std::ptr::NonNull;
 
 use bytemuck::{AnyBitPattern, NoUninit};
 
-use super::bounds::part_of;
+use super::bounds::{aligned_part_of, part_of};
 use super::*;
 use crate::map::ReadWrite;
 
@@ -17,6 +17,7 @@ mod atomics;
 mod immutable;
 mod kept;
 mod many;
+mod orders;
 
 /// Aligned memory that only raw pointers access, like mapped memory.
 #[repr(align(64))]
@@ -49,10 +50,33 @@ impl<const LEN: usize> Memory<LEN> {
         SharedSlice::new(start, count)
     }
 
+    fn atomic<T: Word>(&self, offset: usize) -> SharedAtomic<'_, T> {
+        let Ok(at) = aligned_part_of(self.start(), LEN, offset, 1, size_of::<T>()) else {
+            panic!("an atomic at {offset}")
+        };
+        SharedAtomic::new(at)
+    }
+
     fn bytes(&self) -> SharedSlice<'_, u8, ReadWrite> {
         self.slice(0, LEN)
     }
 }
+
+/// The number of rounds of a loop. Miri is slow.
+const fn rounds(normal: usize, miri: usize) -> usize {
+    if cfg!(miri) { miri } else { normal }
+}
+
+/// Calls a macro with every type that has atomic operations.
+macro_rules! for_every_word {
+    ($macro:ident) => {
+        $macro!(u8 AtomicU8, u16 AtomicU16, u32 AtomicU32, usize AtomicUsize);
+        $macro!(i8 AtomicI8, i16 AtomicI16, i32 AtomicI32, isize AtomicIsize);
+        #[cfg(pshm_atomic_64)]
+        $macro!(u64 AtomicU64, i64 AtomicI64);
+    };
+}
+use for_every_word;
 
 #[test]
 fn values_of_every_size_come_back() {
@@ -313,38 +337,6 @@ fn fields_are_seen_one_by_one() {
 }
 
 #[test]
-fn atomic_operations_do_what_stds_do() {
-    macro_rules! check {
-        ($($word:ident)*) => {
-            $({
-                let memory = Memory::<64>::new();
-                let cells = [memory.slice(0, 2).cell(1), memory.slice(32, 1).cell(0)];
-                for cell in cells as [SharedCell<'_, $word, ReadWrite>; 2] {
-                    assert_eq!(cell.load_relaxed(), 0);
-                    cell.store_release($word::MAX);
-                    assert_eq!(cell.load_acquire(), $word::MAX);
-                    assert_eq!(cell.fetch_add(2), $word::MAX);
-                    assert_eq!(cell.load_acquire(), $word::MAX.wrapping_add(2));
-                    assert_eq!(cell.fetch_sub(3), $word::MAX.wrapping_add(2));
-                    assert_eq!(cell.swap(0b1100), $word::MAX.wrapping_sub(1));
-                    assert_eq!(cell.fetch_and(0b0110), 0b1100);
-                    assert_eq!(cell.fetch_or(0b0001), 0b0100);
-                    assert_eq!(cell.fetch_xor(0b0111), 0b0101);
-                    assert_eq!(cell.compare_exchange(0b0010, $word::MIN), Ok(0b0010));
-                    assert_eq!(cell.compare_exchange(0b0010, 1), Err($word::MIN));
-                    assert_eq!(cell.load_acquire(), $word::MIN);
-                    assert_eq!(cell.compare_exchange($word::MIN, $word::MAX), Ok($word::MIN));
-                    assert_eq!(cell.swap(0), $word::MAX);
-                }
-                // The bytes around them have not changed.
-                assert!(memory.bytes().iter().all(|byte| byte == 0));
-            })*
-        };
-    }
-    check!(u8 i8 u16 i16 u32 i32 u64 i64);
-}
-
-#[test]
 fn streams_are_short_at_the_end_and_seek() {
     let memory = Memory::<64>::new();
     let bytes = memory.slice::<u8>(10, 8);
@@ -402,31 +394,4 @@ fn threads_that_write_the_same_bytes_break_no_rule() {
             });
         }
     });
-}
-
-/// Atomic additions are not lost, and `store_release` publishes what was written before it.
-#[test]
-fn threads_that_count_lose_nothing() {
-    let memory = Memory::<128>::new();
-    let rounds = if cfg!(miri) { 50 } else { 50_000 };
-    let counter = memory.slice::<u64>(0, 1).cell(0);
-    let (ready, data) = (memory.slice::<u32>(64, 1).cell(0), memory.slice::<u8>(72, 8));
-    std::thread::scope(|scope| {
-        for _ in 0..3 {
-            scope.spawn(|| {
-                for _ in 0..rounds {
-                    counter.fetch_add(1);
-                }
-            });
-        }
-        scope.spawn(|| {
-            data.copy_from(b"complete");
-            ready.store_release(1);
-        });
-        while ready.load_acquire() == 0 {
-            std::thread::yield_now();
-        }
-        assert_eq!(data.to_vec(), b"complete");
-    });
-    assert_eq!(counter.load_acquire(), 3 * rounds);
 }

@@ -4,11 +4,11 @@ use std::ptr::NonNull;
 
 use bytemuck::{AnyBitPattern, NoUninit};
 
-use super::atomic::Atomic;
-use super::bounds::part_of;
+use super::atomic::{SharedAtomic, Word};
+use super::bounds::{Refusal, aligned_part_of, part_of};
 use super::cell::SharedCell;
 use super::slice::SharedSlice;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::failure::{Failure, Operation};
 use crate::map::{Mapping, ReadWrite};
 
@@ -69,13 +69,38 @@ impl<A> Mapping<A> {
     ///
     /// ```
     /// let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
-    /// let counter = mapping.cell::<u64>(64)?;
-    /// counter.fetch_add(3);
-    /// assert_eq!(counter.load(), 3);
+    /// let point = mapping.cell::<[f32; 2]>(64)?;
+    /// point.store([1.5, -2.0]);
+    /// assert_eq!(point.load(), [1.5, -2.0]);
     /// # Ok::<(), posix_shm::Error>(())
     /// ```
     pub fn cell<T: AnyBitPattern>(&self, offset: usize) -> Result<SharedCell<'_, T, A>> {
         Ok(SharedCell::new(self.part(offset, 1)?))
+    }
+
+    /// Views one integer, at an offset in bytes, with the atomic operations of the standard
+    /// library.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` if the integer reaches past the end of the mapping, or if its address is not
+    /// a multiple of its size.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::atomic::Ordering;
+    ///
+    /// let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
+    /// let counter = mapping.atomic::<u64>(64)?;
+    /// assert_eq!(counter.fetch_add(3, Ordering::Relaxed), 0);
+    /// assert_eq!(counter.load(Ordering::Relaxed), 3);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
+    pub fn atomic<T: Word>(&self, offset: usize) -> Result<SharedAtomic<'_, T, A>> {
+        aligned_part_of(self.start(), self.len(), offset, 1, size_of::<T>())
+            .map(SharedAtomic::new)
+            .map_err(refused)
     }
 
     /// Borrows part of the mapping as an ordinary slice.
@@ -103,9 +128,12 @@ impl<A> Mapping<A> {
     }
 
     fn part<T>(&self, offset: usize, count: usize) -> Result<NonNull<T>> {
-        part_of(self.start(), self.len(), offset, count)
-            .map_err(|why| Failure::invalid(Operation::View, why.to_string()).named(None))
+        part_of(self.start(), self.len(), offset, count).map_err(refused)
     }
+}
+
+fn refused(why: Refusal) -> Error {
+    Failure::invalid(Operation::View, why.to_string()).named(None)
 }
 
 impl Mapping<ReadWrite> {
@@ -134,47 +162,5 @@ impl Mapping<ReadWrite> {
         // (rule 5). The caller promises that nothing else reads or writes them.
         #[expect(clippy::disallowed_methods, reason = "the contract is the caller's")]
         Ok(unsafe { std::slice::from_raw_parts_mut(start.as_ptr(), count) })
-    }
-
-    /// Borrows one of the standard library's atomics, at an offset in bytes.
-    ///
-    /// [`SharedCell`] has safe operations for counters, flags and sequence words. Use this for what
-    /// they cannot do, such as passing the atomic to other code.
-    ///
-    /// # Safety
-    ///
-    /// For as long as the reference lives, every other access to its bytes is atomic and of the
-    /// same size:
-    ///
-    /// * In this process, only references from this function, with the same offset and size, access
-    ///   them. No other view of the mapping does, nor of another mapping of the same object.
-    /// * In other processes, only atomic machine instructions of this size access them.
-    ///
-    /// In Rust, racing accesses of different sizes are undefined. A safe function cannot rule them
-    /// out as long as [`bytes`](Mapping::bytes) exists.
-    ///
-    /// # Errors
-    ///
-    /// `InvalidInput` if the atomic reaches past the end of the mapping, or if it is not aligned to
-    /// its size.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use std::sync::atomic::{AtomicU32, Ordering};
-    ///
-    /// let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
-    /// // SAFETY: nothing else in this program accesses these four bytes, and no other
-    /// // process has the object.
-    /// let counter = unsafe { mapping.atomic::<AtomicU32>(64)? };
-    /// counter.fetch_add(1, Ordering::Relaxed);
-    /// # Ok::<(), posix_shm::Error>(())
-    /// ```
-    pub unsafe fn atomic<T: Atomic>(&self, offset: usize) -> Result<&T> {
-        let at = self.part::<T>(offset, 1)?;
-        // SAFETY: the atomic is aligned and inside the mapping (rules 3 and 4), which is writable
-        // and which the reference borrows. Any bytes are a valid integer. The caller promises that
-        // no access of another size races with it.
-        Ok(unsafe { at.as_ref() })
     }
 }

@@ -1,39 +1,102 @@
 //! The instructions of AArch64, version 8.0.
 //!
-//! A read-modify-write operation is a pair of a load that acquires and a store that releases. The
-//! store fails if another processor has written in between, and the pair is tried again. Loads that
-//! acquire and stores that release have one order that all processors see.
+//! A read-modify-write operation is a pair of exclusive instructions. The store fails if another
+//! processor has written since the load, and the pair is tried again.
+//!
+//! Loads that acquire (`ldar`, `ldaxr`) and stores that release (`stlr`, `stlxr`) have one order
+//! that all processors see, so they are sequentially consistent too. That is why a load does not
+//! acquire with `ldapr`, which is outside that order. These are the mappings that compilers use.
 //!
 //! Source: Arm's Architecture Reference Manual for A-profile, "The AArch64 Application Level Memory
 //! Model".
 
 use std::arch::asm;
+use std::sync::atomic::Ordering::{self, Acquire, Relaxed, Release};
 
-use super::sealed::Machine;
+use super::word::Machine;
 
-/// Replaces an integer. `$change` computes `{new}` from `{old}`, or jumps to label 3 and stores
-/// nothing.
+macro_rules! load {
+    ($instruction:literal, $at:ident, $size:literal $modifier:literal) => {{
+        let value;
+        // SAFETY: it reads an aligned integer in mapped memory.
+        unsafe {
+            asm!(
+                concat!($instruction, $size, " {value:", $modifier, "}, [{at}]"),
+                at = in(reg) $at,
+                value = lateout(reg) value,
+                options(nostack, preserves_flags),
+            )
+        };
+        value
+    }};
+}
+
+macro_rules! store {
+    ($instruction:literal, $at:ident, $value:ident, $size:literal $modifier:literal) => {
+        // SAFETY: it writes an aligned integer in mapped memory, which is writable.
+        unsafe {
+            asm!(
+                concat!($instruction, $size, " {value:", $modifier, "}, [{at}]"),
+                at = in(reg) $at,
+                value = in(reg) $value,
+                options(nostack, preserves_flags),
+            )
+        }
+    };
+}
+
+/// Replaces an integer, and is the previous one. `$change` computes `{new}` from `{old}`, or jumps
+/// to label 3 and stores nothing.
 macro_rules! exchange {
     (
-        $at:ident, $old:ident, $size:literal $modifier:literal,
+        @ $load:literal $store:literal, $at:ident, $size:literal $modifier:literal,
         [$($change:expr),*], $($operands:tt)*
-    ) => {
+    ) => {{
+        let old;
         // SAFETY: it changes an aligned integer in mapped memory, which is writable.
         unsafe {
             asm!(
                 "2:",
-                concat!("ldaxr", $size, " {old:", $modifier, "}, [{at}]"),
+                concat!($load, $size, " {old:", $modifier, "}, [{at}]"),
                 $($change,)*
-                concat!("stlxr", $size, " {failed:w}, {new:", $modifier, "}, [{at}]"),
+                concat!($store, $size, " {failed:w}, {new:", $modifier, "}, [{at}]"),
                 "cbnz {failed:w}, 2b",
                 "3:",
                 at = in(reg) $at,
-                old = out(reg) $old,
+                old = out(reg) old,
                 failed = out(reg) _,
                 $($operands)*
                 options(nostack),
             )
+        };
+        old
+    }};
+    ($order:ident, $($rest:tt)*) => {
+        match $order {
+            Relaxed => exchange!(@ "ldxr" "stxr", $($rest)*),
+            Acquire => exchange!(@ "ldaxr" "stxr", $($rest)*),
+            Release => exchange!(@ "ldxr" "stlxr", $($rest)*),
+            _ => exchange!(@ "ldaxr" "stlxr", $($rest)*),
         }
+    };
+}
+
+/// Operations that compute the new value from the previous one by one instruction.
+macro_rules! operations {
+    ($word:ident $size:literal $modifier:literal: $($name:ident $instruction:literal),*) => {
+        $(
+            #[inline]
+            unsafe fn $name(at: *mut $word, value: $word, order: Ordering) -> $word {
+                exchange!(
+                    order, at, $size $modifier,
+                    [concat!(
+                        $instruction, " {new:", $modifier, "}, {old:", $modifier, "}, {value:",
+                        $modifier, "}"
+                    )],
+                    new = out(reg) _, value = in(reg) value,
+                )
+            }
+        )*
     };
 }
 
@@ -42,45 +105,35 @@ macro_rules! words {
         $(
             impl Machine for $word {
                 #[inline]
-                unsafe fn load_acquire(at: *const $word) -> $word {
-                    let value: $word;
-                    // SAFETY: it reads an aligned integer in mapped memory.
-                    unsafe {
-                        asm!(
-                            concat!("ldar", $size, " {value:", $modifier, "}, [{at}]"),
-                            at = in(reg) at,
-                            value = out(reg) value,
-                            options(nostack, preserves_flags),
-                        )
-                    };
-                    value
+                unsafe fn load(at: *const $word, order: Ordering) -> $word {
+                    match order {
+                        Relaxed => load!("ldr", at, $size $modifier),
+                        _ => load!("ldar", at, $size $modifier),
+                    }
                 }
 
                 #[inline]
-                unsafe fn store_release(at: *mut $word, value: $word) {
-                    // SAFETY: it writes an aligned integer in mapped memory, which is writable.
-                    unsafe {
-                        asm!(
-                            concat!("stlr", $size, " {value:", $modifier, "}, [{at}]"),
-                            at = in(reg) at,
-                            value = in(reg) value,
-                            options(nostack, preserves_flags),
-                        )
-                    };
+                unsafe fn store(at: *mut $word, value: $word, order: Ordering) {
+                    match order {
+                        Relaxed => store!("str", at, value, $size $modifier),
+                        _ => store!("stlr", at, value, $size $modifier),
+                    }
                 }
 
                 #[inline]
-                unsafe fn swap(at: *mut $word, value: $word) -> $word {
-                    let old: $word;
-                    exchange!(at, old, $size $modifier, [], new = in(reg) value,);
-                    old
+                unsafe fn swap(at: *mut $word, value: $word, order: Ordering) -> $word {
+                    exchange!(order, at, $size $modifier, [], new = in(reg) value,)
                 }
 
                 #[inline]
-                unsafe fn compare_exchange(at: *mut $word, current: $word, new: $word) -> $word {
-                    let old: $word;
+                unsafe fn compare_exchange(
+                    at: *mut $word,
+                    current: $word,
+                    new: $word,
+                    order: Ordering,
+                ) -> $word {
                     exchange!(
-                        at, old, $size $modifier,
+                        order, at, $size $modifier,
                         [
                             // Above its own bits, the loaded value is zero and `current` is
                             // anything.
@@ -90,23 +143,13 @@ macro_rules! words {
                             "b.ne 3f"
                         ],
                         new = in(reg) new, current = in(reg) current,
-                    );
-                    old
+                    )
                 }
 
-                #[inline]
-                unsafe fn fetch_add(at: *mut $word, value: $word) -> $word {
-                    let old: $word;
-                    exchange!(
-                        at, old, $size $modifier,
-                        [concat!(
-                            "add {new:", $modifier, "}, {old:", $modifier, "}, {value:", $modifier,
-                            "}"
-                        )],
-                        new = out(reg) _, value = in(reg) value,
-                    );
-                    old
-                }
+                operations!(
+                    $word $size $modifier:
+                    fetch_add "add", fetch_and "and", fetch_or "orr", fetch_xor "eor"
+                );
             }
         )*
     };

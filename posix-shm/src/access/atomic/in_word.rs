@@ -5,8 +5,9 @@
 //! tried again. The word never reaches into another page, so the rest of it can be read and written
 //! too, even if it is not part of the mapping.
 
-use super::sealed::Machine;
-use crate::access::copy;
+use std::sync::atomic::Ordering::{self, Relaxed};
+
+use super::word::Machine;
 
 /// An integer that is smaller than a word.
 pub(super) trait Part: Copy + PartialEq + Into<u32> {
@@ -38,9 +39,9 @@ impl Part for u16 {
 ///
 /// # Safety
 ///
-/// The same as for [`Machine::swap`].
+/// The same as for [`Machine::update`].
 #[inline]
-pub(super) unsafe fn replace<T: Part>(at: *mut T, change: impl Fn(T) -> T) -> T {
+pub(super) unsafe fn replace<T: Part>(at: *mut T, order: Ordering, change: impl Fn(T) -> T) -> T {
     let offset = at.addr() % size_of::<u32>();
     #[allow(clippy::cast_ptr_alignment, reason = "it is made a multiple of 4")]
     let word = at.wrapping_byte_sub(offset).cast::<u32>();
@@ -51,72 +52,105 @@ pub(super) unsafe fn replace<T: Part>(at: *mut T, change: impl Fn(T) -> T) -> T 
     };
     let shift = 8 * lower_bytes;
     // SAFETY: the word is aligned, and in the same page of the mapped memory.
-    let mut found = unsafe { copy::load::<u32>(word) };
+    let mut found = unsafe { u32::load(word, Relaxed) };
     loop {
         let old = found;
         let value = T::from_low_bits(old >> shift);
         let new = old & !(T::MASK << shift) | change(value).into() << shift;
         // SAFETY: as above. The page is writable.
-        found = unsafe { u32::compare_exchange(word, old, new) };
+        found = unsafe { u32::compare_exchange(word, old, new, order) };
         if found == old {
             return value;
         }
     }
 }
 
-/// The operations that change an integer, by [`replace`].
+/// The operations that change an integer, by [`replace`]. The others do it by `update`.
 macro_rules! operations {
     ($word:ident) => {
         #[inline]
-        unsafe fn swap(at: *mut $word, value: $word) -> $word {
+        unsafe fn update(
+            at: *mut $word,
+            order: Ordering,
+            change: impl Fn($word) -> $word,
+        ) -> $word {
             // SAFETY: the caller's promise.
-            unsafe { super::in_word::replace(at, |_| value) }
+            unsafe { super::in_word::replace(at, order, change) }
         }
 
         #[inline]
-        unsafe fn compare_exchange(at: *mut $word, current: $word, new: $word) -> $word {
+        unsafe fn compare_exchange(
+            at: *mut $word,
+            current: $word,
+            new: $word,
+            order: Ordering,
+        ) -> $word {
             // SAFETY: the caller's promise.
-            unsafe { super::in_word::replace(at, |old| if old == current { new } else { old }) }
+            unsafe { Self::update(at, order, |old| if old == current { new } else { old }) }
         }
 
         #[inline]
-        unsafe fn fetch_add(at: *mut $word, value: $word) -> $word {
+        unsafe fn fetch_add(at: *mut $word, value: $word, order: Ordering) -> $word {
             // SAFETY: the caller's promise.
-            unsafe { super::in_word::replace(at, |old| old.wrapping_add(value)) }
+            unsafe { Self::update(at, order, |old| old.wrapping_add(value)) }
         }
     };
 }
 
-/// The loads and stores of an integer: what the machine does between `{value}`, in a register, and
-/// the memory at `{at}`, in one of `$addresses`.
+/// The loads and stores of an integer: for each ordering, what the machine does between `{value}`,
+/// in a register, and the memory at `{at}`, in one of `$addresses`.
 macro_rules! load_and_store {
-    ($word:ident $addresses:ident [$($load:expr),*] [$($store:expr),*]) => {
+    (
+        $word:ident $addresses:ident
+        load $relaxed_load:tt $acquire:tt $seq_cst_load:tt
+        store $relaxed_store:tt $release:tt $seq_cst_store:tt
+    ) => {
         #[inline]
-        unsafe fn load_acquire(at: *const $word) -> $word {
-            let value: $word;
-            // SAFETY: it reads an aligned integer in mapped memory.
-            unsafe {
-                asm!(
-                    $($load,)*
-                    at = in($addresses) at,
-                    value = out(reg) value,
-                    options(nostack, preserves_flags),
-                )
-            };
-            value
+        unsafe fn load(at: *const $word, order: Ordering) -> $word {
+            match order {
+                Relaxed => in_word::load!($addresses $relaxed_load at),
+                Acquire => in_word::load!($addresses $acquire at),
+                _ => in_word::load!($addresses $seq_cst_load at),
+            }
         }
 
         #[inline]
-        unsafe fn store_release(at: *mut $word, value: $word) {
-            // SAFETY: it writes an aligned integer in mapped memory, which is writable.
-            unsafe {
-                asm!(
-                    $($store,)*
-                    at = in($addresses) at,
-                    value = in(reg) value,
-                    options(nostack, preserves_flags),
-                )
-            };
+        unsafe fn store(at: *mut $word, value: $word, order: Ordering) {
+            match order {
+                Relaxed => in_word::store!($addresses $relaxed_store at, value),
+                Release => in_word::store!($addresses $release at, value),
+                _ => in_word::store!($addresses $seq_cst_store at, value),
+            }
+        }
+    };
+}
+
+macro_rules! load {
+    ($addresses:ident [$($instruction:expr),*] $at:ident) => {{
+        let value;
+        // SAFETY: it reads an aligned integer in mapped memory.
+        unsafe {
+            asm!(
+                $($instruction,)*
+                at = in($addresses) $at,
+                value = lateout(reg) value,
+                options(nostack, preserves_flags),
+            )
+        };
+        value
+    }};
+}
+
+macro_rules! store {
+    ($addresses:ident [$($instruction:expr),*] $at:ident, $value:ident) => {
+        // SAFETY: it writes an aligned integer in mapped memory, which is writable.
+        unsafe {
+            asm!(
+                $($instruction,)*
+                at = in($addresses) $at,
+                value = in(reg) $value,
+                options(nostack, preserves_flags),
+            )
         }
     };
 }
@@ -133,29 +167,26 @@ macro_rules! parts {
     };
 }
 
-/// An operation that is one instruction, which changes the memory at `{at}` by `{value}` and leaves
-/// the previous value in `{old}`.
+/// One instruction, which changes the memory at `{at}` by `{value}`. The previous value is in
+/// `{old}`, and is the value of the macro.
 #[cfg(any(pshm_machine = "loongarch64", pshm_machine = "riscv64"))]
 macro_rules! one_instruction {
-    ($name:ident $word:ident $instruction:expr) => {
-        #[inline]
-        unsafe fn $name(at: *mut $word, value: $word) -> $word {
-            let old: $word;
-            // SAFETY: it changes an aligned integer in mapped memory, which is writable.
-            unsafe {
-                asm!(
-                    $instruction,
-                    at = in(reg) at,
-                    value = in(reg) value,
-                    old = out(reg) old,
-                    options(nostack, preserves_flags),
-                )
-            };
-            old
-        }
-    };
+    ($at:ident, $value:ident, $instruction:expr) => {{
+        let old;
+        // SAFETY: it changes an aligned integer in mapped memory, which is writable.
+        unsafe {
+            asm!(
+                $instruction,
+                at = in(reg) $at,
+                value = in(reg) $value,
+                old = out(reg) old,
+                options(nostack, preserves_flags),
+            )
+        };
+        old
+    }};
 }
 
 #[cfg(any(pshm_machine = "loongarch64", pshm_machine = "riscv64"))]
 pub(super) use one_instruction;
-pub(super) use {load_and_store, operations, parts};
+pub(super) use {load, load_and_store, operations, parts, store};

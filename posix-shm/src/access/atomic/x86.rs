@@ -1,14 +1,16 @@
 //! The instructions of x86, of 64 bits and of 32.
 //!
-//! Every load acquires, every store releases, and locked instructions have one order that all
-//! processors see. The compiler moves no other access across an `asm!`.
+//! Every load acquires and every store releases. Only a load may happen before an earlier store, so
+//! a sequentially consistent store is an exchange. Locked instructions order everything, and all
+//! processors see them in one order. These are the mappings that compilers use.
 //!
 //! Source: Intel's Software Developer's Manual, volume 3A, "Guaranteed Atomic Operations" and
 //! "Memory Ordering".
 
 use std::arch::asm;
+use std::sync::atomic::Ordering::{self, Relaxed, Release};
 
-use super::sealed::Machine;
+use super::word::Machine;
 
 #[cfg(target_pointer_width = "32")]
 #[path = "x86/pair.rs"]
@@ -19,14 +21,14 @@ macro_rules! words {
         $(
             impl Machine for $word {
                 #[inline]
-                unsafe fn load_acquire(at: *const $word) -> $word {
+                unsafe fn load(at: *const $word, _: Ordering) -> $word {
                     let value: $word;
                     // SAFETY: it reads an aligned integer in mapped memory.
                     unsafe {
                         asm!(
                             concat!("mov {value", $modifier, "}, [{at}]"),
                             at = in(reg) at,
-                            value = out($class) value,
+                            value = lateout($class) value,
                             options(nostack, preserves_flags),
                         )
                     };
@@ -34,7 +36,12 @@ macro_rules! words {
                 }
 
                 #[inline]
-                unsafe fn store_release(at: *mut $word, value: $word) {
+                unsafe fn store(at: *mut $word, value: $word, order: Ordering) {
+                    if !matches!(order, Relaxed | Release) {
+                        // SAFETY: the caller's promise.
+                        unsafe { Self::swap(at, value, order) };
+                        return;
+                    }
                     // SAFETY: it writes an aligned integer in mapped memory, which is writable.
                     unsafe {
                         asm!(
@@ -47,8 +54,8 @@ macro_rules! words {
                 }
 
                 #[inline]
-                unsafe fn swap(at: *mut $word, mut value: $word) -> $word {
-                    // SAFETY: as in `store_release`. The instruction locks without a prefix.
+                unsafe fn swap(at: *mut $word, mut value: $word, _: Ordering) -> $word {
+                    // SAFETY: as in `store`. The instruction locks without a prefix.
                     unsafe {
                         asm!(
                             concat!("xchg [{at}], {value", $modifier, "}"),
@@ -61,9 +68,14 @@ macro_rules! words {
                 }
 
                 #[inline]
-                unsafe fn compare_exchange(at: *mut $word, current: $word, new: $word) -> $word {
+                unsafe fn compare_exchange(
+                    at: *mut $word,
+                    current: $word,
+                    new: $word,
+                    _: Ordering,
+                ) -> $word {
                     let found: $word;
-                    // SAFETY: as in `store_release`.
+                    // SAFETY: as in `store`.
                     unsafe {
                         asm!(
                             concat!("lock cmpxchg [{at}], {new", $modifier, "}"),
@@ -77,8 +89,8 @@ macro_rules! words {
                 }
 
                 #[inline]
-                unsafe fn fetch_add(at: *mut $word, mut value: $word) -> $word {
-                    // SAFETY: as in `store_release`.
+                unsafe fn fetch_add(at: *mut $word, mut value: $word, _: Ordering) -> $word {
+                    // SAFETY: as in `store`.
                     unsafe {
                         asm!(
                             concat!("lock xadd [{at}], {value", $modifier, "}"),

@@ -7,8 +7,9 @@
 
 use std::arch::asm;
 use std::mem::MaybeUninit;
+use std::sync::atomic::Ordering::{self, Relaxed, Release};
 
-use super::super::sealed::Machine;
+use super::super::word::Machine;
 
 /// Moves 8 bytes from one address to another. Each is read or written in one access if it is a
 /// multiple of 8.
@@ -40,13 +41,7 @@ unsafe fn transfer(from: *const u64, to: *mut u64) {
 
 impl Machine for u64 {
     #[inline]
-    unsafe fn load_relaxed(at: *const u64) -> u64 {
-        // SAFETY: the caller's promise.
-        unsafe { Self::load_acquire(at) }
-    }
-
-    #[inline]
-    unsafe fn load_acquire(at: *const u64) -> u64 {
+    unsafe fn load(at: *const u64, _: Ordering) -> u64 {
         let mut value = MaybeUninit::uninit();
         // SAFETY: it reads an aligned integer in mapped memory, and `value` is our own.
         unsafe { transfer(at, value.as_mut_ptr()) };
@@ -55,20 +50,19 @@ impl Machine for u64 {
     }
 
     #[inline]
-    unsafe fn store_release(at: *mut u64, value: u64) {
-        // SAFETY: it writes an aligned integer in mapped memory, which is writable, and `value` is
-        // our own.
-        unsafe { transfer(&raw const value, at) }
+    unsafe fn store(at: *mut u64, value: u64, order: Ordering) {
+        if matches!(order, Relaxed | Release) {
+            // SAFETY: it writes an aligned integer in mapped memory, which is writable, and `value`
+            // is our own.
+            unsafe { transfer(&raw const value, at) }
+        } else {
+            // SAFETY: the caller's promise.
+            unsafe { Self::swap(at, value, order) };
+        }
     }
 
     #[inline]
-    unsafe fn swap(at: *mut u64, value: u64) -> u64 {
-        // SAFETY: the caller's promise.
-        unsafe { replace(at, |_| value) }
-    }
-
-    #[inline]
-    unsafe fn compare_exchange(at: *mut u64, current: u64, new: u64) -> u64 {
+    unsafe fn compare_exchange(at: *mut u64, current: u64, new: u64, _: Ordering) -> u64 {
         let (low, high): (u32, u32);
         // SAFETY: it changes an aligned integer in mapped memory, which is writable.
         unsafe {
@@ -86,27 +80,8 @@ impl Machine for u64 {
     }
 
     #[inline]
-    unsafe fn fetch_add(at: *mut u64, value: u64) -> u64 {
+    unsafe fn fetch_add(at: *mut u64, value: u64, order: Ordering) -> u64 {
         // SAFETY: the caller's promise.
-        unsafe { replace(at, |old| old.wrapping_add(value)) }
-    }
-}
-
-/// Replaces an integer, and returns the previous one.
-///
-/// # Safety
-///
-/// The same as for [`Machine::swap`].
-#[inline]
-unsafe fn replace(at: *mut u64, change: impl Fn(u64) -> u64) -> u64 {
-    // SAFETY: the caller's promise.
-    let mut old = unsafe { u64::load_relaxed(at) };
-    loop {
-        // SAFETY: as above.
-        let found = unsafe { u64::compare_exchange(at, old, change(old)) };
-        if found == old {
-            return old;
-        }
-        old = found;
+        unsafe { Self::update(at, order, |old| old.wrapping_add(value)) }
     }
 }
