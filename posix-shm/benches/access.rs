@@ -18,6 +18,8 @@
 use std::hint::black_box;
 use std::sync::atomic::{AtomicU8, Ordering};
 
+#[path = "access/atomics.rs"]
+mod atomics;
 #[path = "access/in_place.rs"]
 mod in_place;
 #[path = "access/values.rs"]
@@ -49,6 +51,7 @@ fn main() {
     mapping.bytes().copy_from(own);
     values::table(&mapping);
     in_place::table(&mapping);
+    atomics::table(&mapping);
     table(&mapping, own);
     if !std::env::args().any(|argument| argument == "--table") {
         figures(&mapping, own);

@@ -24,12 +24,12 @@ fn operations(mapping: &Mapping<ReadWrite>) {
         ($name:literal, $operation:ident($($argument:expr),*)) => {
             let std = |times| {
                 for _ in 0..times {
-                    black_box(black_box(&theirs).$operation($($argument),*));
+                    let _ = black_box(theirs.$operation($($argument),*));
                 }
             };
             let shared = |times| {
                 for _ in 0..times {
-                    black_box(black_box(ours).$operation($($argument),*));
+                    let _ = black_box(ours.$operation($($argument),*));
                 }
             };
             let mut variants = [
@@ -47,10 +47,7 @@ fn operations(mapping: &Mapping<ReadWrite>) {
     row!("swap, AcqRel", swap(7, Ordering::AcqRel));
     row!("fetch_add, Relaxed", fetch_add(1, Ordering::Relaxed));
     row!("fetch_add, SeqCst", fetch_add(1, Ordering::SeqCst));
-    row!(
-        "compare_exchange, AcqRel",
-        compare_exchange(7, 7, Ordering::AcqRel, Ordering::Acquire)
-    );
+    row!("compare_exchange, AcqRel", compare_exchange(7, 7, Ordering::AcqRel, Ordering::Acquire));
     row!("fetch_or, Release", fetch_or(1, Ordering::Release));
     row!("fetch_max, Relaxed", fetch_max(1, Ordering::Relaxed));
 }
@@ -120,6 +117,8 @@ struct Start(*mut u8);
 unsafe impl Send for Start {}
 
 fn ring(mapping: &Mapping<ReadWrite>, size: usize) {
+    mapping.atomic::<u64>(HEAD).unwrap().store(0, Ordering::Relaxed);
+    mapping.atomic::<u64>(TAIL).unwrap().store(0, Ordering::Relaxed);
     let raw = move |times: u32| {
         let start = Start(mapping.as_mut_ptr());
         let word = move |offset| {
