@@ -9,7 +9,7 @@ use crate::access::SharedSlice;
 use crate::map::ReadOnly;
 
 /// Miri is slow.
-const LONGEST: usize = if cfg!(miri) { 40 } else { 300 };
+const LONGEST: usize = if cfg!(miri) { 20 } else { 300 };
 
 /// Runs a check for slices that begin at several offsets and have every length. The values count
 /// from 1 on.
@@ -20,10 +20,10 @@ fn for_slices<T: Pod + PartialEq + std::fmt::Debug>(
     const BYTES: usize = 16 * (LONGEST + 16);
     let memory = Memory::<BYTES>::new();
     let most = (BYTES - 64) / size_of::<T>().max(1);
-    for start in [0, 1, 3, 8] {
+    for start in if cfg!(miri) { &[3][..] } else { &[0, 1, 3, 8] } {
         // Every length around the size of a block of bytes, and a few more.
         let lens = (0..LONGEST.min(most)).filter(|len| len % 29 == 0 || *len < 70);
-        for len in lens.step_by(if cfg!(miri) { 13 } else { 1 }) {
+        for len in lens.step_by(if cfg!(miri) { 9 } else { 1 }) {
             let slice = memory.slice::<T>(start * align_of::<T>(), len);
             let own: Vec<T> = (1..=len).map(&value).collect();
             slice.copy_from(&own);
@@ -36,10 +36,13 @@ fn for_slices<T: Pod + PartialEq + std::fmt::Debug>(
 macro_rules! for_types {
     ($check:ident) => {
         for_slices(|i| i as u8, $check);
+        for_slices(|i| [i as u8, (i >> 8) as u8, 3], $check);
+        if cfg!(miri) {
+            return;
+        }
         for_slices(|i| i as u16, $check);
         for_slices(|i| i as u32, $check);
         for_slices(|i| i as u64, $check);
-        for_slices(|i| [i as u8, (i >> 8) as u8, 3], $check);
         for_slices(|i| [i as u8, 0, 7, 9], $check);
         for_slices(|i| [i as u16; 4], $check);
         for_slices(|i| [i as u32, 1, 2], $check);
