@@ -290,7 +290,10 @@ pub use direction::Direction;
 pub use error::{Error, Result};
 pub use failure::Operation;
 pub use list::{Entry, List, list};
-pub use map::{MapOptions, Mapping, Protection, RawMapping, ReadOnly, ReadWrite};
+pub use map::{
+    Advice, Collapsed, CopyOnWrite, HugePages, MapOptions, Mapping, Moved, Protection, RawMapping,
+    ReadOnly, ReadWrite,
+};
 pub use metadata::Metadata;
 pub use name::ShmName;
 pub use open::{IfDoesNotExist, IfExists, OpenOptions};

@@ -75,6 +75,12 @@ fn ask_estimates(
     Ok(())
 }
 
+/// Refuses to touch so much of a sparse object that the kernel could kill a process for it.
+pub(crate) fn may_take(object: BorrowedFd<'_>, missing: u64) -> Result<(), Failure> {
+    ask_estimates(object, missing, false)
+        .map_err(|failure| failure.with_detail(Detail::Bytes(missing)))
+}
+
 /// Refuses to make an object longer than this process may make files. The kernel would send
 /// `SIGXFSZ`, which kills. Making it shorter is refused too if it stays longer than the limit,
 /// since a peer may have shortened it by then. Returns `false` if it has this length already, so

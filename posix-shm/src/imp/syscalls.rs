@@ -77,7 +77,7 @@ pub(crate) fn close(fd: OwnedFd) -> Result<(), Errno> {
 }
 
 /// `mmap`, shared, at an address of the system's choice, or near `hint` if that is free.
-pub(crate) fn map(
+fn map(
     fd: BorrowedFd<'_>,
     protection: c_int,
     offset: sys::off_t,

@@ -1,78 +1,22 @@
-//! [`MapOptions`] and [`Mapping`]: memory that is backed by an object.
-//!
-//! This file says where the addresses come from and how long they live.
-//! [`access`](crate::access) touches what is there.
-//!
-//! The system maps whole pages. A mapping may begin and end inside one:
-//!
-//! ```text
-//! object    |   page 0   |   page 1   |   page 2   |   page 3   |
-//!           0                 ^offset
-//! region                 |   page 1   |   page 2   |   what mmap returns
-//!                        ^pages                        and munmap takes
-//! mapping                |lead|======len======|        what the caller sees
-//!                             ^start = pages + lead
-//! ```
+//! [`MapOptions`]: which part of an object to map, and how.
 
 use std::borrow::Cow;
 use std::ffi::c_int;
-use std::fmt;
 use std::io::ErrorKind;
-use std::marker::PhantomData;
-use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::ptr::NonNull;
 
 use posix_shm_sys as sys;
 
+use super::mapping::{Mapping, RawMapping};
+use super::markers::{Access, CopyOnWrite, Protection, ReadOnly, ReadWrite};
+use super::region::{How, Identity, MAX_LEN, Region, Wanted, Warm, too_long_why};
+
 use crate::error::Result;
-use crate::failure::{Detail, Failure, Operation};
-use crate::imp;
+use crate::failure::{Detail, Errno, Failure, Operation};
+use crate::imp::{self, Stat};
 use crate::name::ShmName;
 
-/// Marks memory that can only be read: a [`Mapping<ReadOnly>`] has no method that writes.
-#[derive(Clone, Copy, Debug)]
-pub enum ReadOnly {}
-
-/// Marks memory that can be read and written.
-#[derive(Clone, Copy, Debug)]
-pub enum ReadWrite {}
-
-/// What a marker means to the system.
-pub(crate) trait Access {
-    const PROTECTION: c_int;
-}
-
-impl Access for ReadOnly {
-    const PROTECTION: c_int = sys::PROT_READ;
-}
-
-impl Access for ReadWrite {
-    const PROTECTION: c_int = sys::PROT_READ | sys::PROT_WRITE;
-}
-
-bitflags::bitflags! {
-    /// What the pages of a [`RawMapping`] allow: `PROT_READ`, `PROT_WRITE`, `PROT_EXEC`, or none.
-    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-    pub struct Protection: i32 {
-        /// The pages may not be touched at all: `PROT_NONE`.
-        const NONE = sys::PROT_NONE;
-        /// The pages may be read: `PROT_READ`.
-        const READ = sys::PROT_READ;
-        /// The pages may be written: `PROT_WRITE`. On most machines they can then be read as well.
-        const WRITE = sys::PROT_WRITE;
-        /// The pages may be executed: `PROT_EXEC`.
-        const EXEC = sys::PROT_EXEC;
-
-        // Other bits that the system knows are passed on.
-        const _ = !0;
-    }
-}
-
-/// The longest mapping: the longest pointer offset.
-pub(crate) const MAX_LEN: usize = isize::MAX.unsigned_abs();
-
-/// Which part of an object to map, and where: `mmap` with `MAP_SHARED`.
+/// Which part of an object to map, where and how: `mmap`.
 ///
 /// Set what matters, then call one of the methods that map. The options can be used again.
 /// [`Shm::map`](crate::Shm::map) and [`Shm::map_mut`](crate::Shm::map_mut) map the whole object.
@@ -97,8 +41,12 @@ pub(crate) const MAX_LEN: usize = isize::MAX.unsigned_abs();
 pub struct MapOptions {
     offset: u64,
     len: Option<usize>,
+    capacity: usize,
     /// Only an address: no pointer is ever made from it.
     address: usize,
+    align: Option<usize>,
+    warm: Warm,
+    no_reserve: bool,
 }
 
 impl MapOptions {
@@ -121,6 +69,35 @@ impl MapOptions {
         self
     }
 
+    /// Keeps address space free behind the mapping, so that it can [grow](Mapping::grow) to this
+    /// many bytes without moving. The default is none.
+    ///
+    /// It takes no memory: a terabyte is fine. Nobody can touch it, and no other mapping gets in
+    /// between. What it does count against is the limit on address space (`RLIMIT_AS`), if there is
+    /// one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use posix_shm::{MapOptions, Moved, Shm, capabilities};
+    ///
+    /// let object = Shm::anonymous(65536)?;
+    /// let mut mapping = MapOptions::new().capacity(1 << 30).map_mut(&object)?;
+    /// let start = mapping.as_ptr();
+    /// if capabilities().resize {
+    ///     object.grow(1 << 20)?;
+    ///     assert_eq!(mapping.grow(&object, 1 << 20)?, Moved::No);
+    ///     assert_eq!((mapping.as_ptr(), mapping.len()), (start, 1 << 20));
+    /// }
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
+    ///
+    /// Sources: Linux `mmap(2)`.
+    pub fn capacity(&mut self, bytes: usize) -> &mut MapOptions {
+        self.capacity = bytes;
+        self
+    }
+
     /// Sets the address of the first byte. Null, the default, lets the system choose.
     ///
     /// The mapping gets exactly this address or is refused. It never replaces another mapping, as
@@ -128,6 +105,86 @@ impl MapOptions {
     /// 0, at the start of a page.
     pub fn address(&mut self, address: *const u8) -> &mut MapOptions {
         self.address = address.addr();
+        self
+    }
+
+    /// Makes the address of the first byte a multiple of this many bytes, a power of two.
+    ///
+    /// Every mapping of a whole object begins at a page, so this is for more than that. A mapping
+    /// that was aligned stays so when it [grows](Mapping::grow).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use posix_shm::{MapOptions, Shm};
+    ///
+    /// let object = Shm::anonymous(65536)?;
+    /// let mapping = MapOptions::new().align(1 << 20).map(&object)?;
+    /// assert_eq!(mapping.as_ptr().addr() % (1 << 20), 0);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
+    pub fn align(&mut self, bytes: usize) -> &mut MapOptions {
+        self.align = Some(bytes);
+        self
+    }
+
+    /// Makes every page present before the call returns, as [`Mapping::populate`] does: also those
+    /// by which the mapping grows. The default is `false`.
+    ///
+    /// Using the mapping is then free of page faults. Mapping fails if a page cannot be had.
+    #[doc(alias = "MAP_POPULATE")]
+    #[doc(alias = "prefault")]
+    pub fn populate(&mut self, yes: bool) -> &mut MapOptions {
+        self.warm.populate = yes;
+        self
+    }
+
+    /// Maps with huge pages as far as the system has them, as [`Mapping::collapse`] does: also what
+    /// the mapping grows by. The default is `false`.
+    ///
+    /// This needs no configuration and no rights. The address is chosen so that huge pages fit.
+    /// Where the system gives none, the mapping has pages of the usual size, and nothing fails:
+    /// `collapse` says how much became huge.
+    ///
+    /// # Platform-specific behavior
+    ///
+    /// Only Linux from 6.1 on has this. Elsewhere the option has no effect, and
+    /// [`capabilities`](crate::capabilities()) says so (`collapse`).
+    #[doc(alias = "MADV_COLLAPSE")]
+    #[doc(alias = "THP")]
+    pub fn huge_pages(&mut self, yes: bool) -> &mut MapOptions {
+        self.warm.collapse = yes;
+        self
+    }
+
+    /// Keeps every page in memory, as [`Mapping::lock`] does: also those by which the mapping
+    /// grows. The default is `false`.
+    ///
+    /// Mapping fails if this process may not lock so much.
+    #[doc(alias = "mlock")]
+    #[doc(alias = "MAP_LOCKED")]
+    pub fn lock(&mut self, yes: bool) -> &mut MapOptions {
+        self.warm.lock = yes;
+        self
+    }
+
+    /// Promises no memory to the mapping beforehand: `MAP_NORESERVE`. The default is `false`.
+    ///
+    /// For shared memory of the usual pages it means nothing, since the object's memory is the
+    /// object's. It means something for two kinds of mappings. A
+    /// [copy-on-write](MapOptions::map_copy_on_write) mapping is counted as if all of it were
+    /// copied, and with this option is not. And a mapping of a sparse object of
+    /// [`HugePages`](super::HugePages) takes its pages out of their pool, and with this option does
+    /// not: if the pool is then empty when a page is touched, the system kills the process with
+    /// `SIGBUS`.
+    ///
+    /// # Platform-specific behavior
+    ///
+    /// FreeBSD and OpenBSD have no such flag, and Linux ignores it if `vm.overcommit_memory` is 2.
+    #[doc(alias = "MAP_NORESERVE")]
+    #[doc(alias = ":noreserve")]
+    pub fn no_reserve(&mut self, yes: bool) -> &mut MapOptions {
+        self.no_reserve = yes;
         self
     }
 
@@ -142,14 +199,20 @@ impl MapOptions {
     /// * `InvalidInput`, before the system is asked to map: a length of 0; an empty object; a pipe,
     ///   a device or a directory instead of an object; an offset and length past the end of the
     ///   object (the message has all three numbers); more than `isize::MAX` bytes; an address that
-    ///   does not lie as far into its page as the offset does;
+    ///   does not lie as far into its page as the offset does; an [`align`](MapOptions::align) that
+    ///   is not a power of two, or that the offset or the address does not allow;
     /// * `AlreadyExists`: the [`address`](MapOptions::address) is taken;
     /// * `PermissionDenied`: the descriptor does not allow it (`EACCES`), or the object is sealed
     ///   against it (`EPERM`);
     /// * `WouldBlock` (`EAGAIN`): this process locks all its memory (`mlockall`) and may not lock
     ///   so much (`RLIMIT_MEMLOCK`);
-    /// * `OutOfMemory` (`ENOMEM`): no address range of this length is free, or the process has too
-    ///   many mappings.
+    /// * `OutOfMemory` (`ENOMEM`): no address range of this length is free, the process has too
+    ///   many mappings, or its limit on address space (`RLIMIT_AS`) is reached;
+    /// * `ResourceBusy`: other threads took every [aligned](MapOptions::align) address that was
+    ///   found free;
+    /// * with [`populate`](MapOptions::populate), [`huge_pages`](MapOptions::huge_pages) or
+    ///   [`lock`](MapOptions::lock): as [`Mapping::populate`] and [`Mapping::lock`]; also
+    ///   `OutOfMemory` if the object is sparse and there seems to be too little memory.
     ///
     /// Sources: POSIX.1-2024 `mmap`; Linux `mmap(2)`.
     pub fn map(&self, object: impl AsFd) -> Result<Mapping<ReadOnly>> {
@@ -163,6 +226,58 @@ impl MapOptions {
     /// As [`map`](MapOptions::map); `PermissionDenied` (`EACCES`) if the descriptor is read-only.
     pub fn map_mut(&self, object: impl AsFd) -> Result<Mapping<ReadWrite>> {
         self.map_named(object.as_fd(), None)
+    }
+
+    /// Maps for reading and writing, and keeps what is written in this process: `mmap` with
+    /// `PROT_READ | PROT_WRITE` and `MAP_PRIVATE`.
+    ///
+    /// The object stays as it is: a page is copied when it is first written to. A read-only handle
+    /// is enough. What peers write to a page that was not copied yet may still be seen.
+    ///
+    /// A copy takes memory at the moment of the first write. If there is none left, the system
+    /// kills a process. [`populate`](Mapping::populate) copies beforehand.
+    ///
+    /// # Errors
+    ///
+    /// As [`map`](MapOptions::map); `Unsupported` if the system has no such mappings of shared
+    /// memory.
+    ///
+    /// # Platform-specific behavior
+    ///
+    /// macOS has none. [`capabilities`](crate::capabilities()) says so (`copy_on_write`).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use posix_shm::{MapOptions, Shm, capabilities};
+    ///
+    /// if capabilities().copy_on_write {
+    ///     let object = Shm::anonymous(4096)?;
+    ///     let copy = MapOptions::new().map_copy_on_write(&object)?;
+    ///     copy.store(0, 7_u8)?;
+    ///     assert_eq!(copy.bytes().load(0), 7);
+    ///     assert_eq!(object.map()?.bytes().load(0), 0);
+    /// }
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
+    ///
+    /// What no peer sees cannot wake or count anything, so there are no such methods:
+    ///
+    /// ```compile_fail
+    /// # let object = posix_shm::Shm::anonymous(4096).unwrap();
+    /// let copy = posix_shm::MapOptions::new().map_copy_on_write(&object).unwrap();
+    /// copy.cell::<u32>(0).unwrap().fetch_add(1);
+    /// ```
+    ///
+    /// Sources: POSIX.1-2024 `mmap`.
+    #[doc(alias = "MAP_PRIVATE")]
+    #[doc(alias = ":private")]
+    pub fn map_copy_on_write(&self, object: impl AsFd) -> Result<Mapping<CopyOnWrite>> {
+        if imp::CAPABILITIES.copy_on_write {
+            return self.map_named(object.as_fd(), None);
+        }
+        let why = "this system has no copy-on-write mappings of shared memory";
+        Err(Failure::refused(Operation::Map, ErrorKind::Unsupported, why).named(None))
     }
 
     /// Maps with any protection: `mmap` with `MAP_SHARED`. This is for memory that a [`Mapping`]
@@ -183,8 +298,8 @@ impl MapOptions {
     /// # Ok::<(), posix_shm::Error>(())
     /// ```
     pub fn map_raw(&self, object: impl AsFd, protection: Protection) -> Result<RawMapping> {
-        let region = self.region(object.as_fd(), protection.bits(), None)?;
-        Ok(RawMapping { region })
+        let region = self.region(object.as_fd(), protection.bits(), false, None)?;
+        Ok(RawMapping::new(region))
     }
 
     pub(crate) fn map_named<A: Access>(
@@ -192,7 +307,7 @@ impl MapOptions {
         object: BorrowedFd<'_>,
         name: Option<&ShmName>,
     ) -> Result<Mapping<A>> {
-        Ok(Mapping::new(self.region(object, A::PROTECTION, name)?))
+        Ok(Mapping::new(self.region(object, A::PROTECTION, A::PRIVATE, name)?))
     }
 
     /// Refuses a part that is not inside an object of this length.
@@ -205,14 +320,25 @@ impl MapOptions {
         &self,
         object: BorrowedFd<'_>,
         object_len: u64,
+        huge: bool,
     ) -> Result<Mapping<ReadWrite>, Failure> {
-        self.region_of(object, ReadWrite::PROTECTION, object_len, None).map(Mapping::new)
+        // Growing and taking memory need more than the length.
+        let stat = if huge || self.capacity > 0 || self.warm != Warm::default() {
+            Some(imp::stat(object).map_err(Failure::of(Operation::Metadata))?)
+        } else {
+            None
+        };
+        let stat = stat.as_ref();
+        let page = stat.filter(|_| huge).and_then(|stat| imp::huge_page_of(object, stat));
+        self.region_of(object, ReadWrite::PROTECTION, false, object_len, stat, page)
+            .map(Mapping::new)
     }
 
     fn region(
         &self,
         object: BorrowedFd<'_>,
         protection: c_int,
+        private: bool,
         name: Option<&ShmName>,
     ) -> Result<Region> {
         let region = || {
@@ -222,7 +348,7 @@ impl MapOptions {
             }
             // Huge pages are mapped, offset and unmapped as a whole.
             let page = imp::huge_page_of(object, &stat);
-            self.region_of(object, protection, stat.len(), page)
+            self.region_of(object, protection, private, stat.len(), Some(&stat), page)
         };
         region().map_err(|failure| failure.named(name))
     }
@@ -232,44 +358,118 @@ impl MapOptions {
         &self,
         object: BorrowedFd<'_>,
         protection: c_int,
+        private: bool,
         object_len: u64,
+        stat: Option<&Stat>,
         huge_page: Option<u64>,
     ) -> Result<Region, Failure> {
         let len = self.len_within(object_len).map_err(|why| self.refuse(why))?;
+        let Self { offset, capacity, address, align, warm, no_reserve, .. } = *self;
+        let has_room = capacity > 0;
         let page = huge_page.unwrap_or_else(|| {
             // Not asked for if it does not matter.
-            if self.offset == 0 && self.address == 0 { 1 } else { imp::page_size() as u64 }
+            let matters = offset != 0 || address != 0 || has_room || align.is_some();
+            if matters || warm.collapse { imp::page_size() as u64 } else { 1 }
         });
         // How far the offset lies into its page. Every size of a page is a power of two.
-        let lead = self.offset & (page - 1);
+        let lead = offset & (page - 1);
         // The offset lies inside the object, whose length fits the type; a page fits usize.
-        let (start, lead, page) =
-            ((self.offset - lead) as sys::off_t, lead as usize, page as usize);
+        let (start, lead, page) = ((offset - lead) as sys::off_t, lead as usize, page as usize);
         let mapped = match huge_page {
-            Some(_) => (lead + len).next_multiple_of(page),
-            None => lead + len,
+            None if !has_room => lead + len,
+            _ => (lead + len).next_multiple_of(page),
         };
-        if self.address != 0 && self.address % page != lead {
-            let Self { address, offset, .. } = self;
+        let room = if has_room { self.room(lead, page)?.max(mapped) } else { mapped };
+        if address != 0 && address % page != lead {
             return Err(self.refuse(format!(
                 "address {address:#x} must be a multiple of {page} plus {lead}, as offset {offset} \
                  is"
             )));
         }
-        let hint = self.address.saturating_sub(lead);
-        let region = Region::map(object, protection, start, lead, len, mapped, hint)
-            .map_err(|failure| failure.with_detail(self.detail()))?;
-        if self.address == 0 || region.start().addr().get() == self.address {
-            Ok(region)
-        } else {
+        let align = self.alignment(page, lead, has_room && huge_page.is_some())?;
+        if let Some(stat) = stat.filter(|_| warm != Warm::default() && !private) {
+            let missing = object_len.saturating_sub(imp::allocated(stat)).min(len as u64);
+            imp::may_take(object, missing)?;
+        }
+        let huge_page = huge_page.map(|_| page);
+        let how = How {
+            protection,
+            private,
+            no_reserve,
+            fixed: address != 0,
+            align,
+            has_room,
+            huge_page,
+            warm,
+        };
+        let hint = address.saturating_sub(lead);
+        let identity = stat.map(Identity::of);
+        let wanted = Wanted { offset: start, lead, len, mapped, room, hint, object: identity, how };
+        let region = Region::map(object, &wanted)
+            .map_err(|failure| self.explain(failure, huge_page.is_some()))?;
+        if address != 0 && region.start().addr().get() != address {
             let why = "the address is taken, or the system does not map there";
             let failure = Failure::refused(Operation::Map, ErrorKind::AlreadyExists, why);
-            Err(failure.with_detail(self.detail()))
+            return Err(failure.with_detail(self.detail()));
         }
+        if warm != Warm::default() {
+            region.warm(0, len)?;
+        }
+        Ok(region)
+    }
+
+    /// How much address space the capacity takes.
+    fn room(&self, lead: usize, page: usize) -> Result<usize, Failure> {
+        let room = self.capacity.checked_add(lead).and_then(|it| it.checked_next_multiple_of(page));
+        match room {
+            Some(room) if self.capacity <= MAX_LEN => Ok(room),
+            _ => Err(self.refuse(too_long_why(self.capacity as u64))),
+        }
+    }
+
+    /// What the address of the first page must be a multiple of, and what it must leave. A power of
+    /// two and less than that.
+    ///
+    /// `room`: the pages are huge, and are put into address space that is reserved first.
+    fn alignment(&self, page: usize, lead: usize, room: bool) -> Result<(usize, usize), Failure> {
+        let Self { offset, address, align, warm, .. } = *self;
+        let wanted = align.unwrap_or(1);
+        if !wanted.is_power_of_two() || wanted > MAX_LEN {
+            return Err(self.refuse(format!("an alignment of {wanted} is not a power of two")));
+        }
+        // How far into a huge page the first page is, in the object and thus in memory.
+        let huge = imp::transparent_page().filter(|size| warm.collapse && *size > page);
+        let (modulus, rest) = match huge {
+            Some(size) => (size, (offset % size as u64) as usize - lead),
+            None => (page, 0),
+        };
+        let fits = if wanted <= modulus { (rest + lead) % wanted == 0 } else { rest + lead == 0 };
+        if !fits || address % wanted != 0 {
+            let what = if fits { "address" } else { "offset" };
+            let why = format!("an alignment of {wanted} bytes does not go with this {what}");
+            return Err(self.refuse(why));
+        }
+        Ok(match (wanted.max(modulus), address) {
+            // The system aligns to pages, and an address is what it is.
+            (modulus, 0) if modulus > page || room => (modulus, rest),
+            _ => (1, 0),
+        })
     }
 
     fn detail(&self) -> Detail {
         Detail::Range { offset: self.offset, len: self.len }
+    }
+
+    /// Says what the system's error means for objects of huge pages.
+    #[cold]
+    fn explain(&self, failure: Failure, huge: bool) -> Failure {
+        let failure = failure.with_detail(self.detail());
+        if huge && failure.is(Errno::NOMEM) {
+            return failure.with_hint(
+                "too few huge pages are free in their pool, or no address range of this length is",
+            );
+        }
+        failure
     }
 
     #[cold]
@@ -306,213 +506,5 @@ impl MapOptions {
             Ok(len) if len <= MAX_LEN => Ok(len),
             _ => Err(too_long_why(len)),
         }
-    }
-}
-
-#[cold]
-pub(crate) fn too_long(bytes: u64) -> Failure {
-    Failure::invalid(Operation::Map, too_long_why(bytes))
-}
-
-fn too_long_why(bytes: u64) -> String {
-    format!("{bytes} bytes are more than one mapping can have ({MAX_LEN})")
-}
-
-/// A range of mapped pages, and the part of it that the caller sees. Unmapped when dropped.
-struct Region {
-    /// The first mapped page.
-    pages: NonNull<u8>,
-    /// How far into it the mapping starts.
-    lead: usize,
-    len: usize,
-    /// How many bytes are mapped. Huge pages are mapped as a whole.
-    mapped: usize,
-}
-
-impl Region {
-    /// The caller has checked that all of it lies inside the object.
-    fn map(
-        object: BorrowedFd<'_>,
-        protection: c_int,
-        offset: sys::off_t,
-        lead: usize,
-        len: usize,
-        mapped: usize,
-        hint: usize,
-    ) -> Result<Region, Failure> {
-        let pages = imp::map(object, protection, offset, mapped, hint)
-            .map_err(Failure::of(Operation::Map))?;
-        Ok(Region { pages, lead, len, mapped })
-    }
-
-    fn start(&self) -> NonNull<u8> {
-        let start = self.pages.as_ptr().wrapping_add(self.lead);
-        // SAFETY: the lead lies inside the mapped pages, which do not wrap around to address 0.
-        unsafe { NonNull::new_unchecked(start) }
-    }
-
-    fn unmap(self) -> Result<()> {
-        ManuallyDrop::new(self).unmap_pages()
-    }
-
-    /// Call it once.
-    fn unmap_pages(&mut self) -> Result<()> {
-        // SAFETY: `map` gave these pages to this value alone. The value ends here, and every view
-        // of them borrows from it.
-        unsafe { imp::unmap(self.pages, self.mapped) }
-            .map_err(|errno| Failure::new(Operation::Unmap, errno).named(None))
-    }
-}
-
-impl Drop for Region {
-    fn drop(&mut self) {
-        // A drop cannot report an error; `unmap` does.
-        let _ = self.unmap_pages();
-    }
-}
-
-// SAFETY: a region is an address range of the process and nothing else. Any thread may unmap it.
-unsafe impl Send for Region {}
-// SAFETY: a shared reference only tells addresses.
-unsafe impl Sync for Region {}
-
-/// A region of memory backed by an object or a part of it: the result of `mmap`. Dropping it unmaps
-/// the memory.
-///
-/// It stays valid when the handle is closed and when the object's name is removed. Its length never
-/// changes. But the object may become shorter; the crate's chapter on [safety](crate#safety) says
-/// what happens then.
-///
-/// Safe code gets no `&[u8]` into it: a peer may write at any time, and a `&[u8]` promises that
-/// nobody does. [`bytes`](Mapping::bytes) and [`slice`](Mapping::slice) read and write instead, and
-/// never cause undefined behaviour, whatever peers do.
-///
-/// # Examples
-///
-/// ```
-/// use posix_shm::Shm;
-///
-/// let object = Shm::anonymous(4096)?;
-/// let writer = object.map_mut()?;
-/// let reader = object.map()?;
-///
-/// writer.slice::<i32>(0, 10)?.store(3, 30);
-/// assert_eq!(reader.slice::<i32>(0, 10)?.load(3), 30);
-/// # Ok::<(), posix_shm::Error>(())
-/// ```
-///
-/// A mapping for reading has no method that writes:
-///
-/// ```compile_fail
-/// # let object = posix_shm::Shm::anonymous(4096).unwrap();
-/// let reader = object.map().unwrap();
-/// reader.bytes().store(0, 1);
-/// ```
-///
-/// A view cannot outlive its mapping:
-///
-/// ```compile_fail
-/// # let object = posix_shm::Shm::anonymous(4096).unwrap();
-/// let mapping = object.map().unwrap();
-/// let bytes = mapping.bytes();
-/// mapping.unmap().unwrap();
-/// bytes.load(0);
-/// ```
-#[doc(alias = "mmap")]
-pub struct Mapping<A = ReadWrite> {
-    region: Region,
-    access: PhantomData<fn() -> A>,
-}
-
-impl<A> Mapping<A> {
-    fn new(region: Region) -> Mapping<A> {
-        Mapping { region, access: PhantomData }
-    }
-
-    /// The length in bytes: what was asked for, not rounded to pages.
-    #[must_use]
-    #[allow(clippy::len_without_is_empty, reason = "a mapping is never empty")]
-    pub fn len(&self) -> usize {
-        self.region.len
-    }
-
-    /// The address of the first byte.
-    ///
-    /// Making a reference from it is undefined behaviour unless nobody writes there while the
-    /// reference lives, and plain reads race with peers that write. [`bytes`](Mapping::bytes) needs
-    /// no such promise.
-    #[must_use]
-    pub fn as_ptr(&self) -> *const u8 {
-        self.region.start().as_ptr()
-    }
-
-    /// Removes the mapping and returns the error that drop would ignore: `munmap`.
-    ///
-    /// # Errors
-    ///
-    /// What `munmap` reports; none is known for a mapping of this crate.
-    ///
-    /// Sources: POSIX.1-2024 `munmap`.
-    #[doc(alias = "munmap")]
-    pub fn unmap(self) -> Result<()> {
-        self.region.unmap()
-    }
-
-    pub(crate) fn start(&self) -> NonNull<u8> {
-        self.region.start()
-    }
-}
-
-impl Mapping<ReadWrite> {
-    /// The address of the first byte, for writing. The caveats of [`as_ptr`](Mapping::as_ptr)
-    /// apply.
-    #[must_use]
-    pub fn as_mut_ptr(&self) -> *mut u8 {
-        self.region.start().as_ptr()
-    }
-}
-
-impl<A> fmt::Debug for Mapping<A> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Mapping").field("ptr", &self.as_ptr()).field("len", &self.len()).finish()
-    }
-}
-
-/// Mapped memory of any [`Protection`], with only a pointer to it: the result of
-/// [`MapOptions::map_raw`]. Dropping it unmaps the memory.
-#[doc(alias = "mmap")]
-pub struct RawMapping {
-    region: Region,
-}
-
-impl RawMapping {
-    /// The address of the first byte. What may be done there depends on the protection and on what
-    /// peers do.
-    #[must_use]
-    pub fn as_ptr(&self) -> *mut u8 {
-        self.region.start().as_ptr()
-    }
-
-    /// The length in bytes: what was asked for, not rounded to pages.
-    #[must_use]
-    #[allow(clippy::len_without_is_empty, reason = "a mapping is never empty")]
-    pub fn len(&self) -> usize {
-        self.region.len
-    }
-
-    /// Removes the mapping and returns the error that drop would ignore: `munmap`.
-    ///
-    /// # Errors
-    ///
-    /// As [`Mapping::unmap`].
-    #[doc(alias = "munmap")]
-    pub fn unmap(self) -> Result<()> {
-        self.region.unmap()
-    }
-}
-
-impl fmt::Debug for RawMapping {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RawMapping").field("ptr", &self.as_ptr()).field("len", &self.len()).finish()
     }
 }
