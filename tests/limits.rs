@@ -187,6 +187,14 @@ tests! { ON_LINUX:
     is_reserved_is_what_the_kernel_answers
     label_is_what_proc_shows
     map_options_are_what_open_mapped_maps_with
+    mappings_a_fault_while_populating_is_an_error
+    mappings_a_limit_on_address_space_is_an_error_and_loses_nothing
+    mappings_a_limit_on_locked_memory_is_an_error
+    mappings_a_memory_limit_is_an_error_before_populating
+    mappings_an_object_that_is_cut_off_while_it_is_populated
+    mappings_of_huge_pages_grow_in_huge_pages
+    mappings_populate_without_madvise
+    mappings_the_pool_of_huge_pages_is_empty
     metadata_has_block_size_and_rdev
     punch_gives_memory_back
     punch_refuses_what_is_sealed

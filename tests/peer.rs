@@ -37,6 +37,7 @@ fn main() {
         ["create-unreadable", size, name] => create_unreadable(size.parse().unwrap(), name),
         ["address"] => address(),
         ["touch", protection, access] => touch(protection, access),
+        ["out-of-bounds", how] => out_of_bounds(how),
         ["double-stdin"] => double_stdin(),
         ["answer", name, rounds] => answer(name, rounds.parse().unwrap()),
         ["scribble", name] => scribble(name),
@@ -240,6 +241,43 @@ fn touch(protection: &str, access: &str) {
         "write" => unsafe { mapping.as_ptr().write_volatile(1) },
         _ => panic!("no such access"),
     }
+}
+
+/// Touches what a mapping has no more, or not yet. The system kills the process.
+fn out_of_bounds(how: &str) {
+    let page = usize::try_from(expected::page()).unwrap();
+    let object = Shm::anonymous(4 * page as u64).unwrap();
+    let mut options = MapOptions::new();
+    let capacity = options.clone().len(page).capacity(4 * page).clone();
+    let mapping = match how {
+        "shrunk" => {
+            let mut mapping = options.map_mut(&object).unwrap();
+            mapping.shrink_to(page).unwrap();
+            mapping
+        }
+        "shrunk-in-room" => {
+            let mut mapping = options.capacity(4 * page).map_mut(&object).unwrap();
+            mapping.shrink_to(page).unwrap();
+            mapping
+        }
+        "room" => capacity.map_mut(&object).unwrap(),
+        "read-only" => {
+            let reader = object.map_mut().unwrap().into_read_only().unwrap();
+            // SAFETY: the memory is mapped, and Rust knows nothing of it. The system does not allow
+            // the access, which is what this tests.
+            unsafe { reader.as_ptr().cast_mut().write_volatile(1) };
+            return;
+        }
+        "guard" => {
+            let mapping = object.map_mut().unwrap();
+            mapping.advise(page..2 * page, posix_shm::Advice::Guard).unwrap();
+            mapping
+        }
+        _ => panic!("no such way"),
+    };
+    assert_eq!(mapping.bytes().load(page - 1), 0);
+    // SAFETY: as above.
+    unsafe { mapping.as_ptr().add(page).read_volatile() };
 }
 
 fn double_stdin() {

@@ -257,7 +257,6 @@ fn hint(operation: Operation, errno: Errno) -> Option<&'static str> {
             "this process may not lock so much (raise RLIMIT_MEMLOCK), or the object has no memory \
              for a page of it"
         }
-        (Operation::Advise, Errno::ACCES) => "giving memory back takes a writable mapping",
         (Operation::Map | Operation::Grow, Errno::ACCES) => {
             "the handle does not allow this access; writing takes a handle of Direction::Io"
         }

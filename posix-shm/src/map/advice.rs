@@ -46,7 +46,7 @@ pub enum Advice {
     /// Gives the memory back, in the object: the bytes become zero for everyone, as by
     /// [`Shm::punch`](crate::Shm::punch). The memory is no longer reserved: if there is none left
     /// when a page is touched again, the system kills the process with `SIGBUS`. It takes whole
-    /// pages, and a mapping that can write.
+    /// pages, and a mapping that can write to the object.
     #[doc(alias = "MADV_REMOVE")]
     Remove,
     /// A child that is forked does not get these pages. If it touches them, the system kills it.
@@ -121,7 +121,7 @@ impl<A> Mapping<A> {
     /// * `InvalidInput`: a range that is not inside the mapping, or that is not of whole pages where
     ///   they are needed; or the kernel is too old for the advice (`EINVAL`), or it does not go with
     ///   this mapping;
-    /// * `PermissionDenied` (`EACCES`): [`Advice::Remove`] through a mapping that cannot write;
+    /// * `PermissionDenied`: [`Advice::Remove`] through a mapping that cannot write to the object;
     /// * `PermissionDenied` (`EPERM`): [`Advice::Remove`], and the object is sealed against writing;
     /// * `Unsupported`: the system does not have this advice at all.
     ///
@@ -161,6 +161,11 @@ impl<A> Mapping<A> {
             let page = self.region.page();
             let why = format!("{advice:?} takes whole pages, and a page has {page} bytes");
             return refused(ErrorKind::InvalidInput, why);
+        }
+        // Linux would do it through a read-only mapping too, if the handle could write.
+        if advice == Advice::Remove && !self.region.writes_to_the_object() {
+            let why = "giving memory back takes a mapping that can write, and is not copy-on-write";
+            return refused(ErrorKind::PermissionDenied, why.into());
         }
         let (start, len) = self.region.pages_of(from, to);
         let done = match advice {

@@ -176,6 +176,11 @@ impl Region {
         (at(self.pages, first), to.next_multiple_of(page) - first)
     }
 
+    /// Whether what is written to it is written to the object.
+    pub(super) fn writes_to_the_object(&self) -> bool {
+        !self.how.private && self.how.protection & sys::PROT_WRITE != 0
+    }
+
     /// Where in the object a byte of the mapping is.
     pub(super) fn offset_of(&self, at: usize) -> u64 {
         self.offset.unsigned_abs() + self.lead as u64 + at as u64
