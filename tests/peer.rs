@@ -391,6 +391,42 @@ fn calls(task: &str, name: &str) {
             object.close().unwrap();
             unlink(&name).unwrap();
         },
+        "grown-in-its-room" => &|| {
+            let object = Shm::open_io(&name).unwrap();
+            let mut options = MapOptions::new();
+            let mut mapping = options.len(4096).capacity(1 << 30).map_mut(&object).unwrap();
+            mapping.grow(&object, 3 * 4096).unwrap();
+            mapping.grow(&object, 3 * 4096).unwrap();
+            mapping.shrink_to(4096).unwrap();
+            mapping.unmap().unwrap();
+            object.close().unwrap();
+        },
+        "moved" => &|| {
+            let object = Shm::open_io(&name).unwrap();
+            let mut mapping = MapOptions::new().len(4096).map_mut(&object).unwrap();
+            mapping.grow(&object, 3 * 4096).unwrap();
+            mapping.shrink_to(2 * 4096).unwrap();
+            let (first, second) = mapping.split_at(4096).unwrap();
+            first.unmap().unwrap();
+            second.into_read_only().unwrap().unmap().unwrap();
+            object.close().unwrap();
+        },
+        "aligned" => &|| {
+            let object = Shm::open(&name).unwrap();
+            MapOptions::new().align(1 << 21).map(&object).unwrap().unmap().unwrap();
+            object.close().unwrap();
+        },
+        "warm" => &|| {
+            let object = Shm::open_io(&name).unwrap();
+            let mapping = MapOptions::new().populate(true).lock(true).map_mut(&object).unwrap();
+            mapping.unlock(..).unwrap();
+            mapping.advise(.., posix_shm::Advice::Random).unwrap();
+            mapping.unmap().unwrap();
+            let reader = object.map().unwrap();
+            reader.populate(..).unwrap();
+            reader.unmap().unwrap();
+            object.close().unwrap();
+        },
         "published" => &|| {
             Shm::publish(&name, &[1; 4096]).unwrap().close().unwrap();
             unlink(&name).unwrap();

@@ -28,7 +28,8 @@ use alone::{mount, mount_own};
 use tasks::{ErrorName, Given, Got, SIZE, TASKS, creating, heir};
 use world::{NEW, OLD, OLD_SIZE, World};
 
-/// The number of descriptors and of shared mappings. It needs no `/proc` once the file is open.
+/// The number of descriptors, and the bytes of all mappings that are shared or nothing but address
+/// space. It needs no `/proc` once the file is open.
 fn held(maps: &mut File) -> (usize, usize) {
     let mut lines = String::with_capacity(1 << 16);
     maps.rewind().unwrap();
@@ -40,7 +41,13 @@ fn held(maps: &mut File) -> (usize, usize) {
     let answer = unsafe { libc::poll(descriptors.as_mut_ptr(), 40, 0) };
     assert!(answer >= 0, "poll failed");
     let open = descriptors.iter().filter(|it| it.revents & libc::POLLNVAL == 0).count();
-    (open, lines.matches("s ").count())
+    let ours = lines.lines().filter(|line| line.contains("s ") || line.contains(" ---p "));
+    let bytes = |line: &str| {
+        let (from, to) = line.split_once(' ')?.0.split_once('-')?;
+        let [from, to] = [from, to].map(|end| usize::from_str_radix(end, 16).unwrap());
+        Some(to - from)
+    };
+    (open, ours.filter_map(bytes).sum())
 }
 
 fn main() {
@@ -100,7 +107,7 @@ fn main() {
     }
     drop(given);
     let after = held(&mut maps);
-    println!("held {} {}", after.0 - before.0, after.1 - before.1);
+    println!("held {} {}", after.0 - before.0, after.1 as isize - before.1 as isize);
     let mut found = World::now(prefix, alone);
     // The portable code removes the name first. If it cannot make the new object, nothing has it.
     let superseding = cfg!(posix_shm_portable) && task.name.starts_with("supersede");

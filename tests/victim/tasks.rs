@@ -8,15 +8,19 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use posix_shm::{
-    Direction, Error, IfDoesNotExist, IfExists, MapOptions, Mapping, Metadata, OpenOptions,
-    Permissions, Protection, RawMapping, ReadOnly, ReadWrite, Result, Seals, Shm, ShmName,
-    capabilities, list, unlink,
+    Advice, Collapsed, CopyOnWrite, Direction, Error, IfDoesNotExist, IfExists, MapOptions,
+    Mapping, Metadata, OpenOptions, Permissions, Protection, RawMapping, ReadOnly, ReadWrite,
+    Result, Seals, Shm, ShmName, capabilities, list, unlink,
 };
 
 use crate::world::{NEW, OLD, OLD_SIZE, World, runs};
 
 /// The length of new objects.
 pub(crate) const SIZE: u64 = 8192;
+/// The length of a mapping of a part.
+const PART: u64 = 4096;
+/// The length of an object that huge pages fit into.
+const HUGE: u64 = 2 << 20;
 /// So long that the library first asks, in every way it knows, whether there is room.
 const LARGE: u64 = 16 << 20;
 
@@ -38,6 +42,9 @@ impl Task {
     pub(crate) fn is_possible(&self) -> bool {
         match self.name {
             "punch" => capabilities().punch,
+            "collapse" => capabilities().collapse,
+            "residency" => capabilities().residency,
+            "map-copy-on-write" => capabilities().copy_on_write,
             "seal" | "seals" | "freeze" | "may-fault" => capabilities().seal,
             "read-only-anonymous" => capabilities().read_only_anonymous,
             "list" => capabilities().list,
@@ -94,6 +101,10 @@ pub(crate) enum Got {
     Answer(bool),
     Seals(Seals),
     Names(Vec<ShmName>),
+    Private(Mapping<CopyOnWrite>),
+    Two(Mapping<ReadWrite>, Mapping<ReadWrite>),
+    Collapsed(Collapsed),
+    Count(usize),
     /// What reading or writing returned, and the bytes that were read.
     Bytes(io::Result<usize>, Vec<u8>),
 }
@@ -124,6 +135,7 @@ impl Got {
     fn is_memory(&self, byte: u8, len: u64) -> bool {
         let content = match self {
             Got::Reader(mapping) => mapping.bytes().to_vec(),
+            Got::Private(mapping) => mapping.bytes().to_vec(),
             Got::Writer(mapping) | Got::Mapped(_, mapping) => mapping.bytes().to_vec(),
             _ => return false,
         };
@@ -176,6 +188,22 @@ fn nothing((): ()) -> Got {
 
 fn mapped((object, mapping): (Shm, Mapping<ReadWrite>)) -> Got {
     Got::Mapped(object, mapping)
+}
+
+/// The first page of the old object.
+fn part() -> MapOptions {
+    MapOptions::new().len(PART as usize).clone()
+}
+
+/// Makes a mapping as long as the old object. If that fails, the mapping must be as it was.
+fn grown(given: &Given, mut mapping: Mapping<ReadWrite>) -> Result<Got> {
+    let before = mapping.as_ptr();
+    let grown = mapping.grow(given.object(), OLD_SIZE as usize);
+    if grown.is_err() {
+        assert_eq!((mapping.as_ptr(), mapping.len() as u64), (before, PART));
+        assert_eq!(mapping.bytes().to_vec(), [7; PART as usize]);
+    }
+    grown.map(|_| Got::Writer(mapping))
 }
 
 fn no_effect(_: &mut World) {}
@@ -512,6 +540,153 @@ pub(crate) const TASKS: &[Task] = &[
         run: |given| MapOptions::new().map_raw(given.object(), Protection::NONE).map(Got::Raw),
         effect: no_effect,
         is_right: |got| matches!(got, Got::Raw(raw) if raw.len() as u64 == OLD_SIZE),
+    },
+    Task {
+        name: "map-copy-on-write",
+        error_name: ErrorName::No,
+        run: |given| MapOptions::new().map_copy_on_write(given.object()).map(Got::Private),
+        effect: no_effect,
+        is_right: |got| got.is_memory(7, OLD_SIZE),
+    },
+    Task {
+        name: "map-with-capacity",
+        error_name: ErrorName::No,
+        run: |given| part().capacity(1 << 20).map_mut(given.object()).map(Got::Writer),
+        effect: no_effect,
+        is_right: |got| got.is_memory(7, PART),
+    },
+    Task {
+        name: "map-aligned",
+        error_name: ErrorName::No,
+        run: |given| part().align(1 << 21).map_mut(given.object()).map(Got::Writer),
+        effect: no_effect,
+        is_right: |got| got.is_memory(7, PART),
+    },
+    Task {
+        name: "map-and-lock",
+        error_name: ErrorName::No,
+        run: |given| part().lock(true).populate(true).map_mut(given.object()).map(Got::Writer),
+        effect: no_effect,
+        is_right: |got| got.is_memory(7, PART),
+    },
+    Task {
+        name: "grow-mapping",
+        error_name: ErrorName::No,
+        run: |given| grown(given, part().map_mut(given.object())?),
+        effect: no_effect,
+        is_right: |got| got.is_memory(7, OLD_SIZE),
+    },
+    Task {
+        name: "grow-mapping-in-its-room",
+        error_name: ErrorName::No,
+        run: |given| grown(given, part().capacity(1 << 20).map_mut(given.object())?),
+        effect: no_effect,
+        is_right: |got| got.is_memory(7, OLD_SIZE),
+    },
+    Task {
+        name: "grow-mapping-aligned",
+        error_name: ErrorName::No,
+        run: |given| grown(given, part().align(1 << 21).map_mut(given.object())?),
+        effect: no_effect,
+        is_right: |got| got.is_memory(7, OLD_SIZE),
+    },
+    Task {
+        name: "shrink-mapping",
+        error_name: ErrorName::No,
+        run: |given| {
+            let mut mapping = given.mapping.take().unwrap();
+            mapping.shrink_to(PART as usize).map(|()| Got::Writer(mapping))
+        },
+        effect: no_effect,
+        is_right: |got| got.is_memory(7, PART),
+    },
+    Task {
+        name: "shrink-mapping-to-its-room",
+        error_name: ErrorName::No,
+        run: |given| {
+            let mut options = MapOptions::new();
+            let mut mapping = options.capacity(1 << 20).map_mut(given.object())?;
+            mapping.shrink_to(PART as usize).map(|()| Got::Writer(mapping))
+        },
+        effect: no_effect,
+        is_right: |got| got.is_memory(7, PART),
+    },
+    Task {
+        name: "split",
+        error_name: ErrorName::No,
+        run: |given| {
+            let (first, second) = given.mapping.take().unwrap().split_at(PART as usize)?;
+            Ok(Got::Two(first, second))
+        },
+        effect: no_effect,
+        is_right: |got| {
+            matches!(got, Got::Two(first, second)
+                if first.bytes().to_vec() == [7; PART as usize]
+                    && second.bytes().to_vec() == [7; (OLD_SIZE - PART) as usize])
+        },
+    },
+    Task {
+        name: "into-read-only",
+        error_name: ErrorName::No,
+        run: |given| given.mapping.take().unwrap().into_read_only().map(Got::Reader),
+        effect: no_effect,
+        is_right: |got| got.is_memory(7, OLD_SIZE),
+    },
+    Task {
+        name: "protect",
+        error_name: ErrorName::No,
+        run: |given| {
+            let mut raw = MapOptions::new().map_raw(given.object(), Protection::NONE)?;
+            raw.protect(Protection::READ).map(|()| Got::Raw(raw))
+        },
+        effect: no_effect,
+        is_right: |got| matches!(got, Got::Raw(raw) if raw.len() as u64 == OLD_SIZE),
+    },
+    Task {
+        name: "populate",
+        error_name: ErrorName::No,
+        run: |given| given.mapping.as_ref().unwrap().populate(..).map(nothing),
+        effect: no_effect,
+        is_right: Got::is_nothing,
+    },
+    Task {
+        name: "residency",
+        error_name: ErrorName::No,
+        run: |given| given.mapping.as_ref().unwrap().residency(..).map(Got::Count),
+        effect: no_effect,
+        is_right: |got| matches!(got, Got::Count(bytes) if *bytes as u64 == OLD_SIZE),
+    },
+    Task {
+        name: "lock",
+        error_name: ErrorName::No,
+        run: |given| given.mapping.as_ref().unwrap().lock(..).map(nothing),
+        effect: no_effect,
+        is_right: Got::is_nothing,
+    },
+    Task {
+        name: "unlock",
+        error_name: ErrorName::No,
+        run: |given| given.mapping.as_ref().unwrap().unlock(..).map(nothing),
+        effect: no_effect,
+        is_right: Got::is_nothing,
+    },
+    Task {
+        name: "advise",
+        error_name: ErrorName::No,
+        run: |given| given.mapping.as_ref().unwrap().advise(.., Advice::Sequential).map(nothing),
+        effect: no_effect,
+        is_right: Got::is_nothing,
+    },
+    Task {
+        name: "collapse",
+        error_name: ErrorName::No,
+        run: |_| {
+            let object = Shm::anonymous(HUGE)?;
+            let mapping = MapOptions::new().huge_pages(true).map_mut(&object)?;
+            mapping.collapse(..).map(Got::Collapsed)
+        },
+        effect: no_effect,
+        is_right: |got| matches!(got, Got::Collapsed(found) if (found.huge + found.usual) as u64 == HUGE),
     },
     Task {
         name: "unmap",

@@ -109,8 +109,9 @@ fn reserve_space(len: usize, hint: usize) -> Result<NonNull<u8>, Errno> {
 pub(crate) fn aligned_address(len: usize, modulus: usize, rest: usize) -> Result<usize, Errno> {
     let total = len.checked_add(modulus).ok_or(Errno::NOMEM)?;
     let start = reserve_space(total, 0)?;
+    // If it fails, the address is taken, and the caller asks for another.
     // SAFETY: the range was reserved above, and nothing else knows of it.
-    unsafe { unmap(start, total) }?;
+    let _ = unsafe { unmap(start, total) };
     let address = start.addr().get();
     // Not past the end: at most `modulus` further.
     Ok(address + (rest.wrapping_sub(address) & (modulus - 1)))

@@ -82,8 +82,9 @@ fn take(socket: &UnixStream, bytes: usize) -> Result<(), Errno> {
     let mut left = bytes;
     while left > 0 {
         let most = left.min(buffer.len());
+        let (to, fd) = (buffer.as_mut_ptr().cast(), socket.as_raw_fd());
         // SAFETY: the pointer is to as many bytes as the call may write.
-        let call = || unsafe { libc::read(socket.as_raw_fd(), buffer.as_mut_ptr().cast(), most) };
+        let call = || unsafe { libc::recv(fd, to, most, 0) };
         match cvt_retry(call)? {
             0 => return Err(Errno::IO),
             taken => left -= taken.unsigned_abs(),
