@@ -244,8 +244,8 @@ impl Case {
     }
 }
 
-/// How many bytes stay mapped, because a call that should have unmapped them was made to fail and no
-/// later one has done it.
+/// How many bytes stay mapped, because a call that should have unmapped them was made to fail and
+/// no later one has done it.
 fn left_mapped(log: &str) -> usize {
     let range = |line: &str| {
         let (start, rest) = line.strip_prefix("munmap(0x")?.split_once(", ")?;
@@ -256,10 +256,9 @@ fn left_mapped(log: &str) -> usize {
     let mut left = Vec::new();
     for line in log.lines() {
         let Some(range) = range(line) else { continue };
+        left.retain(|old: &std::ops::Range<usize>| old.start < range.start || old.end > range.end);
         if line.ends_with("(INJECTED)") {
             left.push(range);
-        } else {
-            left.retain(|old| old.start < range.start || old.end > range.end);
         }
     }
     left.iter().map(ExactSizeIterator::len).sum()

@@ -19,13 +19,15 @@ use posix_shm::{Shm, ShmName, unlink};
 
 #[path = "peer/alone.rs"]
 mod alone;
+#[path = "victim/mappings.rs"]
+mod mappings;
 #[path = "victim/tasks.rs"]
 mod tasks;
 #[path = "victim/world.rs"]
 mod world;
 
 use alone::{mount, mount_own};
-use tasks::{ErrorName, Given, Got, SIZE, TASKS, creating, heir};
+use tasks::{ErrorName, Given, Got, HUGE, SIZE, creating, heir};
 use world::{NEW, OLD, OLD_SIZE, World};
 
 /// The number of descriptors, and the bytes of all mappings that are shared or nothing but address
@@ -53,12 +55,12 @@ fn held(maps: &mut File) -> (usize, usize) {
 fn main() {
     let arguments: Vec<String> = env::args().skip(1).collect();
     if arguments == ["list"] {
-        let possible = TASKS.iter().filter(|task| task.is_possible());
+        let possible = tasks::all().filter(|task| task.is_possible());
         possible.for_each(|task| println!("{}", task.name));
         return;
     }
     let [task, prefix, how] = &arguments[..] else { panic!("not a task: {arguments:?}") };
-    let task = TASKS.iter().find(|known| known.name == task).expect("no such task");
+    let task = tasks::all().find(|known| known.name == task).expect("no such task");
     // SAFETY: passes no pointer.
     unsafe { libc::umask(0o022) };
     let shared = how == "shared";
@@ -146,7 +148,8 @@ fn give(prefix: &str, shared: bool) -> Given {
     if let Some(descriptor) = &descriptor {
         Shm::from(OwnedFd::try_clone(descriptor).unwrap()).send(&sockets.0).unwrap();
     }
-    Given { new, old, object, mapping, descriptor, anonymous, frozen, sockets, heir: heir() }
+    let huge = Shm::anonymous(HUGE).ok();
+    Given { new, old, object, mapping, descriptor, anonymous, frozen, huge, sockets, heir: heir() }
 }
 
 /// Does the work between two calls that the library never makes and that the tests recognise.

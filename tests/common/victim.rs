@@ -86,8 +86,8 @@ impl Run {
         &self.calls[last.map_or(0, |last| last + 1)..]
     }
 
-    /// How many calls between the marks were made to fail. It may be fewer than asked for: how often
-    /// a task tries again may depend on the room that other tests leave.
+    /// How many calls between the marks were made to fail. It may be fewer than asked for: how
+    /// often a task tries again may depend on the room that other tests leave.
     pub(crate) fn injected(&self) -> usize {
         self.calls.iter().filter(|call| call.line.contains("(INJECTED)")).count()
     }

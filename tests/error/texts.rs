@@ -12,7 +12,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use posix_shm::{
-    Direction, IfDoesNotExist, IfExists, MapOptions, OpenOptions, Seals, Shm, ShmName, unlink,
+    Advice, Direction, HugePages, IfDoesNotExist, IfExists, MapOptions, OpenOptions, Seals, Shm,
+    ShmName, unlink,
 };
 
 use crate::common::{Names, page, peer, run_if_allowed};
@@ -199,6 +200,44 @@ const TEXTS: &[(&str, &str)] = &[
         "the lengths differ: the shared slice has 10 values, the other slice has 2"),
     ("a position before the first byte",
         "cannot seek to a negative or overflowing position"),
+    ("an alignment that is no power of two",
+        "map the object: an alignment of 3 is not a power of two"),
+    ("an alignment that is not the offset's",
+        "map the object from offset 1: an alignment of 8 bytes does not go with this offset"),
+    ("a capacity that is too large",
+        "map the object: 18446744073709551615 bytes are more than one mapping can have \
+         (9223372036854775807)"),
+    ("growing past the end of the object",
+        "grow a mapping to 20000 bytes: from offset 0, that reaches past the end of the object, \
+         which has 100 bytes; make the object longer first (Shm::grow)"),
+    ("growing by another object",
+        "grow a mapping to 20000 bytes: this is another object than the one that is mapped"),
+    ("growing by a socket",
+        "grow a mapping to 20000 bytes: this is not a shared memory object"),
+    ("shrinking to nothing",
+        "shrink a mapping to 0 bytes: it has 100 bytes, and keeps at least 1"),
+    ("shrinking to more than there is",
+        "shrink a mapping to 101 bytes: it has 100 bytes, and keeps at least 1"),
+    ("populating past the end",
+        "populate a mapping: range 50..101 is not inside the mapping, which has 100 bytes"),
+    ("advising on a part of a page",
+        "advise on bytes 0..10 of a mapping: DontFork takes whole pages, and a page has {page} \
+         bytes"),
+    ("removing through a read-only mapping",
+        "advise on bytes 0..{page} of a mapping: giving memory back takes a mapping that can \
+         write, and is not copy-on-write"),
+    ("splitting inside a page",
+        "split a mapping at byte 10: no page begins there; its pages have {page} bytes"),
+    ("splitting at the end",
+        "split a mapping at byte 100: it has 100 bytes, and each part needs one"),
+    ("populating what was cut off",
+        "populate bytes 0..12288 of a mapping: {EFAULT}; the object has no memory for a page of \
+         it: the object was cut off, or there is none left; Shm::reserve takes it beforehand"),
+    ("locking what was cut off",
+        "lock bytes 0..12288 of a mapping: {ENOMEM}; this process may not lock so much (raise \
+         RLIMIT_MEMLOCK), or the object has no memory for a page of it"),
+    ("opening an object of huge pages by its name",
+        "open \"/name\": only anonymous objects can have huge pages from a pool"),
     ("sealing a named object",
         "seal \"/name\": {EPERM}; only anonymous objects can be sealed, and not after Seals::SEAL"),
     ("sealing an object while it is mapped for writing",
@@ -243,6 +282,7 @@ fn every_message_has_its_exact_text() {
     messages.unlinking();
     messages.sizing();
     messages.mapping();
+    messages.changing_mappings();
     messages.views();
     messages.sealing();
     messages.sending();
@@ -302,8 +342,8 @@ impl Messages {
             };
         }
         words!(
-            EACCES EAFNOSUPPORT EAGAIN EBADF EBUSY EEXIST EINVAL ELOOP EMFILE ENOENT ENOMEM ENOSPC
-            ENOTSOCK EPERM EPIPE
+            EACCES EAFNOSUPPORT EAGAIN EBADF EBUSY EEXIST EFAULT EINVAL ELOOP EMFILE ENOENT ENOMEM
+            ENOSPC ENOTSOCK EPERM EPIPE
         );
         text = text.replace(&long_name(), "{long}").replace(&page().to_string(), "{page}");
         let beyond = (usize::MAX as u128 + 1).to_string();
@@ -500,6 +540,42 @@ impl Messages {
         } else {
             self.given.push(("mapping more than there are addresses", None));
         }
+    }
+
+    fn changing_mappings(&mut self) {
+        let object = Shm::anonymous(100).unwrap();
+        let mut options = MapOptions::new();
+        self.add("an alignment that is no power of two", options.align(3).map(&object));
+        self.add("an alignment that is not the offset's", options.align(8).offset(1).map(&object));
+        let mut options = MapOptions::new();
+        if cfg!(target_pointer_width = "64") {
+            self.add("a capacity that is too large", options.capacity(usize::MAX).map(&object));
+        } else {
+            self.given.push(("a capacity that is too large", None));
+        }
+        let mut mapping = object.map_mut().unwrap();
+        self.add("growing past the end of the object", mapping.grow(&object, 20_000));
+        let other = Shm::anonymous(20_000).unwrap();
+        self.add("growing by another object", mapping.grow(&other, 20_000));
+        self.add("growing by a socket", mapping.grow(&UnixStream::pair().unwrap().0, 20_000));
+        self.add("shrinking to nothing", mapping.shrink_to(0));
+        self.add("shrinking to more than there is", mapping.shrink_to(101));
+        self.add("populating past the end", mapping.populate(50..101));
+        self.add("advising on a part of a page", mapping.advise(..10, Advice::DontFork));
+        let reader = other.map().unwrap();
+        let page = usize::try_from(page()).unwrap();
+        self.add("removing through a read-only mapping", reader.advise(..page, Advice::Remove));
+        self.add("splitting inside a page", reader.split_at(10));
+        self.add("splitting at the end", mapping.split_at(100));
+        // What the object has no more.
+        let long = Shm::anonymous(3 * page as u64).unwrap();
+        let cut = long.map_mut().unwrap();
+        long.set_len(page as u64).unwrap();
+        self.add("populating what was cut off", cut.populate(..));
+        self.add("locking what was cut off", cut.lock(..));
+        let mut options = OpenOptions::new();
+        options.direction(Direction::Io).huge_pages(HugePages::default()).size(100);
+        self.add("opening an object of huge pages by its name", options.open(&self.name));
     }
 
     fn views(&mut self) {

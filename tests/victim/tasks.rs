@@ -8,19 +8,18 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use posix_shm::{
-    Advice, Collapsed, CopyOnWrite, Direction, Error, IfDoesNotExist, IfExists, MapOptions,
-    Mapping, Metadata, OpenOptions, Permissions, Protection, RawMapping, ReadOnly, ReadWrite,
-    Result, Seals, Shm, ShmName, capabilities, list, unlink,
+    Collapsed, CopyOnWrite, Direction, Error, IfDoesNotExist, IfExists, MapOptions, Mapping,
+    Metadata, OpenOptions, Permissions, Protection, RawMapping, ReadOnly, ReadWrite, Result, Seals,
+    Shm, ShmName, capabilities, list, unlink,
 };
 
+use crate::mappings;
 use crate::world::{NEW, OLD, OLD_SIZE, World, runs};
 
 /// The length of new objects.
 pub(crate) const SIZE: u64 = 8192;
-/// The length of a mapping of a part.
-const PART: u64 = 4096;
 /// The length of an object that huge pages fit into.
-const HUGE: u64 = 2 << 20;
+pub(crate) const HUGE: u64 = 2 << 20;
 /// So long that the library first asks, in every way it knows, whether there is room.
 const LARGE: u64 = 16 << 20;
 
@@ -64,13 +63,15 @@ pub(crate) struct Given {
     /// One that can still be sealed, and one that is frozen.
     pub(crate) anonymous: Option<Shm>,
     pub(crate) frozen: Option<Shm>,
+    /// One that huge pages fit into.
+    pub(crate) huge: Option<Shm>,
     /// Two ends of a socket. A handle of the old object has been sent to the second.
     pub(crate) sockets: (UnixStream, UnixStream),
     pub(crate) heir: u32,
 }
 
 impl Given {
-    fn object(&self) -> &Shm {
+    pub(crate) fn object(&self) -> &Shm {
         self.object.as_ref().expect("the old object was opened")
     }
 
@@ -110,7 +111,7 @@ pub(crate) enum Got {
 }
 
 impl Got {
-    fn is_nothing(&self) -> bool {
+    pub(crate) fn is_nothing(&self) -> bool {
         matches!(self, Got::Nothing)
     }
 
@@ -132,7 +133,7 @@ impl Got {
     }
 
     /// Whether it is memory of this length, and every byte is this one.
-    fn is_memory(&self, byte: u8, len: u64) -> bool {
+    pub(crate) fn is_memory(&self, byte: u8, len: u64) -> bool {
         let content = match self {
             Got::Reader(mapping) => mapping.bytes().to_vec(),
             Got::Private(mapping) => mapping.bytes().to_vec(),
@@ -182,7 +183,7 @@ fn mode(mode: u32) -> Permissions {
     Permissions::from_mode(mode)
 }
 
-fn nothing((): ()) -> Got {
+pub(crate) fn nothing((): ()) -> Got {
     Got::Nothing
 }
 
@@ -190,23 +191,7 @@ fn mapped((object, mapping): (Shm, Mapping<ReadWrite>)) -> Got {
     Got::Mapped(object, mapping)
 }
 
-/// The first page of the old object.
-fn part() -> MapOptions {
-    MapOptions::new().len(PART as usize).clone()
-}
-
-/// Makes a mapping as long as the old object. If that fails, the mapping must be as it was.
-fn grown(given: &Given, mut mapping: Mapping<ReadWrite>) -> Result<Got> {
-    let before = mapping.as_ptr();
-    let grown = mapping.grow(given.object(), OLD_SIZE as usize);
-    if grown.is_err() {
-        assert_eq!((mapping.as_ptr(), mapping.len() as u64), (before, PART));
-        assert_eq!(mapping.bytes().to_vec(), [7; PART as usize]);
-    }
-    grown.map(|_| Got::Writer(mapping))
-}
-
-fn no_effect(_: &mut World) {}
+pub(crate) fn no_effect(_: &mut World) {}
 
 /// The user that the old object is given to: another one if that is allowed.
 pub(crate) fn heir() -> u32 {
@@ -223,8 +208,13 @@ impl fmt::Debug for Task {
     }
 }
 
+/// All tasks.
+pub(crate) fn all() -> impl Iterator<Item = &'static Task> {
+    TASKS.iter().chain(mappings::TASKS)
+}
+
 /// A new operation gets an entry here, and is then tested with every error and every kill.
-pub(crate) const TASKS: &[Task] = &[
+const TASKS: &[Task] = &[
     Task {
         name: "create-unsized",
         error_name: ErrorName::New,
@@ -540,153 +530,6 @@ pub(crate) const TASKS: &[Task] = &[
         run: |given| MapOptions::new().map_raw(given.object(), Protection::NONE).map(Got::Raw),
         effect: no_effect,
         is_right: |got| matches!(got, Got::Raw(raw) if raw.len() as u64 == OLD_SIZE),
-    },
-    Task {
-        name: "map-copy-on-write",
-        error_name: ErrorName::No,
-        run: |given| MapOptions::new().map_copy_on_write(given.object()).map(Got::Private),
-        effect: no_effect,
-        is_right: |got| got.is_memory(7, OLD_SIZE),
-    },
-    Task {
-        name: "map-with-capacity",
-        error_name: ErrorName::No,
-        run: |given| part().capacity(1 << 20).map_mut(given.object()).map(Got::Writer),
-        effect: no_effect,
-        is_right: |got| got.is_memory(7, PART),
-    },
-    Task {
-        name: "map-aligned",
-        error_name: ErrorName::No,
-        run: |given| part().align(1 << 21).map_mut(given.object()).map(Got::Writer),
-        effect: no_effect,
-        is_right: |got| got.is_memory(7, PART),
-    },
-    Task {
-        name: "map-and-lock",
-        error_name: ErrorName::No,
-        run: |given| part().lock(true).populate(true).map_mut(given.object()).map(Got::Writer),
-        effect: no_effect,
-        is_right: |got| got.is_memory(7, PART),
-    },
-    Task {
-        name: "grow-mapping",
-        error_name: ErrorName::No,
-        run: |given| grown(given, part().map_mut(given.object())?),
-        effect: no_effect,
-        is_right: |got| got.is_memory(7, OLD_SIZE),
-    },
-    Task {
-        name: "grow-mapping-in-its-room",
-        error_name: ErrorName::No,
-        run: |given| grown(given, part().capacity(1 << 20).map_mut(given.object())?),
-        effect: no_effect,
-        is_right: |got| got.is_memory(7, OLD_SIZE),
-    },
-    Task {
-        name: "grow-mapping-aligned",
-        error_name: ErrorName::No,
-        run: |given| grown(given, part().align(1 << 21).map_mut(given.object())?),
-        effect: no_effect,
-        is_right: |got| got.is_memory(7, OLD_SIZE),
-    },
-    Task {
-        name: "shrink-mapping",
-        error_name: ErrorName::No,
-        run: |given| {
-            let mut mapping = given.mapping.take().unwrap();
-            mapping.shrink_to(PART as usize).map(|()| Got::Writer(mapping))
-        },
-        effect: no_effect,
-        is_right: |got| got.is_memory(7, PART),
-    },
-    Task {
-        name: "shrink-mapping-to-its-room",
-        error_name: ErrorName::No,
-        run: |given| {
-            let mut options = MapOptions::new();
-            let mut mapping = options.capacity(1 << 20).map_mut(given.object())?;
-            mapping.shrink_to(PART as usize).map(|()| Got::Writer(mapping))
-        },
-        effect: no_effect,
-        is_right: |got| got.is_memory(7, PART),
-    },
-    Task {
-        name: "split",
-        error_name: ErrorName::No,
-        run: |given| {
-            let (first, second) = given.mapping.take().unwrap().split_at(PART as usize)?;
-            Ok(Got::Two(first, second))
-        },
-        effect: no_effect,
-        is_right: |got| {
-            matches!(got, Got::Two(first, second)
-                if first.bytes().to_vec() == [7; PART as usize]
-                    && second.bytes().to_vec() == [7; (OLD_SIZE - PART) as usize])
-        },
-    },
-    Task {
-        name: "into-read-only",
-        error_name: ErrorName::No,
-        run: |given| given.mapping.take().unwrap().into_read_only().map(Got::Reader),
-        effect: no_effect,
-        is_right: |got| got.is_memory(7, OLD_SIZE),
-    },
-    Task {
-        name: "protect",
-        error_name: ErrorName::No,
-        run: |given| {
-            let mut raw = MapOptions::new().map_raw(given.object(), Protection::NONE)?;
-            raw.protect(Protection::READ).map(|()| Got::Raw(raw))
-        },
-        effect: no_effect,
-        is_right: |got| matches!(got, Got::Raw(raw) if raw.len() as u64 == OLD_SIZE),
-    },
-    Task {
-        name: "populate",
-        error_name: ErrorName::No,
-        run: |given| given.mapping.as_ref().unwrap().populate(..).map(nothing),
-        effect: no_effect,
-        is_right: Got::is_nothing,
-    },
-    Task {
-        name: "residency",
-        error_name: ErrorName::No,
-        run: |given| given.mapping.as_ref().unwrap().residency(..).map(Got::Count),
-        effect: no_effect,
-        is_right: |got| matches!(got, Got::Count(bytes) if *bytes as u64 == OLD_SIZE),
-    },
-    Task {
-        name: "lock",
-        error_name: ErrorName::No,
-        run: |given| given.mapping.as_ref().unwrap().lock(..).map(nothing),
-        effect: no_effect,
-        is_right: Got::is_nothing,
-    },
-    Task {
-        name: "unlock",
-        error_name: ErrorName::No,
-        run: |given| given.mapping.as_ref().unwrap().unlock(..).map(nothing),
-        effect: no_effect,
-        is_right: Got::is_nothing,
-    },
-    Task {
-        name: "advise",
-        error_name: ErrorName::No,
-        run: |given| given.mapping.as_ref().unwrap().advise(.., Advice::Sequential).map(nothing),
-        effect: no_effect,
-        is_right: Got::is_nothing,
-    },
-    Task {
-        name: "collapse",
-        error_name: ErrorName::No,
-        run: |_| {
-            let object = Shm::anonymous(HUGE)?;
-            let mapping = MapOptions::new().huge_pages(true).map_mut(&object)?;
-            mapping.collapse(..).map(Got::Collapsed)
-        },
-        effect: no_effect,
-        is_right: |got| matches!(got, Got::Collapsed(found) if (found.huge + found.usual) as u64 == HUGE),
     },
     Task {
         name: "unmap",

@@ -1,4 +1,5 @@
-//! Makes every page of a mapping present. A page that cannot be had is an error, and never a signal.
+//! Makes every page of a mapping present. A page that cannot be had is an error, and never a
+//! signal.
 
 use std::ffi::c_void;
 use std::io;

@@ -91,38 +91,21 @@ impl Advice {
 
 impl<A> Mapping<A> {
     /// Tells the system how a range is used: `madvise`.
-    ///
-    /// Most kinds of [`Advice`] reach to the ends of the pages around the range. Those that say that
-    /// they take whole pages refuse anything else.
+    ///  Most kinds of [`Advice`] reach to the ends of the pages around the range. Those that say
+    /// that they take whole pages refuse anything else.
     ///
     /// On a machine with several memory nodes (NUMA), the first to touch a page decides where it
-    /// is. Other crates have the calls for it; bind the memory before it is touched:
-    ///
-    /// ```
-    /// # #[cfg(target_os = "linux")] {
-    /// let object = posix_shm::Shm::anonymous(1 << 20)?;
-    /// let mapping = object.map_mut()?;
-    /// let (start, len) = (mapping.as_ptr(), mapping.len());
-    /// let nodes: libc::c_ulong = 1 << 0; // node 0
-    /// // SAFETY: the range is a mapping, and the pointer is to a mask of so many bits.
-    /// let bound = unsafe {
-    ///     libc::syscall(libc::SYS_mbind, start, len, libc::MPOL_BIND, &nodes, 64, 0)
-    /// };
-    /// if bound != 0 {
-    ///     eprintln!("not bound: {}", std::io::Error::last_os_error());
-    /// }
-    /// mapping.populate(..)?;
-    /// # }
-    /// # Ok::<(), posix_shm::Error>(())
-    /// ```
+    /// is. Other crates have the calls for that: bind the memory (`mbind`) before it is touched, and
+    /// then [populate](Mapping::populate) it. `examples/numa.rs` shows how.
     ///
     /// # Errors
     ///
-    /// * `InvalidInput`: a range that is not inside the mapping, or that is not of whole pages where
-    ///   they are needed; or the kernel is too old for the advice (`EINVAL`), or it does not go with
-    ///   this mapping;
+    /// * `InvalidInput`: a range that is not inside the mapping, or that is not of whole pages
+    ///   where they are needed; or the kernel is too old for the advice (`EINVAL`), or it does not
+    ///   go with this mapping;
     /// * `PermissionDenied`: [`Advice::Remove`] through a mapping that cannot write to the object;
-    /// * `PermissionDenied` (`EPERM`): [`Advice::Remove`], and the object is sealed against writing;
+    /// * `PermissionDenied` (`EPERM`): [`Advice::Remove`], and the object is sealed against
+    ///   writing;
     /// * `Unsupported`: the system does not have this advice at all.
     ///
     /// # Platform-specific behavior

@@ -13,10 +13,9 @@ pub enum ReadOnly {}
 pub enum ReadWrite {}
 
 /// Marks memory that can be read and written, and whose writes stay in this process.
-///
-/// What is written through a [`Mapping<CopyOnWrite>`] no peer ever sees. So its views have no method
-/// that writes, counts, wakes or waits: those are for memory that is shared. The mapping itself
-/// has [`store`](crate::Mapping::store) and [`copy_from`](crate::Mapping::copy_from).
+///  What is written through a [`Mapping<CopyOnWrite>`] no peer ever sees. So its views have no
+/// method that writes, counts, wakes or waits: those are for memory that is shared. The mapping
+/// itself has [`store`](crate::Mapping::store) and [`copy_from`](crate::Mapping::copy_from).
 #[derive(Clone, Copy, Debug)]
 #[doc(alias = "MAP_PRIVATE")]
 pub enum CopyOnWrite {}

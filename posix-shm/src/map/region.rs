@@ -391,7 +391,7 @@ impl Region {
         match offset.checked_add(len as u64) {
             Some(end) if end <= object_len => Ok(()),
             _ => refuse(format!(
-                "offset {offset} and that length reach past the end of the object, which has \
+                "from offset {offset}, that reaches past the end of the object, which has \
                  {object_len} bytes; make the object longer first (Shm::grow)"
             )),
         }
