@@ -248,9 +248,13 @@ impl Case {
 /// no later one has done it.
 fn left_mapped(log: &str) -> usize {
     let range = |line: &str| {
-        let (start, rest) = line.strip_prefix("munmap(0x")?.split_once(", ")?;
+        // If one mapping should have replaced another, nobody knows whose the place is then.
+        let replaces = line.contains("MAP_FIXED") && line.ends_with("(INJECTED)");
+        let arguments = line.strip_prefix("munmap(0x");
+        let arguments = arguments.or(line.strip_prefix("mmap(0x").filter(|_| replaces))?;
+        let (start, rest) = arguments.split_once(", ")?;
         let start = usize::from_str_radix(start, 16).ok()?;
-        let len: usize = rest.split_once(')')?.0.parse().ok()?;
+        let len: usize = rest.split([',', ')']).next()?.parse().ok()?;
         Some(start..start + len.next_multiple_of(4096))
     };
     let mut left = Vec::new();

@@ -19,6 +19,7 @@ fn main() -> posix_shm::Result<()> {
 
 /// `mbind`, which is Linux' own.
 #[cfg(target_os = "linux")]
+#[expect(clippy::disallowed_methods, reason = "this is no library")]
 fn bind_to_node(node: u32, start: *const u8, len: usize) {
     let nodes: libc::c_ulong = 1 << node;
     // The kernel takes one less than it is told.

@@ -171,6 +171,9 @@ pub(crate) const TASKS: &[Task] = &[
             mapping.collapse(..).map(Got::Collapsed)
         },
         effect: no_effect,
-        is_right: |got| matches!(got, Got::Collapsed(found) if (found.huge + found.usual) as u64 == HUGE),
+        is_right: |got| match got {
+            Got::Collapsed(found) => (found.huge + found.usual) as u64 == HUGE,
+            _ => false,
+        },
     },
 ];

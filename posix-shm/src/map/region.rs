@@ -255,8 +255,7 @@ impl Region {
                     Ok(()) => {}
                     Err(Lost::Nothing(errno)) => return Err(errno),
                     Err(Lost::Room(errno)) => {
-                        // Whose those pages are now cannot be known. They are never touched again.
-                        self.lose_room_from(end);
+                        self.lose_room(end, old_end);
                         self.len = len;
                         return Err(errno);
                     }
@@ -272,10 +271,15 @@ impl Region {
         Ok(())
     }
 
-    /// From here on, the address space may be another's.
-    fn lose_room_from(&mut self, end: usize) {
-        self.mapped = self.mapped.min(end);
-        self.room = end;
+    /// Whose this part of the address space is now cannot be known, so it is never touched again.
+    /// What is behind it goes too.
+    fn lose_room(&mut self, from: usize, to: usize) {
+        if self.room > to {
+            // SAFETY: this part is still the region's own room, and nothing points into it.
+            let _ = unsafe { imp::unmap(at(self.pages, to), self.room - to) };
+        }
+        self.mapped = self.mapped.min(from);
+        self.room = from;
         self.how.has_room = false;
     }
 
@@ -314,7 +318,7 @@ impl Region {
             Ok(()) => Ok(()),
             Err(Lost::Nothing(errno)) => Err(grow_failure(errno)),
             Err(Lost::Room(errno)) => {
-                self.lose_room_from(have);
+                self.lose_room(have, wanted);
                 Err(grow_failure(errno))
             }
         }
