@@ -169,7 +169,9 @@ fn populating_can_be_watched_and_stopped() {
             ControlFlow::Break(())
         });
         let done = stopped.unwrap();
-        assert!(done > 0 && done < len, "{done} of {len}, {threads} threads");
+        // Other threads may have been quicker than the one that was told to stop.
+        let most = if threads == 1 { len - 1 } else { len };
+        assert!((1..=most).contains(&done), "{done} of {len}, {threads} threads");
         assert!(calls >= 1);
         if FILES {
             assert_eq!(present(&object), done as u64, "{threads} threads");
