@@ -42,8 +42,8 @@ pub struct Timed<'a> {
     pub run: Box<dyn FnMut() -> Duration + 'a>,
 }
 
-/// As [`ratios`], for what is long enough to be measured once in a round. Also returns the median of
-/// the times.
+/// As [`ratios`], for what is long enough to be measured once in a round. Also returns the median
+/// of the times.
 pub fn timed_ratios(ways: &mut [Timed<'_>], rounds: usize) -> Vec<(f64, Duration)> {
     let mut times = vec![Vec::new(); ways.len()];
     for round in 0..rounds {

@@ -84,6 +84,20 @@ fn they_need_no_configuration() {
     if let Some(object) = named {
         object.unlink().unwrap();
     }
+    // A mapping that grows by less than a huge page gets it when it is full.
+    let mut options = MapOptions::new();
+    options.len(MIB).capacity(16 * MIB).huge_pages(true);
+    sparse.punch(..).unwrap();
+    let mut growing = options.map_mut(&sparse).unwrap();
+    for len in (MIB..=16 * MIB).step_by(MIB) {
+        growing.grow(&sparse, len).unwrap();
+        growing.bytes().store(len - 1, 1);
+    }
+    #[cfg(target_os = "linux")]
+    {
+        let mapped = 1024 * super::kilobytes(growing.as_ptr(), "ShmemPmdMapped:");
+        assert!(mapped > 0, "nothing has become huge while it grew");
+    }
 }
 
 #[test]

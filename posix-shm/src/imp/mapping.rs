@@ -1,6 +1,7 @@
 //! The calls that make and change mappings: `mmap`, `mremap`, `mprotect`, and the address space
 //! that is kept free behind a mapping.
-//!  Nothing here ever replaces a mapping that is not ours. `MAP_FIXED` is used only over address
+//!
+//! Nothing here ever replaces a mapping that is not ours. `MAP_FIXED` is used only over address
 //! space that this library has reserved. If that fails, some systems leave a gap, into which
 //! another thread may have mapped by then. The caller is told ([`Lost`]), and never touches that
 //! range again.

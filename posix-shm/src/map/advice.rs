@@ -91,9 +91,11 @@ impl Advice {
 
 impl<A> Mapping<A> {
     /// Tells the system how a range is used: `madvise`.
-    ///  Most kinds of [`Advice`] reach to the ends of the pages around the range. Those that say
+    ///
+    /// Most kinds of [`Advice`] reach to the ends of the pages around the range. Those that say
     /// that they take whole pages refuse anything else.
-    ///  On a machine with several memory nodes (NUMA), the first to touch a page decides where it
+    ///
+    /// On a machine with several memory nodes (NUMA), the first to touch a page decides where it
     /// is. Other crates have the calls for that: bind the memory (`mbind`) before it is touched,
     /// and then [populate](Mapping::populate) it. `examples/numa.rs` shows how.
     ///

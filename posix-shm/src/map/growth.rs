@@ -35,7 +35,8 @@ impl<A> Mapping<A> {
     /// that were present stay present. A mapping that is long enough already stays as it is.
     ///
     /// Another thread's mapping never gets into the range, and is never replaced.
-    ///  What [`MapOptions`](crate::MapOptions) said about all pages (`populate`, `lock`,
+    ///
+    /// What [`MapOptions`](crate::MapOptions) said about all pages (`populate`, `lock`,
     /// `huge_pages`) is done to the new ones. If that fails, the mapping has the length that it
     /// had.
     ///
@@ -53,7 +54,8 @@ impl<A> Mapping<A> {
     ///   what was written to a copy-on-write mapping.
     ///
     /// # Platform-specific behavior
-    ///  Only Linux and Android can move a mapping, and not if it is
+    ///
+    /// Only Linux and Android can move a mapping, and not if it is
     /// [aligned](crate::MapOptions::align) or of huge pages, or if a part of it was advised on or
     /// locked alone. Everything else is mapped again past its capacity, and the old mapping is
     /// removed afterwards; `advise` and `lock` do not carry over.

@@ -23,11 +23,13 @@ pub struct Collapsed {
 impl<A> Mapping<A> {
     /// Moves the bytes of a range into huge pages, as far as the system has them: `madvise` with
     /// `MADV_COLLAPSE`. Pages that are not there yet are taken from the system.
-    ///  It needs no configuration, no rights and no pool. It works if `shmem_enabled` is `never`,
+    ///
+    /// It needs no configuration, no rights and no pool. It works if `shmem_enabled` is `never`,
     /// for memfds and for objects in `/dev/shm`. Map with [`MapOptions::huge_pages`], which also
     /// chooses an address at which huge pages fit. Every process that maps the object so gets the
     /// same huge pages. One that maps it otherwise sees the same bytes in usual pages.
-    ///  It is for memory that is used all over, from some tens of megabytes on. To make the memory
+    ///
+    /// It is for memory that is used all over, from some tens of megabytes on. To make the memory
     /// of a new object present takes an eighth of the time then, to attach to it a fiftieth, and
     /// programs that jump around in it run faster. Do not use it for objects of which only a part
     /// is ever used: a huge page takes all its memory, and a hole in it is filled. Nor while peers

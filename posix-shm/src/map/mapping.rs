@@ -257,7 +257,7 @@ impl<A> fmt::Debug for Mapping<A> {
 }
 
 /// Mapped memory of any [`Protection`], with only a pointer to it: the result of
-/// [`MapOptions::map_raw`]. Dropping it unmaps the memory.
+/// [`MapOptions::map_raw`](crate::MapOptions::map_raw). Dropping it unmaps the memory.
 #[doc(alias = "mmap")]
 pub struct RawMapping {
     region: Region,

@@ -4,7 +4,8 @@ use std::ffi::c_int;
 
 use posix_shm_sys as sys;
 
-/// Marks memory that can only be read: a [`Mapping<ReadOnly>`] has no method that writes.
+/// Marks memory that can only be read: a [`Mapping<ReadOnly>`](crate::Mapping) has no method that
+/// writes.
 #[derive(Clone, Copy, Debug)]
 pub enum ReadOnly {}
 
@@ -13,9 +14,11 @@ pub enum ReadOnly {}
 pub enum ReadWrite {}
 
 /// Marks memory that can be read and written, and whose writes stay in this process.
-///  What is written through a [`Mapping<CopyOnWrite>`] no peer ever sees. So its views have no
-/// method that writes, counts, wakes or waits: those are for memory that is shared. The mapping
-/// itself has [`store`](crate::Mapping::store) and [`copy_from`](crate::Mapping::copy_from).
+///
+/// What is written through a [`Mapping<CopyOnWrite>`](crate::Mapping) no peer ever sees. So its
+/// views have no method that writes, counts, wakes or waits: those are for memory that is shared.
+/// The mapping itself has [`store`](crate::Mapping::store) and
+/// [`copy_from`](crate::Mapping::copy_from).
 #[derive(Clone, Copy, Debug)]
 #[doc(alias = "MAP_PRIVATE")]
 pub enum CopyOnWrite {}

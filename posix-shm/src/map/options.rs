@@ -387,9 +387,11 @@ impl MapOptions {
             )));
         }
         let align = self.alignment(page, lead, has_room && huge_page.is_some())?;
-        if let Some(stat) = stat.filter(|_| warm != Warm::default() && !private) {
-            let missing = object_len.saturating_sub(imp::allocated(stat)).min(len as u64);
-            imp::may_take(object, missing)?;
+        if let Some(stat) = stat.filter(|_| warm != Warm::default()) {
+            let len = len as u64;
+            let missing = object_len.saturating_sub(imp::allocated(stat)).min(len);
+            // Copies are memory of their own.
+            imp::may_take(object, if private { len } else { missing })?;
         }
         let huge_page = huge_page.map(|_| page);
         let how = How {

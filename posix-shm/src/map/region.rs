@@ -405,7 +405,9 @@ impl Region {
     pub(super) fn warm(&self, from: usize, to: usize) -> Result<(), Failure> {
         let Warm { collapse, populate, lock } = self.how.warm;
         if collapse {
-            self.collapse(from, to)?;
+            // What is new may fill a huge page that was begun before.
+            let begun = imp::transparent_page().map_or(from, |size| from.saturating_sub(size));
+            self.collapse(begun, to)?;
         }
         if populate {
             self.populate(from, to, 1, &mut |_| std::ops::ControlFlow::Continue(()))?;
