@@ -168,6 +168,12 @@ _Static_assert(sizeof(off_t) == 8, "off_t must have 64 bits, or large objects lo
 #ifndef MADV_COLLAPSE
 #define MADV_COLLAPSE 25             /* include/uapi/asm-generic/mman-common.h, Linux 6.1 */
 #endif
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102       /* include/uapi/asm-generic/mman-common.h, Linux 6.13 */
+#endif
+#ifndef MADV_GUARD_REMOVE
+#define MADV_GUARD_REMOVE 103        /* include/uapi/asm-generic/mman-common.h, Linux 6.13 */
+#endif
 #ifndef MREMAP_DONTUNMAP
 #define MREMAP_DONTUNMAP 4           /* include/uapi/linux/mman.h, Linux 5.7 */
 #endif

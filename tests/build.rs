@@ -6,7 +6,7 @@ use std::{env, fs, path::Path};
 /// The names that the sys crate reports and that are no constants, or not in upper case. If one is
 /// missing here, the list does not compile.
 const OTHERS: &str = "close fallocate fchmod fchown fcntl fstat fstatat fstatvfs ftruncate \
-    getentropy geteuid getpid getuid link linkat madvise memfd_create minherit mlock mmap \
+    getentropy geteuid getpid getuid link linkat madvise memfd_create mincore minherit mlock mmap \
     mprotect mremap msync munlock munmap open posix_fallocate pread pwrite rename renameat \
     renameat2 shm_create_largepage shm_mkstemp shm_open shm_rename shm_unlink st_atim \
     st_atimespec st_ctim st_ctimespec st_mtim st_mtimespec strerror SYS_cachestat sysconf unlink \
@@ -16,8 +16,8 @@ const OTHERS: &str = "close fallocate fchmod fchown fcntl fstat fstatat fstatvfs
 const NOT_IN_LIBC: &[(&str, &str)] = &[
     ("musl", "MADV_COLLAPSE"),
     // Present only if Linux is built with the code for macOS.
-    ("linux", "PSHMNAMLEN SCM_PIDFD"),
-    ("android", "SCM_PIDFD"),
+    ("linux", "MADV_GUARD_INSTALL MADV_GUARD_REMOVE PSHMNAMLEN SCM_PIDFD"),
+    ("android", "MADV_GUARD_INSTALL MADV_GUARD_REMOVE SCM_PIDFD"),
     ("macos", "MADV_PAGEOUT NAME_MAX PSHMNAMLEN"),
     ("freebsd", "MFD_HUGE_SHIFT"),
     (

@@ -6,8 +6,8 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 
 use posix_shm::{
-    Direction, IfDoesNotExist, IfExists, OpenOptions, Permissions, Seals, Shm, capabilities, list,
-    unlink,
+    Direction, IfDoesNotExist, IfExists, MapOptions, OpenOptions, Permissions, Seals, Shm,
+    capabilities, list, unlink,
 };
 
 use crate::common::{Names, len, page};
@@ -285,4 +285,22 @@ fn list_says_whether_objects_can_be_listed() {
             assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
         }
     }
+}
+
+#[test]
+fn move_mappings_says_whether_a_mapping_moves_with_its_pages() {
+    let object = Shm::anonymous(8 * page()).unwrap();
+    let page = usize::try_from(page()).unwrap();
+    // With an unknown object, or with copies of its own, a mapping can only move.
+    let mut options = MapOptions::new();
+    let Ok(mut copy) = options.len(page).map_copy_on_write(&object) else {
+        assert!(!capabilities().copy_on_write);
+        return;
+    };
+    copy.store(0, 5_u8).unwrap();
+    match copy.grow(&object, 8 * page) {
+        Ok(_) => assert!(capabilities().move_mappings, "it moved"),
+        Err(error) => assert!(!capabilities().move_mappings, "{error}"),
+    }
+    assert_eq!(copy.bytes().load(0), 5);
 }

@@ -2,6 +2,8 @@
 
 // The other systems have other hints, and cannot provoke all of them.
 #[cfg(all(target_os = "linux", not(any(posix_shm_portable, posix_shm_apple, posix_shm_android))))]
+mod mapped;
+#[cfg(all(target_os = "linux", not(any(posix_shm_portable, posix_shm_apple, posix_shm_android))))]
 mod texts;
 
 use std::io;

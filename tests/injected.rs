@@ -62,7 +62,15 @@ calls! {
     "sendmsg": EPIPE EACCES EAGAIN EBADF ECONNRESET EDESTADDRREQ EINTR EINVAL EISCONN EMSGSIZE
         ENOBUFS ENOMEM ENOTCONN ENOTSOCK EOPNOTSUPP ETOOMANYREFS;
     "recvmsg": ENOMEM EAGAIN EBADF ECONNREFUSED EINTR EINVAL ENOTCONN ENOTSOCK;
-    "madvise": EINVAL ENOMEM;
+    "madvise": ENOMEM EINVAL EACCES EAGAIN EBADF EIO EPERM;
+    "mincore": ENOMEM EAGAIN EINVAL;
+    "mlock": ENOMEM EAGAIN EINVAL EPERM;
+    "munlock": ENOMEM EAGAIN EINVAL EPERM;
+    "mprotect": ENOMEM EACCES EINVAL;
+    "mremap": ENOMEM EAGAIN EINVAL;
+    "socketpair": EMFILE EAFNOSUPPORT ENFILE EOPNOTSUPP EPROTONOSUPPORT;
+    "writev": EIO EAGAIN EBADF EDESTADDRREQ EDQUOT EFBIG EINTR EINVAL ENOSPC EPERM EPIPE;
+    "recvfrom": ENOMEM EAGAIN EBADF ECONNREFUSED EINTR EINVAL ENOTCONN ENOTSOCK;
     "lseek": EINVAL EBADF ESPIPE;
     "clock_nanosleep": EINTR;
 }
@@ -94,7 +102,12 @@ fn operations(call: &str) -> &'static [&'static str] {
         "ftruncate" => &["SetLen", "Reserve"],
         "fchmod" => &["SetPermissions", "Open"],
         "fchown" => &["SetOwner"],
-        "mmap" => &["Map"],
+        "mmap" => &["Map", "Grow", "Unmap"],
+        "mprotect" => &["Map", "Grow", "Protect", "Unmap"],
+        "mremap" => &["Grow"],
+        "madvise" => &["Populate", "Advise"],
+        "mincore" | "socketpair" | "writev" | "recvfrom" => &["Populate"],
+        "mlock" | "munlock" => &["Lock"],
         "munmap" => &["Unmap"],
         "close" => &["Close"],
         "linkat" | "link" | "rename" | "renameat" | "renameat2" => &["Publish", "Create"],
@@ -111,7 +124,7 @@ fn only_asks(call: &Call) -> bool {
     match call.name.as_str() {
         "fstatfs" | "statx" | "read" | "lseek" | "prlimit64" | "sysinfo" | "getpid"
         | "cachestat" => true,
-        "openat" => has("/proc/") && !has("/fd/") || has("/sys/fs/cgroup"),
+        "openat" => has("/proc/") && !has("/fd/") || has("/sys/"),
         _ => false,
     }
 }
@@ -129,6 +142,8 @@ fn survives(task: &str, call: &Call, errno: &str) -> bool {
     match (call.name.as_str(), errno) {
         // The library repeats the call.
         (_, "EINTR") => true,
+        // Without an answer there are no huge pages.
+        ("openat", _) if has("/sys/kernel/mm/") => true,
         // Without a descriptor for asking, what is asked for would be a guess.
         ("openat", "EMFILE" | "ENFILE") if only_asks(call) => false,
         _ if only_asks(call) => true,
@@ -141,8 +156,19 @@ fn survives(task: &str, call: &Call, errno: &str) -> bool {
         // Written through a mapping instead.
         ("pwrite64", "EPERM") if task == "publish" => true,
         ("newfstatat", _) if looks_first && has("AT_SYMLINK_NOFOLLOW") => true,
+        // Another way makes the pages present.
+        ("madvise", "EINVAL" | "EPERM" | "EACCES") if has("MADV_POPULATE_") => true,
+        ("madvise", _) if has("MADV_POPULATE_") => task == "may-fault",
+        ("madvise", _) if task == "advise" => false,
+        // It is taken for a page that is not there. Or it is asked again.
+        ("mincore", _) if task != "residency" => true,
+        ("mincore", "EAGAIN") => true,
+        // It is mapped again instead.
+        ("mremap", "EINVAL") => true,
         // Dropping a handle or a mapping ignores errors.
-        ("close" | "munmap" | "madvise", _) => !matches!(task, "close" | "unmap"),
+        ("close" | "munmap" | "madvise", _) => {
+            !matches!(task, "close" | "unmap" | "shrink-mapping")
+        }
         // The fallbacks.
         ("openat", "EOPNOTSUPP" | "EISDIR" | "EPERM" | "EACCES" | "EINVAL" | "ENOENT")
             if has("O_TMPFILE") =>
@@ -231,6 +257,30 @@ impl Case {
     }
 }
 
+/// How many bytes stay mapped, because a call that should have unmapped them was made to fail and
+/// no later one has done it.
+fn left_mapped(log: &str) -> usize {
+    let range = |line: &str| {
+        // If one mapping should have replaced another, nobody knows whose the place is then.
+        let replaces = line.contains("MAP_FIXED") && line.ends_with("(INJECTED)");
+        let arguments = line.strip_prefix("munmap(0x");
+        let arguments = arguments.or(line.strip_prefix("mmap(0x").filter(|_| replaces))?;
+        let (start, rest) = arguments.split_once(", ")?;
+        let start = usize::from_str_radix(start, 16).ok()?;
+        let len: usize = rest.split([',', ')']).next()?.parse().ok()?;
+        Some(start..start + len.next_multiple_of(4096))
+    };
+    let mut left = Vec::new();
+    for line in log.lines() {
+        let Some(range) = range(line) else { continue };
+        left.retain(|old: &std::ops::Range<usize>| old.start < range.start || old.end > range.end);
+        if line.ends_with("(INJECTED)") {
+            left.push(range);
+        }
+    }
+    left.iter().map(ExactSizeIterator::len).sum()
+}
+
 /// How a run ended, or what is wrong with it, however it should end.
 fn judge(run: &Run, injections: &[Injection]) -> Result<End, String> {
     if !run.status.success() {
@@ -247,10 +297,10 @@ fn judge(run: &Run, injections: &[Injection]) -> Result<End, String> {
         let of_them = injections.iter().filter(|injection| calls.contains(&&*injection.call));
         of_them.map(Injection::times).sum()
     };
-    let held = format!("{} {}", denied(&["close"]), denied(&["munmap"]));
+    let held = format!("{} {}", denied(&["close"]), left_mapped(&run.log));
     if run.line("held ") != Some(&held) {
         let found = run.line("held ");
-        return Err(format!("{found:?} descriptors and mappings are left, instead of {held}"));
+        return Err(format!("{found:?} descriptors and mapped bytes are left, instead of {held}"));
     }
     let extra = run.said.lines().filter(|line| line.starts_with("extra ")).count();
     // The library does not remove a name that may belong to another object by now: if it cannot

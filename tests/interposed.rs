@@ -21,6 +21,7 @@ fn main() {
     match std::env::args().nth(1).as_deref() {
         Some("everywhere") => tasks::everywhere(),
         Some("failures") => tasks::failures(),
+        Some("unreadable") => tasks::unreadable(),
         Some("foreign") => tasks::foreign(),
         Some("private") => tasks::private(),
         Some("sandboxed") => tasks::sandboxed(),
@@ -77,7 +78,7 @@ mod tasks {
     use std::os::unix::fs::PermissionsExt;
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
-    use posix_shm::{Direction, Error, IfExists, OpenOptions, Shm, unlink};
+    use posix_shm::{Direction, Error, IfExists, OpenOptions, Permissions, Shm, unlink};
 
     use super::alone::check;
     use super::filter;
@@ -255,6 +256,26 @@ mod tasks {
                     all_is_well();
                 });
             }
+        }
+        cases.end();
+    }
+
+    /// What its maker may not open is removed all the same.
+    pub(crate) fn unreadable() {
+        folder_for_all();
+        let mut cases = Cases::new();
+        for mode in [0o000, 0o200] {
+            cases.case(format_args!("{mode:o}"), || {
+                become_user(NOBODY);
+                let mut options = creating(SIZE);
+                options.permissions(Permissions::from_mode(mode));
+                let no = || Shm::open("/not/a/name").unwrap_err();
+                refused(leaves_nothing(|| options.open_with::<Error>("/x", |_| Err(no()))));
+                let panics = |_: &Shm| std::panic::resume_unwind(Box::new("on purpose"));
+                let open = || options.open_with::<Error>("/x", panics).map(drop);
+                assert!(leaves_nothing(|| catch_unwind(AssertUnwindSafe(open))).is_err());
+                assert_eq!(fs::read_dir(FOLDER).unwrap().count(), 0, "a name is left there");
+            });
         }
         cases.end();
     }

@@ -18,7 +18,7 @@
 //! | 15 | an invented error number |
 //! | 16 | a failed call that leaves a name |
 //!
-//! `attack_01` to `attack_45` do the same for what later attacks found:
+//! `attack_01` to `attack_48` do the same for what later attacks found:
 //!
 //! | | |
 //! |---|---|
@@ -43,7 +43,9 @@
 //! | 36, 41, 44 | permissions that a way round changes |
 //! | 39, 42, 45 | a limit that has nothing to do with the failure |
 //! | 40 | two messages that are taken for one |
-//! | 43 | a first length that shortens |
+//! | 43, 46 | a length that is lost |
+//! | 47 | pages of another size again |
+//! | 48 | a name that is left where it could be removed |
 
 #![cfg(all(target_os = "linux", not(posix_shm_android)))]
 
@@ -170,6 +172,8 @@ tests! { ON_LINUX:
     attack_43_the_first_length_never_shortens
     attack_44_an_executable_object_is_not_made_in_another_way
     attack_45_sizing_needs_no_inode
+    attack_46_what_cannot_be_mapped_is_not_cut_before
+    attack_47_objects_of_a_folder_of_huge_pages_are_mapped_and_unmapped
     attack_29_memory_that_an_object_has_is_not_counted_again
     attack_09_reserving_what_is_reserved_takes_no_room
     attack_09_the_first_growth_succeeds_if_a_peer_has_grown_the_object
@@ -217,6 +221,14 @@ tests! { ON_LINUX:
     is_reserved_is_what_the_kernel_answers
     label_is_what_proc_shows
     map_options_are_what_open_mapped_maps_with
+    mappings_a_fault_while_populating_is_an_error
+    mappings_a_limit_on_address_space_is_an_error_and_loses_nothing
+    mappings_a_limit_on_locked_memory_is_an_error
+    mappings_a_memory_limit_is_an_error_before_populating
+    mappings_an_object_that_is_cut_off_while_it_is_populated
+    mappings_of_huge_pages_grow_in_huge_pages
+    mappings_populate_without_madvise
+    mappings_the_pool_of_huge_pages_is_empty
     metadata_has_block_size_and_rdev
     punch_gives_memory_back
     punch_refuses_what_is_sealed
@@ -282,6 +294,12 @@ fn attack_02_a_preloaded_shm_open_is_the_one_route_to_the_names() {
 #[test]
 fn attack_02_nothing_is_left_of_failures_behind_a_preloaded_shm_open() {
     does(env!("CARGO_BIN_EXE_interposed"), "failures");
+}
+
+#[cfg(not(any(posix_shm_apple, posix_shm_portable)))]
+#[test]
+fn attack_48_what_its_maker_may_not_open_is_removed_behind_a_preloaded_shm_open() {
+    does(env!("CARGO_BIN_EXE_interposed"), "unreadable");
 }
 
 #[cfg(not(any(posix_shm_apple, posix_shm_portable)))]

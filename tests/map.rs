@@ -1,4 +1,11 @@
 //! `MapOptions`, `Mapping` and `RawMapping`: which ranges can be mapped, and which are refused.
+//! The files below have one subject each.
+
+mod advice;
+mod growth;
+mod huge;
+mod populate;
+mod private;
 
 use std::io::ErrorKind;
 use std::os::unix::process::ExitStatusExt;
@@ -21,6 +28,31 @@ fn numbered(len: usize) -> Shm {
 
 fn page() -> usize {
     usize::try_from(common::page()).unwrap()
+}
+
+/// The flags that `/proc` shows of the mapping at an address.
+#[cfg(target_os = "linux")]
+fn flags(address: *const u8) -> Vec<String> {
+    field(address, "VmFlags:").split_whitespace().map(str::to_owned).collect()
+}
+
+/// How many kilobytes `/proc` shows in a field of the mapping at an address.
+#[cfg(target_os = "linux")]
+fn kilobytes(address: *const u8, name: &str) -> usize {
+    field(address, name).trim().strip_suffix(" kB").unwrap().parse().unwrap()
+}
+
+#[cfg(target_os = "linux")]
+fn field(address: *const u8, name: &str) -> String {
+    let smaps = std::fs::read_to_string("/proc/self/smaps").unwrap();
+    let inside = |line: &str| {
+        let ends = line.split(' ').next()?.split_once('-')?;
+        let [from, to] = [ends.0, ends.1].map(|end| usize::from_str_radix(end, 16).ok());
+        Some((from?..to?).contains(&address.addr()))
+    };
+    let mut after = smaps.lines().skip_while(|line| inside(line) != Some(true));
+    let found = after.find_map(|line| line.strip_prefix(name));
+    found.unwrap_or_else(|| panic!("no {name} at {address:?}")).to_owned()
 }
 
 #[test]

@@ -37,6 +37,7 @@ fn main() {
         ["create-unreadable", size, name] => create_unreadable(size.parse().unwrap(), name),
         ["address"] => address(),
         ["touch", protection, access] => touch(protection, access),
+        ["out-of-bounds", how] => out_of_bounds(how),
         ["double-stdin"] => double_stdin(),
         ["answer", name, rounds] => answer(name, rounds.parse().unwrap()),
         ["scribble", name] => scribble(name),
@@ -243,6 +244,44 @@ fn touch(protection: &str, access: &str) {
     }
 }
 
+/// Touches what a mapping has no more, or not yet. The system kills the process.
+fn out_of_bounds(how: &str) {
+    let page = usize::try_from(expected::page()).unwrap();
+    let object = Shm::anonymous(4 * page as u64).unwrap();
+    let mut options = MapOptions::new();
+    let capacity = options.clone().len(page).capacity(4 * page).clone();
+    let mapping = match how {
+        "shrunk" => {
+            let mut mapping = options.map_mut(&object).unwrap();
+            mapping.shrink_to(page).unwrap();
+            mapping
+        }
+        "shrunk-in-room" => {
+            let mut mapping = options.capacity(4 * page).map_mut(&object).unwrap();
+            mapping.shrink_to(page).unwrap();
+            mapping
+        }
+        "room" => capacity.map_mut(&object).unwrap(),
+        "read-only" => {
+            let reader = object.map_mut().unwrap().into_read_only().unwrap();
+            // SAFETY: the memory is mapped, and Rust knows nothing of it. The system does not allow
+            // the access, which is what this tests.
+            unsafe { reader.as_ptr().cast_mut().write_volatile(1) };
+            return;
+        }
+        "guard" => {
+            let mapping = object.map_mut().unwrap();
+            mapping.advise(page..2 * page, posix_shm::Advice::Guard).unwrap();
+            mapping
+        }
+        _ => panic!("no such way"),
+    };
+    assert_eq!(mapping.bytes().load(page - 1), 0);
+    let outside = mapping.as_ptr().wrapping_add(page);
+    // SAFETY: as above.
+    unsafe { outside.read_volatile() };
+}
+
 fn double_stdin() {
     let object = Shm::from(io::stdin().as_fd().try_clone_to_owned().unwrap());
     let mapping = object.map_mut().unwrap();
@@ -360,6 +399,42 @@ fn calls(task: &str, name: &str) {
             object.close().unwrap();
             assert_eq!(mapping[0], 0);
             mapping.unmap().unwrap();
+        },
+        "grown-in-its-room" => &|| {
+            let object = Shm::open_io(&name).unwrap();
+            let mut options = MapOptions::new();
+            let mut mapping = options.len(4096).capacity(1 << 30).map_mut(&object).unwrap();
+            mapping.grow(&object, 3 * 4096).unwrap();
+            mapping.grow(&object, 3 * 4096).unwrap();
+            mapping.shrink_to(4096).unwrap();
+            mapping.unmap().unwrap();
+            object.close().unwrap();
+        },
+        "moved" => &|| {
+            let object = Shm::open_io(&name).unwrap();
+            let mut mapping = MapOptions::new().len(4096).map_mut(&object).unwrap();
+            mapping.grow(&object, 3 * 4096).unwrap();
+            mapping.shrink_to(2 * 4096).unwrap();
+            let (first, second) = mapping.split_at(4096).unwrap();
+            first.unmap().unwrap();
+            second.into_read_only().unwrap().unmap().unwrap();
+            object.close().unwrap();
+        },
+        "aligned" => &|| {
+            let object = Shm::open(&name).unwrap();
+            MapOptions::new().align(1 << 21).map(&object).unwrap().unmap().unwrap();
+            object.close().unwrap();
+        },
+        "warm" => &|| {
+            let object = Shm::open_io(&name).unwrap();
+            let mapping = MapOptions::new().populate(true).lock(true).map_mut(&object).unwrap();
+            mapping.unlock(..).unwrap();
+            mapping.advise(.., posix_shm::Advice::Random).unwrap();
+            mapping.unmap().unwrap();
+            let reader = object.map().unwrap();
+            reader.populate(..).unwrap();
+            reader.unmap().unwrap();
+            object.close().unwrap();
         },
         "published" => &|| {
             Shm::publish(&name, &[1; 4096]).unwrap().close().unwrap();

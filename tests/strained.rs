@@ -41,6 +41,9 @@ mod lab;
 #[path = "strained/lengths.rs"]
 mod lengths;
 #[cfg(target_os = "linux")]
+#[path = "strained/mappings.rs"]
+mod mappings;
+#[cfg(target_os = "linux")]
 #[path = "strained/memory.rs"]
 mod memory;
 #[cfg(target_os = "linux")]
@@ -87,7 +90,7 @@ fn main() {
         tasks.extend([handles::ON_LINUX, lengths::ON_LINUX].concat());
         tasks.extend(descriptors::ON_LINUX);
         tasks.extend(immutable::ON_LINUX);
-        tasks.extend([memory::ON_LINUX, peers::ON_LINUX].concat());
+        tasks.extend([mappings::ON_LINUX, memory::ON_LINUX, peers::ON_LINUX].concat());
         tasks.extend([ways::ON_LINUX, words::ON_LINUX].concat());
     }
     let arguments: Vec<String> = std::env::args().skip(1).collect();

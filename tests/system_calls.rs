@@ -130,3 +130,58 @@ fn making_an_object_immutable_and_mapping_it() {
     let expected = [&made[..], &mapped, &rest].concat();
     assert_calls("immutable", &names.name().to_string(), &expected);
 }
+
+/// Makes an object that the peer opens, maps in a way and closes again.
+#[track_caller]
+fn assert_mapping_calls(task: &str, expected: &[&str]) {
+    let names = Names::new();
+    let name = names.name();
+    let object = Shm::create(&name, 3 * 4096).unwrap();
+    let calls = traced(task, &name.to_string());
+    object.unlink().unwrap();
+    if let Some(calls) = calls {
+        let all = [&["openat", "fstat"][..], expected, &["close"]].concat();
+        assert_eq!(calls, all, "{task}");
+    }
+}
+
+/// One call opens the room that was kept. Growing to what is there makes none.
+#[test]
+fn growing_within_the_capacity() {
+    let expected: &[&str] = if cfg!(posix_shm_portable) {
+        // Mapped once to see whether the object allows it, and then over the room.
+        &["mmap", "munmap", "mmap", "mmap", "fstat", "mmap", "munmap", "mmap", "mmap", "munmap"]
+    } else {
+        &["mmap", "mprotect", "fstat", "mprotect", "mprotect", "madvise", "munmap"]
+    };
+    assert_mapping_calls("grown-in-its-room", expected);
+}
+
+#[test]
+fn growing_past_the_capacity_and_splitting() {
+    let rest = ["munmap", "munmap", "mprotect", "munmap"];
+    let grow: &[&str] = if cfg!(posix_shm_portable) {
+        &["mmap", "fstat", "mmap", "munmap"]
+    } else {
+        &["mmap", "fstat", "mremap"]
+    };
+    assert_mapping_calls("moved", &[grow, &rest].concat());
+}
+
+#[test]
+fn mapping_at_an_aligned_address() {
+    assert_mapping_calls("aligned", &["mmap", "munmap", "mmap", "munmap"]);
+}
+
+/// Two calls make pages present: one says whether they are there already.
+#[test]
+#[cfg(not(posix_shm_portable))]
+fn populating_and_locking() {
+    assert_mapping_calls(
+        "warm",
+        &[
+            "mmap", "mincore", "madvise", "mlock", "munlock", "madvise", "munmap", "fstat", "mmap",
+            "madvise", "munmap",
+        ],
+    );
+}

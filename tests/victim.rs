@@ -19,16 +19,19 @@ use posix_shm::{Shm, ShmName, unlink};
 
 #[path = "peer/alone.rs"]
 mod alone;
+#[path = "victim/mappings.rs"]
+mod mappings;
 #[path = "victim/tasks.rs"]
 mod tasks;
 #[path = "victim/world.rs"]
 mod world;
 
 use alone::{mount, mount_own};
-use tasks::{ErrorName, Given, Got, SIZE, TASKS, creating, heir};
+use tasks::{ErrorName, Given, Got, HUGE, SIZE, creating, heir};
 use world::{NEW, OLD, OLD_SIZE, World};
 
-/// The number of descriptors and of shared mappings. It needs no `/proc` once the file is open.
+/// The number of descriptors, and the bytes of all mappings that are shared or nothing but address
+/// space. It needs no `/proc` once the file is open.
 fn held(maps: &mut File) -> (usize, usize) {
     let mut lines = String::with_capacity(1 << 16);
     maps.rewind().unwrap();
@@ -40,18 +43,24 @@ fn held(maps: &mut File) -> (usize, usize) {
     let answer = unsafe { libc::poll(descriptors.as_mut_ptr(), 40, 0) };
     assert!(answer >= 0, "poll failed");
     let open = descriptors.iter().filter(|it| it.revents & libc::POLLNVAL == 0).count();
-    (open, lines.matches("s ").count())
+    let ours = lines.lines().filter(|line| line.contains("s ") || line.contains(" ---p "));
+    let bytes = |line: &str| {
+        let (from, to) = line.split_once(' ')?.0.split_once('-')?;
+        let [from, to] = [from, to].map(|end| usize::from_str_radix(end, 16).unwrap());
+        Some(to - from)
+    };
+    (open, ours.filter_map(bytes).sum())
 }
 
 fn main() {
     let arguments: Vec<String> = env::args().skip(1).collect();
     if arguments == ["list"] {
-        let possible = TASKS.iter().filter(|task| task.is_possible());
+        let possible = tasks::all().filter(|task| task.is_possible());
         possible.for_each(|task| println!("{}", task.name));
         return;
     }
     let [task, prefix, how] = &arguments[..] else { panic!("not a task: {arguments:?}") };
-    let task = TASKS.iter().find(|known| known.name == task).expect("no such task");
+    let task = tasks::all().find(|known| known.name == task).expect("no such task");
     // SAFETY: passes no pointer.
     unsafe { libc::umask(0o022) };
     let shared = how == "shared";
@@ -100,7 +109,7 @@ fn main() {
     }
     drop(given);
     let after = held(&mut maps);
-    println!("held {} {}", after.0 - before.0, after.1 - before.1);
+    println!("held {} {}", after.0 - before.0, after.1 as isize - before.1 as isize);
     let mut found = World::now(prefix, alone);
     // The portable code removes the name first. If it cannot make the new object, nothing has it.
     let superseding = cfg!(posix_shm_portable) && task.name.starts_with("supersede");
@@ -140,8 +149,21 @@ fn give(prefix: &str, shared: bool) -> Given {
     if let Some(descriptor) = &descriptor {
         Shm::from(OwnedFd::try_clone(descriptor).unwrap()).send(&sockets.0).unwrap();
     }
+    let huge = Shm::anonymous(HUGE).ok();
     let heir = heir();
-    Given { new, old, object, mapping, descriptor, anonymous, frozen, immutable, sockets, heir }
+    Given {
+        new,
+        old,
+        object,
+        mapping,
+        descriptor,
+        anonymous,
+        frozen,
+        immutable,
+        huge,
+        sockets,
+        heir,
+    }
 }
 
 /// Does the work between two calls that the library never makes and that the tests recognise.

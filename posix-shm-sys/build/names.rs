@@ -101,6 +101,8 @@ pub(crate) const CONSTANTS: &[(&str, &[&str])] = &[
             "MADV_HUGEPAGE",
             "MADV_NOHUGEPAGE",
             "MADV_COLLAPSE",
+            "MADV_GUARD_INSTALL",
+            "MADV_GUARD_REMOVE",
             "MADV_DONTDUMP",
             "MADV_DODUMP",
             "MADV_COLD",
@@ -113,8 +115,18 @@ pub(crate) const CONSTANTS: &[(&str, &[&str])] = &[
             "MADV_CORE",
         ],
     ),
-    // `minherit`: a page that is zero in a forked child.
-    ("int", &["INHERIT_ZERO", "MAP_INHERIT_ZERO"]),
+    // `minherit`: pages that are zero in a forked child, or that it does not get.
+    (
+        "int",
+        &[
+            "INHERIT_ZERO",
+            "INHERIT_NONE",
+            "INHERIT_SHARE",
+            "MAP_INHERIT_ZERO",
+            "MAP_INHERIT_NONE",
+            "MAP_INHERIT_SHARE",
+        ],
+    ),
     // `mremap`: flags.
     ("int", &["MREMAP_MAYMOVE", "MREMAP_FIXED", "MREMAP_DONTUNMAP"]),
     // `syscall`: a call that C libraries do not have yet.
@@ -176,7 +188,7 @@ pub(crate) const CONSTANTS: &[(&str, &[&str])] = &[
     ),
     // Limits, and the names that `sysconf` knows them by.
     ("int", &["_SC_PAGESIZE", "NAME_MAX", "PATH_MAX", "PSHMNAMLEN"]),
-    // `errno`: every error that POSIX names, and those of FreeBSD's Capsicum.
+    // `errno`: every error that POSIX names, and those of FreeBSD's Capsicum and of broken memory.
     (
         "int",
         &[
@@ -204,6 +216,7 @@ pub(crate) const CONSTANTS: &[(&str, &[&str])] = &[
             "EFAULT",
             "EFBIG",
             "EHOSTUNREACH",
+            "EHWPOISON",
             "EIDRM",
             "EILSEQ",
             "EINPROGRESS",
@@ -391,6 +404,7 @@ pub(crate) const FUNCTIONS: &[(Presence, &[&str])] = &[
         Presence::DeclaredOnLinux,
         &[
             "int fallocate(int fd, int mode, off_t offset, off_t length)",
+            "int mincore(void *addr, size_t length, unsigned char *vec)",
             "void *mremap(void *old_addr, size_t old_length, size_t new_length, \
              int flags, void *new_addr)",
         ],

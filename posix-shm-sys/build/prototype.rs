@@ -96,6 +96,7 @@ pub(crate) fn rust_type(c: &str) -> String {
     match c {
         "void" => "::core::ffi::c_void".into(),
         "char" => "::core::ffi::c_char".into(),
+        "unsigned char" => "::core::ffi::c_uchar".into(),
         "int" => "::core::ffi::c_int".into(),
         "unsigned int" => "::core::ffi::c_uint".into(),
         "long" => "::core::ffi::c_long".into(),

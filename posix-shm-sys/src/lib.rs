@@ -8,7 +8,8 @@
 //!   C declares some of them with `...`, and on Apple's systems `shm_open` too.
 //! * The last argument of [`fcntl`] is an `int`. Each command that this crate binds takes an `int`
 //!   or nothing.
-//! * `mremap` exists only on Linux. NetBSD has another function of that name.
+//! * `mremap` and `mincore` exist only on Linux. Other systems have functions of these names whose
+//!   arguments differ.
 //! * [`errno_location`] returns the address of `errno`. It is the function behind the macro, whose
 //!   name differs between systems.
 //! * [`off_t`] has 64 bits on every system, and the functions match it.

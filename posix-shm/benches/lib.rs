@@ -34,6 +34,35 @@ pub fn ratios(variants: &mut [Variant<'_>], rounds: usize) -> Vec<f64> {
     ratios.iter_mut().map(|ratios| median(ratios)).collect()
 }
 
+/// One way to do the same thing, which says itself how long the part took that is compared.
+pub struct Timed<'a> {
+    /// The row's title.
+    pub name: &'static str,
+    /// Does it once.
+    pub run: Box<dyn FnMut() -> Duration + 'a>,
+}
+
+/// As [`ratios`], for what is long enough to be measured once in a round. Also returns the median
+/// of the times.
+pub fn timed_ratios(ways: &mut [Timed<'_>], rounds: usize) -> Vec<(f64, Duration)> {
+    let mut times = vec![Vec::new(); ways.len()];
+    for round in 0..rounds {
+        for turn in 0..ways.len() {
+            let which = (round + turn) % ways.len();
+            times[which].push((ways[which].run)());
+        }
+    }
+    let first = times[0].clone();
+    let row = |times: &mut Vec<Duration>| {
+        let compared = times.iter().zip(&first);
+        let mut ratios: Vec<f64> =
+            compared.map(|(time, first)| time.as_secs_f64() / first.as_secs_f64()).collect();
+        times.sort();
+        (median(&mut ratios), times[times.len() / 2])
+    };
+    times.iter_mut().map(row).collect()
+}
+
 fn time(variant: &mut Variant<'_>, times: u32) -> Duration {
     let start = Instant::now();
     (variant.run)(times);

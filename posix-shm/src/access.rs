@@ -10,6 +10,7 @@
 // rustdoc shows the methods of a type in the order of these modules. What newcomers need is first.
 mod views;
 
+mod private;
 mod slice;
 pub use slice::SharedSlice;
 

@@ -51,4 +51,15 @@ pub struct Capabilities {
     /// Objects can be told apart, so that [`Shm::unlink`](crate::Shm::unlink) leaves a successor's
     /// object alone.
     pub tell_objects_apart: bool,
+    /// [`grow`](crate::Mapping::grow) moves a mapping with its pages past its capacity. Otherwise
+    /// it maps the object again.
+    pub move_mappings: bool,
+    /// [`map_copy_on_write`](crate::MapOptions::map_copy_on_write) works.
+    pub copy_on_write: bool,
+    /// [`collapse`](crate::Mapping::collapse) makes huge pages, if the kernel is new enough.
+    pub collapse: bool,
+    /// Anonymous objects can have [`HugePages`](crate::HugePages) from a pool.
+    pub huge_pages: bool,
+    /// [`residency`](crate::Mapping::residency) works.
+    pub residency: bool,
 }

@@ -140,7 +140,15 @@ impl fmt::Display for Error {
             }
             (Operation::Name, _) => write!(f, "name an object")?,
             (Operation::View, _) => write!(f, "view a part of a mapping")?,
-            (Operation::Unmap, _) => write!(f, "unmap a mapping")?,
+            (Operation::Unmap, Detail::Bytes(n)) => write!(f, "shrink a mapping to {n} bytes")?,
+            (Operation::Grow, Detail::Bytes(n)) => write!(f, "grow a mapping to {n} bytes")?,
+            (Operation::Split, Detail::Bytes(n)) => write!(f, "split a mapping at byte {n}")?,
+            (operation, Detail::Part { from, to }) => {
+                write!(f, "{} bytes {from}..{to} of a mapping", operation.verb())?;
+            }
+            (operation, _) if operation.is_of_mapping() => {
+                write!(f, "{} a mapping", operation.verb())?;
+            }
             (Operation::Receive, _) => write!(f, "receive an object")?,
             (Operation::List, _) if name.is_none() => write!(f, "list the objects")?,
             (operation, _) => write!(f, "{} {object}", operation.verb())?,
@@ -169,6 +177,12 @@ impl fmt::Display for Object<'_> {
 }
 
 impl Operation {
+    /// Whether it is done to a mapping, which does not know the object's name.
+    fn is_of_mapping(self) -> bool {
+        use Operation::{Advise, Grow, Lock, Populate, Protect, Split, Unmap};
+        matches!(self, Advise | Grow | Lock | Populate | Protect | Split | Unmap)
+    }
+
     fn verb(self) -> &'static str {
         match self {
             Operation::Name => "name",
@@ -183,6 +197,12 @@ impl Operation {
             Operation::SetOwner => "set the owner of",
             Operation::Map => "map",
             Operation::Unmap => "unmap",
+            Operation::Grow => "grow",
+            Operation::Split => "split",
+            Operation::Protect => "change the protection of",
+            Operation::Populate => "populate",
+            Operation::Lock => "lock",
+            Operation::Advise => "advise on",
             Operation::View => "view",
             Operation::Unlink => "unlink",
             Operation::Close => "close",
@@ -218,7 +238,7 @@ fn hint(operation: Operation, errno: Errno) -> Option<&'static str> {
         (Operation::Open | Operation::Clone, Errno::AGAIN) => {
             "another process holds a lease on the object (F_SETLEASE); try again later"
         }
-        (Operation::Map, Errno::AGAIN) => {
+        (Operation::Map | Operation::Grow, Errno::AGAIN) => {
             "this process locks its memory (mlockall) and may not lock so much; raise \
              RLIMIT_MEMLOCK"
         }
@@ -235,11 +255,19 @@ fn hint(operation: Operation, errno: Errno) -> Option<&'static str> {
         (Operation::Create, Errno::EXIST) => {
             "open_or_create opens it, IfExists::Supersede replaces it"
         }
-        (Operation::Map, Errno::ACCES) => {
+        (Operation::Populate, Errno::FAULT) => {
+            "the object has no memory for a page of it: the object was cut off, or there is none \
+             left; Shm::reserve takes it beforehand"
+        }
+        (Operation::Lock, Errno::NOMEM | Errno::PERM | Errno::AGAIN) => {
+            "this process may not lock so much (raise RLIMIT_MEMLOCK), or the object has no memory \
+             for a page of it"
+        }
+        (Operation::Map | Operation::Grow, Errno::ACCES) => {
             "the handle does not allow this access (writing takes one of Direction::Io), or a \
              sandbox forbids the call"
         }
-        (Operation::Map, Errno::PERM) => {
+        (Operation::Map | Operation::Grow, Errno::PERM) => {
             "the object is sealed against writing, its file system forbids executing, or a sandbox \
              forbids the call"
         }
@@ -255,7 +283,7 @@ fn hint(operation: Operation, errno: Errno) -> Option<&'static str> {
             "the object is mapped for writing somewhere, or through a handle that can write; unmap \
              it there first"
         }
-        (Operation::Map, Errno::NOMEM) => {
+        (Operation::Map | Operation::Grow, Errno::NOMEM) => {
             "no address range of this length is free, this process has too many mappings, or its \
              limit on address space (RLIMIT_AS) is reached"
         }

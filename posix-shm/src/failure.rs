@@ -36,8 +36,20 @@ pub enum Operation {
     SetOwner,
     /// Mapping an object into memory (`mmap`).
     Map,
-    /// Removing a mapping (`munmap`).
+    /// Removing a mapping, or a part of it (`munmap`).
     Unmap,
+    /// Making a mapping longer (`mremap`, `mprotect` or `mmap`).
+    Grow,
+    /// Making two mappings of one.
+    Split,
+    /// Changing what the pages of a mapping allow (`mprotect`).
+    Protect,
+    /// Making pages of a mapping present, or asking how many are (`madvise`, `mincore`).
+    Populate,
+    /// Keeping pages of a mapping in memory, or no longer (`mlock`, `munlock`).
+    Lock,
+    /// Telling the system how a mapping is used (`madvise`).
+    Advise,
     /// Viewing a part of a mapping as values of some type.
     View,
     /// Removing a name (`shm_unlink`).
@@ -69,6 +81,8 @@ pub(crate) enum Detail {
     Bytes(u64),
     /// A part of an object; `None` for everything after the offset.
     Range { offset: u64, len: Option<usize> },
+    /// A part of a mapping.
+    Part { from: usize, to: usize },
 }
 
 /// Who refused.
@@ -181,6 +195,7 @@ impl Errno {
     pub(crate) const BUSY: Errno = Errno(sys::EBUSY);
     pub(crate) const DQUOT: Errno = Errno(sys::EDQUOT);
     pub(crate) const EXIST: Errno = Errno(sys::EEXIST);
+    pub(crate) const FAULT: Errno = Errno(sys::EFAULT);
     pub(crate) const FBIG: Errno = Errno(sys::EFBIG);
     pub(crate) const INTR: Errno = Errno(sys::EINTR);
     pub(crate) const INVAL: Errno = Errno(sys::EINVAL);

@@ -38,7 +38,7 @@
 //! be lost without such a reason, so they are refused.
 //!
 //! A shared mapping is used. Linux before 6.7 refuses it (`EPERM`) if the descriptor can write;
-//! [`imp::map`] then makes a private one, which shows the same pages and needs neither `/proc` nor
+//! `imp` then makes a private one, which shows the same pages and needs neither `/proc` nor
 //! a permission, as opening the object again would.
 
 use std::fmt;
@@ -124,7 +124,7 @@ impl MapOptions {
             return Err(self.refuse(why_not_present(lack)));
         }
         imp::has_all_memory(object, stat.len())?;
-        self.region_of(object, sys::PROT_READ, stat.len(), None)
+        self.region_of(object, sys::PROT_READ, false, stat.len(), Some(&stat), None)
     }
 }
 
@@ -242,7 +242,7 @@ impl ImmutableMapping {
     /// As [`Mapping::unmap`](crate::Mapping::unmap).
     #[doc(alias = "munmap")]
     pub fn unmap(self) -> Result<()> {
-        self.region.unmap()
+        self.region.unmap().map_err(|errno| Failure::new(Operation::Unmap, errno).named(None))
     }
 
     pub(crate) fn start(&self) -> NonNull<u8> {

@@ -6,7 +6,9 @@
 //! * [`Shm`] is the handle of an object. [`OpenOptions`] says which object to open or create, and
 //!   what to do if it exists or does not. [`ShmName`] is a checked name.
 //! * [`Mapping`] is memory backed by an object, made by [`Shm::map`] and [`Shm::map_mut`], or by
-//!   [`MapOptions`] for a part of it. It outlives its handle.
+//!   [`MapOptions`] for a part of it. It outlives its handle. It can [grow](Mapping::grow), be
+//!   [made present](Mapping::populate) beforehand, and have [huge pages](Mapping::collapse) that
+//!   nobody had to configure.
 //! * [`SharedSlice`] and [`SharedCell`] read and write the bytes of a mapping, soundly, whatever
 //!   other processes do to them meanwhile: one value, many at the speed of `memcpy`, a field, a
 //!   stream. [`OwnedSlice`] and [`OwnedCell`] are views that a structure can keep.
@@ -241,6 +243,14 @@
 //! | longest name | 255 | | 1022 | 247 | any | 30 |
 //! | `grow` only grows | yes | yes | yes | | | |
 //! | `punch`, `reserve` | yes | yes | | | | |
+//! | `Mapping::grow` | moves | moves | anew | anew | anew | anew |
+//! | `populate` | `madvise` | `madvise` | reads | reads | reads | reads |
+//! | `collapse` | yes | yes | | | | |
+//! | `HugePages` | pool | pool | yes | | | |
+//! | `residency` | yes | yes | | | | |
+//! | copy-on-write | yes | yes | yes | yes | yes | |
+//! | `DontFork` | yes | yes | yes | yes | yes | |
+//! | `DontDump` | yes | yes | yes | | | |
 //!
 //! * *New, with a size*: the object is built without a name, or under a temporary one and renamed,
 //!   or in place under its own name, where others see it before it is complete.
@@ -251,6 +261,11 @@
 //! * *`read_only`*: the object is opened again through `/proc` or by its name, or a second
 //!   descriptor loses rights.
 //! * *`read_at`* and `write_at` go through `pread` and `pwrite`, or through a mapping.
+//! * *[`Mapping::grow`]* past the capacity moves the mapping with its pages, or maps the object
+//!   again. Within the capacity no system moves it.
+//! * *`populate`* uses `madvise`, or makes the kernel read each page.
+//! * *[`DontFork`](Advice::DontFork)*, *[`DontDump`](Advice::DontDump)*: what else there is, and
+//!   where, [`Mapping::advise`] says.
 //!
 //! [`capabilities()`] answers the same at run time, and each item says more under its own heading.
 //! On a system that is not in the table, this crate uses only what POSIX promises. It then works as
@@ -306,7 +321,10 @@ pub use error::{Error, Result};
 pub use failure::Operation;
 pub use immutable::ImmutableMapping;
 pub use list::{Entry, List, list};
-pub use map::{MapOptions, Mapping, Protection, RawMapping, ReadOnly, ReadWrite};
+pub use map::{
+    Advice, Collapsed, CopyOnWrite, HugePages, MapOptions, Mapping, Moved, Protection, RawMapping,
+    ReadOnly, ReadWrite,
+};
 pub use metadata::Metadata;
 pub use name::ShmName;
 pub use open::{IfDoesNotExist, IfExists, OpenOptions};

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::direction::Direction;
 use crate::error::{Error, Result};
-use crate::map::{MapOptions, Mapping, ReadWrite};
+use crate::map::{HugePages, MapOptions, Mapping, ReadWrite};
 use crate::name::ShmName;
 use crate::permissions::Permissions;
 use crate::shm::{Origin, Shm};
@@ -86,6 +86,7 @@ pub struct OpenOptions {
     wait: Duration,
     map_options: MapOptions,
     label: Option<String>,
+    huge_pages: Option<HugePages>,
 }
 
 impl OpenOptions {
@@ -313,6 +314,50 @@ impl OpenOptions {
         self
     }
 
+    /// Makes an anonymous object of huge pages from a pool. The default is usual pages.
+    ///
+    /// [`HugePages`] says what that is good for. An administrator has to fill the pool;
+    /// [`MapOptions::huge_pages`] needs none. Everything about such an object is counted in whole
+    /// huge pages: a [`size`](OpenOptions::size) that is not a multiple of their size is refused.
+    ///
+    /// # Errors
+    ///
+    /// When the object is created:
+    ///
+    /// * `InvalidInput`: the size is not a multiple of the huge pages; the system does not have
+    ///   pages of this size (`EINVAL`; the hint says which it has); or the object would have a
+    ///   name;
+    /// * `StorageFull` (`ENOSPC`): too few pages are free in the pool,
+    ///   [`Operation::Reserve`](crate::Operation::Reserve);
+    /// * `Unsupported`: the system has no such objects.
+    ///
+    /// # Platform-specific behavior
+    ///
+    /// Linux and Android: `memfd_create` with `MFD_HUGETLB`. FreeBSD: `shm_create_largepage`, which
+    /// takes its memory from the whole system. Elsewhere: `Unsupported`.
+    /// [`capabilities`](crate::capabilities()) says so (`huge_pages`).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use posix_shm::{Direction, HugePages, OpenOptions};
+    ///
+    /// let Some(&size) = HugePages::sizes().unwrap_or_default().first() else { return };
+    /// let mut options = OpenOptions::new();
+    /// options.direction(Direction::Io).huge_pages(HugePages::of(size)).size(size);
+    /// if let Err(error) = options.open_anonymous_mapped() {
+    ///     eprintln!("{error}");
+    /// }
+    /// ```
+    ///
+    /// Sources: Linux `memfd_create(2)`; FreeBSD `shm_create_largepage(3)`.
+    #[doc(alias = "MFD_HUGETLB")]
+    #[doc(alias = "shm_create_largepage")]
+    pub fn huge_pages(&mut self, pages: HugePages) -> &mut OpenOptions {
+        self.huge_pages = Some(pages);
+        self
+    }
+
     /// Sets what the system shows of an anonymous object, for instance in `/proc/PID/maps`. The
     /// default is `posix-shm`. It need not be unique, and nothing can be opened by it.
     ///
@@ -406,8 +451,8 @@ impl OpenOptions {
     /// Opens or creates the object, and maps it for reading and writing: `shm_open` and `mmap`.
     ///
     /// A new object is sized and mapped before it has a name, if the system can do that. An
-    /// existing object keeps its length, unless [`resize`](OpenOptions::resize) is set. The whole
-    /// object is mapped, unless [`map_options`](OpenOptions::map_options) says which part.
+    /// existing object keeps its length, unless [`resize`](OpenOptions::resize) is set. (If one that
+    /// was made longer cannot be mapped, it stays longer.) The whole object is mapped, unless [`map_options`](OpenOptions::map_options) says which part.
     ///
     /// # Errors
     ///
@@ -440,12 +485,20 @@ impl OpenOptions {
         self.check_mappable(request.policy.may_create(), Some(&name))?;
         let fill: Fill<'_, _, Error> = &mut |object| {
             self.fill(object, bytes)?;
-            Ok(self.map_options.map_new(object, self.size)?)
+            Ok(self.map_options.map_new(object, self.size, false)?)
         };
         match request.attempt(fill)? {
             Outcome::Created(fd, mapping) => Ok((self.created(fd, Some(&name)), mapping)),
             Outcome::Found(fd) => {
-                let object = self.found(fd, &name)?;
+                let object = self.handle(fd, &name);
+                // What can fail comes before what cannot be undone.
+                if self.resize && object.len()? > self.size {
+                    let (options, size) = (&self.map_options, self.size);
+                    let mapping = options.map_before_cut(object.fd(), size, Some(&name))?;
+                    self.resize_found(&object)?;
+                    return Ok((object, mapping));
+                }
+                self.resize_found(&object)?;
                 let mapping = self.map_options.map_named(object.fd(), Some(&name))?;
                 Ok((object, mapping))
             }
@@ -588,7 +641,7 @@ impl OpenOptions {
         self.check_mappable(true, None)?;
         self.anonymous(|object| {
             self.fill(object, bytes)?;
-            self.map_options.map_new(object, self.size)
+            self.map_options.map_new(object, self.size, self.huge_pages.is_some())
         })
     }
 }

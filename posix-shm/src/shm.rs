@@ -559,7 +559,7 @@ fn write_new(object: BorrowedFd<'_>, contents: &[u8]) -> Result<(), Failure> {
         // A slice is never longer than `isize::MAX`.
         let to = contents.len() as sys::off_t;
         imp::reserve(object, Growth { from: 0, to, ours: true, ignore_estimates: false })?;
-        let mapping = MapOptions::new().map_new(object, contents.len() as u64)?;
+        let mapping = MapOptions::new().map_new(object, contents.len() as u64, false)?;
         mapping.bytes().copy_from(contents);
     }
     Ok(())

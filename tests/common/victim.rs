@@ -168,8 +168,9 @@ fn between_marks(log: &str) -> (Vec<Call>, Option<Call>) {
 /// The calls of the allocator, and the check with which std closes a descriptor in a debug build.
 fn is_noise(call: &Call) -> bool {
     match call.name.as_str() {
-        "brk" | "mremap" => true,
-        "mmap" => call.line.contains("MAP_ANONYMOUS"),
+        "brk" => true,
+        // The library reserves address space so.
+        "mmap" => call.line.contains("MAP_ANONYMOUS") && !call.line.contains("PROT_NONE"),
         "fcntl" => call.line.contains("F_GETFD"),
         _ => false,
     }

@@ -4,19 +4,16 @@
 //! an entry that can be pasted here.
 
 use std::fmt::Display;
-use std::io::{self, Seek, SeekFrom, Write};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::FileExt;
-use std::os::unix::net::{UnixDatagram, UnixStream};
+use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use posix_shm::{
-    Direction, IfDoesNotExist, IfExists, MapOptions, OpenOptions, Seals, Shm, ShmName, unlink,
-};
+use posix_shm::{Direction, IfDoesNotExist, IfExists, OpenOptions, Shm, ShmName, unlink};
 
 use crate::common::{Names, page, peer, run_if_allowed};
-use crate::transfer::send_many;
 
 /// What was done, and the exact text of the error, with these placeholders:
 ///
@@ -199,6 +196,44 @@ const TEXTS: &[(&str, &str)] = &[
         "the lengths differ: the shared slice has 10 values, the other slice has 2"),
     ("a position before the first byte",
         "cannot seek to a negative or overflowing position"),
+    ("an alignment that is no power of two",
+        "map the object: an alignment of 3 is not a power of two"),
+    ("an alignment that is not the offset's",
+        "map the object from offset 1: an alignment of 8 bytes does not go with this offset"),
+    ("a capacity that is too large",
+        "map the object: 18446744073709551615 bytes are more than one mapping can have \
+         (9223372036854775807)"),
+    ("growing past the end of the object",
+        "grow a mapping to 20000 bytes: from offset 0, that reaches past the end of the object, \
+         which has 100 bytes; make the object longer first (Shm::grow)"),
+    ("growing by another object",
+        "grow a mapping to 20000 bytes: this is another object than the one that is mapped"),
+    ("growing by a socket",
+        "grow a mapping to 20000 bytes: this is not a shared memory object"),
+    ("shrinking to nothing",
+        "shrink a mapping to 0 bytes: it has 100 bytes, and keeps at least 1"),
+    ("shrinking to more than there is",
+        "shrink a mapping to 101 bytes: it has 100 bytes, and keeps at least 1"),
+    ("populating past the end",
+        "populate a mapping: range 50..101 is not inside the mapping, which has 100 bytes"),
+    ("advising on a part of a page",
+        "advise on bytes 0..10 of a mapping: DontFork takes whole pages, and a page has {page} \
+         bytes"),
+    ("removing through a read-only mapping",
+        "advise on bytes 0..{page} of a mapping: giving memory back takes a mapping that can \
+         write, and is not copy-on-write"),
+    ("splitting inside a page",
+        "split a mapping at byte 10: no page begins there; its pages have {page} bytes"),
+    ("splitting at the end",
+        "split a mapping at byte 100: it has 100 bytes, and each part needs one"),
+    ("populating what was cut off",
+        "populate bytes 0..12288 of a mapping: {EFAULT}; the object has no memory for a page of \
+         it: the object was cut off, or there is none left; Shm::reserve takes it beforehand"),
+    ("locking what was cut off",
+        "lock bytes 0..12288 of a mapping: {ENOMEM}; this process may not lock so much (raise \
+         RLIMIT_MEMLOCK), or the object has no memory for a page of it"),
+    ("opening an object of huge pages by its name",
+        "open \"/name\": only anonymous objects can have huge pages from a pool"),
     ("sealing a named object",
         "seal \"/name\": {EPERM}; only an anonymous object that memfd_create made can be sealed, \
          and not after Seals::SEAL"),
@@ -276,6 +311,7 @@ fn every_message_has_its_exact_text() {
     messages.unlinking();
     messages.sizing();
     messages.mapping();
+    messages.changing_mappings();
     messages.views();
     messages.sealing();
     messages.immutable();
@@ -312,20 +348,20 @@ fn entry(what: &str, text: &str) -> String {
 }
 
 /// The messages that were provoked, in the form of [`TEXTS`].
-struct Messages {
-    name: ShmName,
+pub(super) struct Messages {
+    pub(super) name: ShmName,
     /// No text if this machine does not allow what would provoke it.
-    given: Vec<(&'static str, Option<String>)>,
+    pub(super) given: Vec<(&'static str, Option<String>)>,
 }
 
 impl Messages {
     #[track_caller]
-    fn add<T>(&mut self, what: &'static str, result: Result<T, impl Display>) {
+    pub(super) fn add<T>(&mut self, what: &'static str, result: Result<T, impl Display>) {
         let Err(error) = result else { panic!("{what} is no error") };
         self.add_text(what, &error.to_string());
     }
 
-    fn add_text(&mut self, what: &'static str, text: &str) {
+    pub(super) fn add_text(&mut self, what: &'static str, text: &str) {
         let mut text = text.replace(&self.name.to_string(), "/name");
         macro_rules! words {
             ($($errno:ident)*) => {
@@ -336,8 +372,8 @@ impl Messages {
             };
         }
         words!(
-            EACCES EAFNOSUPPORT EAGAIN EBADF EBUSY EEXIST EINVAL ELOOP EMFILE ENOENT ENOMEM ENOSPC
-            ENOTSOCK EPERM EPIPE
+            EACCES EAFNOSUPPORT EAGAIN EBADF EBUSY EEXIST EFAULT EINVAL ELOOP EMFILE ENOENT ENOMEM
+            ENOSPC ENOTSOCK EPERM EPIPE
         );
         text = text.replace(&long_name(), "{long}").replace(&page().to_string(), "{page}");
         let beyond = (usize::MAX as u128 + 1).to_string();
@@ -346,7 +382,7 @@ impl Messages {
     }
 
     /// The message of a peer, or none if this machine does not allow its task.
-    fn add_of_peer(&mut self, what: &'static str, case: &str) {
+    pub(super) fn add_of_peer(&mut self, what: &'static str, case: &str) {
         let said = run_if_allowed(&mut peer("message", [case, &self.name.to_string()]));
         match said {
             Some(text) => self.add_text(what, &text),
@@ -356,7 +392,7 @@ impl Messages {
 
     /// The message of a panic.
     #[track_caller]
-    fn add_panic(&mut self, what: &'static str, panics: impl FnOnce()) {
+    pub(super) fn add_panic(&mut self, what: &'static str, panics: impl FnOnce()) {
         let panic = catch_unwind(AssertUnwindSafe(panics)).expect_err(what);
         let text = panic.downcast_ref::<String>().cloned();
         let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
@@ -505,140 +541,9 @@ impl Messages {
         self.add("the owner with the id -1", object.set_owner(Some(u32::MAX), None));
         object.unlink().unwrap();
     }
-
-    fn mapping(&mut self) {
-        let object = Shm::create(&self.name, 100).unwrap();
-        self.add("mapping no byte", MapOptions::new().len(0).map(&object));
-        self.add("mapping from an offset past the end", MapOptions::new().offset(100).map(&object));
-        let mut options = MapOptions::new();
-        self.add("mapping a range past the end", options.offset(60).len(50).map(&object));
-        let reader = Shm::open(&self.name).unwrap();
-        self.add("mapping a read-only handle for writing", reader.map_mut());
-        self.add("mapping a read-only descriptor for writing", MapOptions::new().map_mut(&reader));
-        object.unlink().unwrap();
-
-        let object = Shm::anonymous(100).unwrap();
-        let mapping = object.map().unwrap();
-        let address = mapping.as_ptr();
-        self.add(
-            "mapping at an address that is taken",
-            MapOptions::new().address(address).map(&object),
-        );
-        let misaligned = MapOptions::new().address(std::ptr::without_provenance(1)).map(&object);
-        self.add("mapping at an address that is not a page's", misaligned);
-        self.add("mapping an empty object", Shm::anonymous(0).unwrap().map());
-        if cfg!(target_pointer_width = "64") {
-            let huge = Shm::anonymous(0).unwrap();
-            huge.set_len_sparse(i64::MAX as u64).unwrap();
-            self.add("mapping more than there are addresses", huge.map());
-        } else {
-            self.given.push(("mapping more than there are addresses", None));
-        }
-    }
-
-    fn views(&mut self) {
-        let mapping = Shm::anonymous(64).unwrap().map_mut().unwrap();
-        self.add("a slice that reaches past the end", mapping.slice::<u64>(8, 8));
-        let misaligned = mapping.slice::<u64>(1, 1).map_err(|error| {
-            let address = format!("{:#x}", mapping.as_ptr().addr() + 1);
-            error.to_string().replace(&address, "{address}")
-        });
-        // Rust aligns an integer of 8 bytes to 4 on some machines.
-        let align = align_of::<u64>().to_string();
-        self.add(
-            "a slice that is not aligned",
-            misaligned
-                .map_err(|text| text.replace(&format!("multiple of {align}"), "multiple of 8")),
-        );
-        let slice = mapping.slice::<u32>(0, 10).unwrap();
-        self.add_panic("an index past the end", || slice.store(10, 1));
-        self.add_panic("a range past the end", || _ = slice.range(5..20));
-        self.add_panic("a range that never ends", || _ = slice.range(..=usize::MAX));
-        self.add_panic("copying values of another length", || slice.copy_from(&[1, 2]));
-        let seek = mapping.bytes().reader().seek(SeekFrom::Current(-1));
-        self.add("a position before the first byte", seek);
-    }
-
-    fn sealing(&mut self) {
-        let named = Shm::create(&self.name, 10).unwrap();
-        self.add("sealing a named object", named.seal(Seals::SHRINK));
-        named.unlink().unwrap();
-        let object = Shm::anonymous(page()).unwrap();
-        let writer = object.map_mut().unwrap();
-        self.add("sealing an object while it is mapped for writing", object.seal(Seals::WRITE));
-        drop(writer);
-        let frozen = object.freeze().unwrap();
-        self.add("shrinking a sealed object", frozen.set_len(10));
-        self.add("growing a sealed object", frozen.set_len(1 << 20));
-        self.add("punching a sealed object", frozen.punch(..));
-        self.add("mapping a sealed object for writing", frozen.map_mut());
-        self.add("sealing an object that is sealed against it", frozen.seal(Seals::WRITE));
-    }
-
-    fn immutable(&mut self) {
-        let named = Shm::create(&self.name, page()).unwrap();
-        self.add("mapping a named object as immutable", named.map_immutable());
-        let name = self.name.clone();
-        named.unlink().unwrap();
-        let named = Shm::create(&name, page()).unwrap().unlink_on_drop();
-        self.add("making a named object immutable", named.try_clone().unwrap().make_immutable());
-        drop(named);
-
-        let object = || Shm::anonymous(page()).unwrap();
-        self.add("mapping an object as immutable without seals", object().map_immutable());
-        self.add(
-            "mapping a frozen object as immutable",
-            object().freeze().unwrap().map_immutable(),
-        );
-        let sealed = object();
-        sealed.seal(Seals::WRITE).unwrap();
-        self.add("mapping an object as immutable whose length can change", sealed.map_immutable());
-        let sparse = || io(page()).sparse(true).open_anonymous().unwrap();
-        self.add("making a sparse object immutable", sparse().make_immutable());
-        let sealed = sparse();
-        sealed.seal(Seals::WRITE | Seals::SHRINK | Seals::GROW).unwrap();
-        self.add("mapping a sparse object as immutable", sealed.map_immutable());
-        let empty = Shm::anonymous(0).unwrap().make_immutable().unwrap();
-        self.add("mapping an empty object as immutable", empty.map_immutable());
-        let busy = object();
-        let reader = busy.map().unwrap();
-        self.add("making an object immutable while it is mapped", busy.make_immutable());
-        drop(reader);
-        let (socket, _other_end) = UnixStream::pair().unwrap();
-        let socket = Shm::from(OwnedFd::from(socket));
-        self.add("mapping a socket as immutable", socket.map_immutable());
-
-        let mapping = Shm::anonymous(10).unwrap().make_immutable().unwrap().map_immutable();
-        let mapping = mapping.unwrap();
-        self.add("a slice of half a value", mapping.slice::<u64>());
-        self.add("a part of immutable memory past its end", mapping.part::<u16>(8, 2));
-    }
-
-    fn sending(&mut self) {
-        let (here, there) = UnixStream::pair().unwrap();
-        let object = Shm::anonymous(10).unwrap();
-        (&here).write_all(b"x").unwrap();
-        self.add("receiving a message without a descriptor", Shm::receive(&there));
-        let (sender, receiver) = UnixDatagram::pair().unwrap();
-        sender.send(b"xx").unwrap();
-        self.add("receiving a message that has more", Shm::receive(&receiver));
-        send_many(&here, &[0, 0]);
-        self.add("receiving two descriptors", Shm::receive(&there));
-        let (not_shared_memory, _other_end) = UnixStream::pair().unwrap();
-        Shm::from(OwnedFd::from(not_shared_memory)).send(&here).unwrap();
-        self.add("receiving a descriptor of something else", Shm::receive(&there));
-        there.set_nonblocking(true).unwrap();
-        self.add("receiving before anything was sent", Shm::receive(&there));
-        let udp = std::net::UdpSocket::bind(("127.0.0.1", 0)).unwrap();
-        self.add("sending over a socket that carries no descriptors", object.send(&udp));
-        drop(here);
-        self.add("receiving after the other side has closed", Shm::receive(&there));
-        self.add("sending after the other side has closed", object.send(&there));
-        self.add("sending over something that is no socket", object.send(object.as_fd()));
-    }
 }
 
-fn io(size: u64) -> OpenOptions {
+pub(super) fn io(size: u64) -> OpenOptions {
     OpenOptions::new().direction(Direction::Io).size(size).clone()
 }
 

@@ -9,6 +9,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -132,10 +133,45 @@ ssize_t pwrite(int fd, const void *buffer, size_t count, off_t offset)
     return is_object(fd, &found) ? fail(ENXIO) : REAL(pwrite)(fd, buffer, count, offset);
 }
 
+/* The mappings of objects: they have whole pages of this size, which Linux does not know. */
+static struct { uintptr_t start; size_t length; } mapped[1 << 14];
+static pthread_mutex_t mapped_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static size_t whole_pages(size_t length)
+{
+    return (length + PAGE - 1) / PAGE * PAGE;
+}
+
+/* Exchanges what is remembered of the mapping that starts at `old`. */
+static size_t exchange(uintptr_t old, uintptr_t start, size_t length)
+{
+    size_t found = 0;
+    pthread_mutex_lock(&mapped_lock);
+    for (size_t i = 0; i < sizeof mapped / sizeof *mapped; i++)
+        if (mapped[i].start == old) {
+            found = mapped[i].length;
+            mapped[i].start = start;
+            mapped[i].length = length;
+            break;
+        }
+    pthread_mutex_unlock(&mapped_lock);
+    return found;
+}
+
+int munmap(void *start, size_t length)
+{
+    size_t found = exchange((uintptr_t) start, 0, 0);
+    if (found != 0 && length < found)
+        length = whole_pages(length) < found ? whole_pages(length) : found;
+    return REAL(munmap)(start, length);
+}
+
 void *mmap(void *at, size_t length, int protection, int flags, int fd, off_t offset)
 {
     struct stat found;
-    if (fd >= 0 && (flags & MAP_ANONYMOUS) == 0 && is_object(fd, &found)) {
+    int object = fd >= 0 && (flags & MAP_ANONYMOUS) == 0 && is_object(fd, &found);
+    if (object) {
+        length = whole_pages(length);
         errno = 0;
         size_t size = (size_t) found.st_size;
         if ((flags & MAP_SHARED) == 0 || (found.st_mode & SIZED) == 0 || offset < 0
@@ -147,15 +183,19 @@ void *mmap(void *at, size_t length, int protection, int flags, int fd, off_t off
             errno = EACCES;
         if (errno != 0)
             return MAP_FAILED;
-        if (at == NULL) {
-            /* At a multiple of this page size, which is larger than that of Linux. */
-            int unused = MAP_PRIVATE | MAP_ANONYMOUS;
-            char *room = REAL(mmap)(NULL, length + PAGE, PROT_NONE, unused, -1, 0);
-            if (room == MAP_FAILED)
-                return MAP_FAILED;
-            REAL(munmap)(room, length + PAGE);
-            at = room + (PAGE - (uintptr_t) room % PAGE) % PAGE;
-        }
     }
-    return REAL(mmap)(at, length, protection, flags, fd, offset);
+    /* Also address space for objects. */
+    if (at == NULL && (object || protection == PROT_NONE)) {
+        /* At a multiple of this page size, which is larger than that of Linux. */
+        int unused = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+        char *room = REAL(mmap)(NULL, length + PAGE, PROT_NONE, unused, -1, 0);
+        if (room == MAP_FAILED)
+            return MAP_FAILED;
+        REAL(munmap)(room, length + PAGE);
+        at = room + (PAGE - (uintptr_t) room % PAGE) % PAGE;
+    }
+    void *start = REAL(mmap)(at, length, protection, flags, fd, offset);
+    if (object && start != MAP_FAILED)
+        exchange(0, (uintptr_t) start, length);
+    return start;
 }

@@ -8,7 +8,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 
-use posix_shm::{Direction, IfExists, OpenOptions, Operation, Permissions, Seals, Shm};
+use posix_shm::{Direction, IfExists, MapOptions, OpenOptions, Operation, Permissions, Seals, Shm};
 
 use crate::alone::{check, mount};
 use crate::cgroup;
@@ -17,6 +17,7 @@ use crate::lab::{
     Cases, NOBODY, become_user, cannot, creating, hints, leaves_nothing, limit, need_root, own_shm,
     refused,
 };
+use crate::memory::HugePages;
 use crate::sockets::{pair, send_raw};
 
 crate::tasks! { ON_LINUX:
@@ -33,6 +34,8 @@ crate::tasks! { ON_LINUX:
     attack_43_the_first_length_never_shortens
     attack_44_an_executable_object_is_not_made_in_another_way
     attack_45_sizing_needs_no_inode
+    attack_46_what_cannot_be_mapped_is_not_cut_before
+    attack_47_objects_of_a_folder_of_huge_pages_are_mapped_and_unmapped
 }
 
 const MIB: u64 = 1 << 20;
@@ -309,6 +312,64 @@ fn attack_45_sizing_needs_no_inode() {
         object.set_len_sparse(4 * MIB).unwrap();
         says(refused(object.reserve(..)));
         object.unlink().unwrap();
+    });
+    cases.end();
+}
+
+fn attack_46_what_cannot_be_mapped_is_not_cut_before() {
+    own_shm("size=64m");
+    let object = Shm::create("/x", 32 * MIB).unwrap();
+    let taken = object.map().unwrap();
+    let mut misaligned = MapOptions::new();
+    misaligned.address(0x10001 as *const u8);
+    let mut in_the_way = MapOptions::new();
+    in_the_way.address(taken.as_ptr());
+    let mut resizing = OpenOptions::new();
+    resizing.direction(Direction::Io).resize(true);
+    let mut cases = Cases::new();
+    for (what, options) in [("misaligned", &misaligned), ("taken", &in_the_way)] {
+        cases.case(what, || {
+            for size in [4096, 16 * MIB] {
+                let result = resizing.size(size).map_options(options).open_mapped("/x");
+                leaves_nothing(|| drop(refused(result)));
+                assert_eq!(object.len().unwrap(), 32 * MIB, "it was cut to {size}");
+            }
+        });
+    }
+    cases.case("no address space", || {
+        limit(libc::RLIMIT_AS, 0);
+        let result = resizing.size(16 * MIB).map_options(&MapOptions::new()).open_mapped("/x");
+        assert_eq!(refused(result).kind(), ErrorKind::OutOfMemory);
+        assert_eq!(object.len().unwrap(), 32 * MIB);
+    });
+    cases.case("what fits", || {
+        resizing.map_options(&MapOptions::new());
+        let (_, mapping) = resizing.size(8192).open_mapped("/x").unwrap();
+        assert_eq!((mapping.len(), object.len().unwrap()), (8192, 8192));
+        let (_, mapping) = resizing.size(16384).open_mapped("/x").unwrap();
+        assert_eq!((mapping.len(), object.len().unwrap()), (16384, 16384));
+    });
+    cases.end();
+    object.unlink().unwrap();
+}
+
+fn attack_47_objects_of_a_folder_of_huge_pages_are_mapped_and_unmapped() {
+    own_shm("size=1m");
+    let pages = HugePages::add(3);
+    let mut cases = Cases::new();
+    cases.case("a new object", || {
+        mount(c"hugetlbfs", c"/dev/shm", 0, c"").unwrap();
+        for (offset, size) in [(0, 5000), (0, 4096), (4096, 2 * pages.size), (1, 5000)] {
+            let mut options = creating(size);
+            options.map_options(MapOptions::new().offset(offset));
+            leaves_nothing(|| {
+                let (object, mapping) = options.open_mapped("/x").unwrap();
+                mapping.bytes().store(0, 7);
+                assert_eq!(object.map().unwrap().bytes().load(offset as usize), 7);
+                mapping.unmap().unwrap_or_else(|error| panic!("{offset} {size}: {error}"));
+                object.unlink().unwrap();
+            });
+        }
     });
     cases.end();
 }

@@ -8,15 +8,18 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use posix_shm::{
-    Direction, Error, IfDoesNotExist, IfExists, ImmutableMapping, MapOptions, Mapping, Metadata,
-    OpenOptions, Permissions, Protection, RawMapping, ReadOnly, ReadWrite, Result, Seals, Shm,
-    ShmName, capabilities, list, unlink,
+    Collapsed, CopyOnWrite, Direction, Error, IfDoesNotExist, IfExists, ImmutableMapping,
+    MapOptions, Mapping, Metadata, OpenOptions, Permissions, Protection, RawMapping, ReadOnly,
+    ReadWrite, Result, Seals, Shm, ShmName, capabilities, list, unlink,
 };
 
+use crate::mappings;
 use crate::world::{NEW, OLD, OLD_SIZE, World, runs};
 
 /// The length of new objects.
 pub(crate) const SIZE: u64 = 8192;
+/// The length of an object that huge pages fit into.
+pub(crate) const HUGE: u64 = 2 << 20;
 /// So long that the library first asks, in every way it knows, whether there is room.
 const LARGE: u64 = 16 << 20;
 
@@ -38,6 +41,9 @@ impl Task {
     pub(crate) fn is_possible(&self) -> bool {
         match self.name {
             "punch" => capabilities().punch,
+            "collapse" => capabilities().collapse,
+            "residency" => capabilities().residency,
+            "map-copy-on-write" => capabilities().copy_on_write,
             "seal" | "seals" | "freeze" | "may-fault" => capabilities().seal,
             "make-immutable" | "map-immutable" => capabilities().map_immutable,
             "read-only-anonymous" => capabilities().read_only_anonymous,
@@ -59,13 +65,15 @@ pub(crate) struct Given {
     pub(crate) anonymous: Option<Shm>,
     pub(crate) frozen: Option<Shm>,
     pub(crate) immutable: Option<Shm>,
+    /// One that huge pages fit into.
+    pub(crate) huge: Option<Shm>,
     /// Two ends of a socket. A handle of the old object has been sent to the second.
     pub(crate) sockets: (UnixStream, UnixStream),
     pub(crate) heir: u32,
 }
 
 impl Given {
-    fn object(&self) -> &Shm {
+    pub(crate) fn object(&self) -> &Shm {
         self.object.as_ref().expect("the old object was opened")
     }
 
@@ -97,12 +105,16 @@ pub(crate) enum Got {
     Answer(bool),
     Seals(Seals),
     Names(Vec<ShmName>),
+    Private(Mapping<CopyOnWrite>),
+    Two(Mapping<ReadWrite>, Mapping<ReadWrite>),
+    Collapsed(Collapsed),
+    Count(usize),
     /// What reading or writing returned, and the bytes that were read.
     Bytes(io::Result<usize>, Vec<u8>),
 }
 
 impl Got {
-    fn is_nothing(&self) -> bool {
+    pub(crate) fn is_nothing(&self) -> bool {
         matches!(self, Got::Nothing)
     }
 
@@ -124,9 +136,10 @@ impl Got {
     }
 
     /// Whether it is memory of this length, and every byte is this one.
-    fn is_memory(&self, byte: u8, len: u64) -> bool {
+    pub(crate) fn is_memory(&self, byte: u8, len: u64) -> bool {
         let content = match self {
             Got::Reader(mapping) => mapping.bytes().to_vec(),
+            Got::Private(mapping) => mapping.bytes().to_vec(),
             Got::Writer(mapping) | Got::Mapped(_, mapping) => mapping.bytes().to_vec(),
             _ => return false,
         };
@@ -173,7 +186,7 @@ fn mode(mode: u32) -> Permissions {
     Permissions::from_mode(mode)
 }
 
-fn nothing((): ()) -> Got {
+pub(crate) fn nothing((): ()) -> Got {
     Got::Nothing
 }
 
@@ -181,7 +194,7 @@ fn mapped((object, mapping): (Shm, Mapping<ReadWrite>)) -> Got {
     Got::Mapped(object, mapping)
 }
 
-fn no_effect(_: &mut World) {}
+pub(crate) fn no_effect(_: &mut World) {}
 
 /// The user that the old object is given to: another one if that is allowed.
 pub(crate) fn heir() -> u32 {
@@ -198,8 +211,13 @@ impl fmt::Debug for Task {
     }
 }
 
+/// All tasks.
+pub(crate) fn all() -> impl Iterator<Item = &'static Task> {
+    TASKS.iter().chain(mappings::TASKS)
+}
+
 /// A new operation gets an entry here, and is then tested with every error and every kill.
-pub(crate) const TASKS: &[Task] = &[
+const TASKS: &[Task] = &[
     Task {
         name: "create-unsized",
         error_name: ErrorName::New,

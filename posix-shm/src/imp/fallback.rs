@@ -2,6 +2,7 @@
 
 use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::ptr::NonNull;
 
 use posix_shm_sys as sys;
 
@@ -85,6 +86,32 @@ pub(crate) fn check_kind(object: BorrowedFd<'_>) -> Result<(), Errno> {
 /// No object has pages of another size than the system's.
 pub(crate) fn no_huge_page(_: BorrowedFd<'_>, _: &Stat) -> Option<u64> {
     None
+}
+
+/// Nothing makes huge pages of usual ones on demand.
+pub(crate) fn no_transparent_page() -> Option<usize> {
+    None
+}
+
+/// As [`no_transparent_page`].
+pub(crate) fn no_collapse(_: NonNull<u8>, _: usize) -> Result<(), Errno> {
+    Err(Errno::OPNOTSUPP)
+}
+
+/// There is no pool of huge pages.
+pub(crate) fn no_pooled_pages() -> Result<Vec<u64>, Failure> {
+    Err(Failure::new(Operation::List, Errno::OPNOTSUPP))
+}
+
+/// As [`no_pooled_pages`].
+pub(crate) fn no_huge_pages(
+    _: &'static Namespace,
+    _: &CStr,
+    _: Option<sys::mode_t>,
+    _: Option<u64>,
+) -> Result<Draft<'static>, Failure> {
+    Err(Failure::new(Operation::Create, Errno::OPNOTSUPP)
+        .with_hint("this system has no objects of huge pages"))
 }
 
 /// The limit on the length of files is not for objects.

@@ -63,31 +63,43 @@ pub(super) fn may_fill(object: BorrowedFd<'_>, range: &Growth) -> Result<(), Fai
     if wanted >= ASK_FILE_SYSTEM {
         ask_file_system(object, range)?;
     }
-    ask_estimates(object, from, wanted, range.ignore_estimates)
+    ask_for_range(object, from, wanted, range.ignore_estimates)
         .map_err(|failure| failure.with_detail(Detail::Bytes(to)))
 }
 
-/// Refuses to take memory for so many bytes from an offset on, if that could end with the kernel
-/// killing a process.
-fn ask_estimates(
+/// Refuses to take memory for a range, if that could end with the kernel killing a process. What
+/// the range has already is not counted.
+fn ask_for_range(
     object: BorrowedFd<'_>,
     from: u64,
     wanted: u64,
     ignore_estimates: bool,
 ) -> Result<(), Failure> {
+    ask_estimates(object, wanted, ignore_estimates).or_else(|refusal| {
+        #[cfg(pshm_has_fallocate)]
+        if let Some(present @ 1..) = estimates::present(object, from, wanted) {
+            if refusal.is(Errno::NOMEM) {
+                return estimates::ask(wanted.saturating_sub(present), ignore_estimates);
+            }
+        }
+        #[cfg(not(pshm_has_fallocate))]
+        let _ = from;
+        Err(refusal)
+    })
+}
+
+/// Refuses to take so much memory if that could end with the kernel killing a process.
+fn ask_estimates(
+    object: BorrowedFd<'_>,
+    wanted: u64,
+    ignore_estimates: bool,
+) -> Result<(), Failure> {
     #[cfg(pshm_has_fallocate)]
     if wanted >= ASK_ESTIMATES && is_memory(object) {
-        return estimates::ask(wanted, ignore_estimates).or_else(|refusal| {
-            // Some of the bytes may have their memory already.
-            let too_little = refusal.is(Errno::NOMEM);
-            match too_little.then(|| estimates::present(object, from, wanted)).flatten() {
-                None | Some(0) => Err(refusal),
-                Some(present) => estimates::ask(wanted.saturating_sub(present), ignore_estimates),
-            }
-        });
+        return estimates::ask(wanted, ignore_estimates);
     }
     #[cfg(not(pshm_has_fallocate))]
-    let _ = (object, from, wanted, ignore_estimates, ASK_ESTIMATES);
+    let _ = (object, wanted, ignore_estimates, ASK_ESTIMATES);
     Ok(())
 }
 
@@ -101,6 +113,12 @@ fn is_memory(object: BorrowedFd<'_>) -> bool {
         Ok(_) if Room::of(object).is_some_and(|room| room.bytes.is_some()) => false,
         _ => huge_page(object).is_none(),
     }
+}
+
+/// Refuses to touch so much of a sparse object that the kernel could kill a process for it.
+pub(crate) fn may_take(object: BorrowedFd<'_>, missing: u64) -> Result<(), Failure> {
+    ask_estimates(object, missing, false)
+        .map_err(|failure| failure.with_detail(Detail::Bytes(missing)))
 }
 
 /// Refuses to make an object longer than this process may make files. The kernel would send
@@ -126,7 +144,7 @@ pub(crate) fn may_write(
     let end = offset.saturating_add(len as u64);
     match file_size_limit(end) {
         Some(limit) if offset >= limit && len > 0 => Err(too_long(Operation::Write, end, limit)),
-        _ => ask_estimates(object, offset, len as u64, ignore_estimates)
+        _ => ask_for_range(object, offset, len as u64, ignore_estimates)
             .map_err(|failure| Failure { operation: Operation::Write, ..failure }),
     }
 }

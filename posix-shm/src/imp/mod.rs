@@ -22,6 +22,10 @@
 //! fn publish(&mut Draft, &New) -> Result<Option<OwnedFd>, Obstacle>
 //! // Begins an object without a name.
 //! fn anonymous(&Namespace, label: &CStr, Option<mode_t>) -> Result<Draft, Failure>
+//! // The same, of huge pages from a pool. Which sizes there are.
+//! fn anonymous_of_huge_pages(&Namespace, &CStr, Option<mode_t>, page: Option<u64>)
+//!     -> Result<Draft, Failure>
+//! fn pooled_pages() -> Result<Vec<u64>, Failure>
 //!
 //! // By name: creates exclusively (NAMESPACE has this one), opens, tells which
 //! // object has the name, removes the name. Lists all names.
@@ -42,6 +46,22 @@
 //! fn allocated(&Stat) -> u64
 //! // The size of its pages, if they are huge pages.
 //! fn huge_page_of(BorrowedFd, &Stat) -> Option<u64>
+//!
+//! // Maps an object, and keeps address space behind it. Opens a part of that room for
+//! // access, and closes it again. Makes a mapping longer, and moves it if need be.
+//! fn map_with_room(&Part, len: usize, room: usize, hint: usize, huge: bool)
+//!     -> Result<NonNull<u8>, Errno>
+//! unsafe fn open_room(&Part, NonNull<u8>, from: usize, to: usize, huge: bool)
+//!     -> Result<(), Lost>
+//! unsafe fn close_room(NonNull<u8>, from: usize, to: usize, huge: bool) -> Result<(), Lost>
+//! unsafe fn remap(NonNull<u8>, len: usize, to: usize, may_move: bool)
+//!     -> Result<NonNull<u8>, Errno>
+//! // Makes pages present, without a signal. Tells how many are in memory.
+//! fn populate(NonNull<u8>, len: usize, write: bool, private: bool) -> Result<(), Errno>
+//! fn resident_pages(NonNull<u8>, pages: usize) -> Result<usize, Errno>
+//! // Makes huge pages of usual ones. How large they are.
+//! fn collapse(NonNull<u8>, len: usize) -> Result<(), Errno>
+//! fn transparent_page() -> Option<usize>
 //!
 //! // Refuses a write that the system would answer with a signal.
 //! fn may_write(BorrowedFd, off_t, usize, ignore_estimates: bool) -> Result<(), Failure>
@@ -82,6 +102,8 @@
 //! * Building objects: [`mod@draft`] is an object that is not complete yet. [`named`] creates it by
 //!   `shm_open`, [`tmpfs`] as a file, `memfd` without a name.
 //! * Memory: [`limits`] and `estimates` ask whether there is enough, and [`mod@reserve`] takes it.
+//! * Mappings: [`mapping`] makes and changes them. [`mod@populate`] makes their pages present, and
+//!   `huge` makes them huge.
 //! * [`procfs`] opens an object again. [`fork`] tells a process from its child.
 //! * [`fallback`] is what POSIX gives everywhere.
 
@@ -92,13 +114,20 @@ mod estimates;
 #[allow(dead_code, reason = "not every system uses all of it")]
 mod fallback;
 mod fork;
+#[cfg(all(pshm_has_memfd_create, pshm_has_mfd_hugetlb, pshm_has_madv_collapse))]
+#[allow(dead_code, reason = "not every system uses it")]
+mod huge;
 #[allow(dead_code, reason = "not every system uses all of it")]
 mod limits;
+#[allow(dead_code, reason = "not every system uses all of it")]
+mod mapping;
 #[cfg(pshm_has_memfd_create)]
 #[allow(dead_code, reason = "not every system uses it")]
 mod memfd;
 #[allow(dead_code, reason = "not every system uses all of it")]
 mod named;
+#[allow(dead_code, reason = "not every system uses all of it")]
+mod populate;
 #[allow(dead_code, reason = "not every system uses it")]
 mod procfs;
 #[allow(dead_code, reason = "not every system uses all of it")]
@@ -123,17 +152,22 @@ mod system;
 
 pub(crate) use draft::{Draft, New, Obstacle, Way, is_forbidden};
 pub(crate) use fork::Mark;
-pub(crate) use limits::{Growth, denied};
+pub(crate) use limits::{Growth, denied, may_take};
+pub(crate) use mapping::{
+    Lost, Part, Wish, aligned_address, lock, map_part, set_protection, unlock, unmap_whole,
+};
 pub(crate) use reserve::{Lack, has_all_memory, lack_of};
 pub(crate) use seals::{add_seals, seals};
 pub(crate) use socket::{receive, send};
 pub(crate) use stat::Stat;
 pub(crate) use syscalls::{
-    appends, clone, close, close_on_exec, direction, is_writable, map, off_t, page_size, random,
+    appends, clone, close, close_on_exec, direction, is_writable, off_t, page_size, random,
     random_suffix, read_at, set_owner, set_permissions, stat, unmap,
 };
 pub(crate) use system::{
-    CAPABILITIES, NAME_MAX, NAMESPACE, RESERVE_ONLY_GROWS, allocated, anonymous, check_kind, draft,
-    find, hint, huge_page_of, may_write, names, open, protect, publish, punch, read_only, reserve,
-    reserve_range, resize, unlink, write_at, write_new,
+    CAPABILITIES, NAME_MAX, NAMESPACE, RESERVE_ONLY_GROWS, allocated, anonymous,
+    anonymous_of_huge_pages, check_kind, close_room, collapse, draft, find, hint, huge_page_of,
+    map_with_room, may_write, names, open, open_room, pooled_pages, populate, protect, publish,
+    punch, read_only, remap, reserve, reserve_range, resident_pages, resize, transparent_page,
+    unlink, write_at, write_new,
 };

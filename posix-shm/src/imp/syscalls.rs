@@ -78,20 +78,22 @@ pub(crate) fn close(fd: OwnedFd) -> Result<(), Errno> {
     }
 }
 
-/// `mmap`, shared, at an address of the system's choice, or near `hint` if that is free.
-pub(crate) fn map(
+/// `mmap`, at an address of the system's choice, or near `hint` if that is free.
+pub(super) fn map(
     fd: BorrowedFd<'_>,
     protection: c_int,
+    flags: c_int,
     offset: sys::off_t,
     len: usize,
     hint: usize,
 ) -> Result<NonNull<u8>, Errno> {
-    match mmap(fd, protection, sys::MAP_SHARED, offset, len, hint) {
+    match mmap(fd, protection, flags, offset, len, hint) {
         // Linux before 6.7 has no shared mapping, not even for reading, of an object that is sealed
         // against writing, through a descriptor that can write. A private one shows the same: no
         // byte of the object changes any more, and this mapping writes none.
         Err(Errno::PERM) if protection == sys::PROT_READ && is_write_sealed(fd) => {
-            mmap(fd, protection, sys::MAP_PRIVATE, offset, len, hint)
+            let flags = flags & !sys::MAP_SHARED | sys::MAP_PRIVATE;
+            mmap(fd, protection, flags, offset, len, hint)
         }
         result => result,
     }
@@ -122,7 +124,7 @@ fn mmap(
 #[cfg(pshm_has_madv_populate_read)]
 pub(super) fn populate_read(object: BorrowedFd<'_>, len: u64) -> Result<(), Errno> {
     let len = usize::try_from(len).map_err(|_| Errno::NOMEM)?;
-    let start = map(object, sys::PROT_READ, 0, len, 0)?;
+    let start = map(object, sys::PROT_READ, sys::MAP_SHARED, 0, len, 0)?;
     let populated = retry_advice(start, len, sys::MADV_POPULATE_READ);
     // SAFETY: the mapping was made above, and nothing else knows of it.
     unsafe { unmap(start, len) }?;

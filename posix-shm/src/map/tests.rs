@@ -2,9 +2,10 @@
 
 use std::ptr::{self, NonNull};
 
-use super::{Mapping, ReadWrite, Region};
+use super::{How, Region, Warm};
 use crate::failure::cvt;
 use crate::immutable::ImmutableMapping;
+use crate::map::{Mapping, ReadWrite};
 
 impl Region {
     /// Fresh pages that begin with these bytes. The region unmaps them, as it does with others.
@@ -19,7 +20,17 @@ impl Region {
             // SAFETY: the pages are at least as long, and nothing else knows of them.
             unsafe { pages.as_ptr().wrapping_add(at).write(*byte) };
         }
-        Region { pages, lead: 0, len, mapped: len }
+        let how = How {
+            protection,
+            private: true,
+            no_reserve: false,
+            fixed: false,
+            align: (1, 0),
+            has_room: false,
+            huge_page: None,
+            warm: Warm::default(),
+        };
+        Region { pages, lead: 0, len, mapped: len, room: len, offset: 0, object: None, how }
     }
 }
 

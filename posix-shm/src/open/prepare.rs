@@ -41,7 +41,18 @@ impl OpenOptions {
         let label = label.as_deref().unwrap_or(c"posix-shm");
         let make = || {
             let permissions = self.permissions.map(Permissions::to_sys);
-            let draft = imp::anonymous(imp::NAMESPACE, label, permissions)?;
+            let draft = match self.huge_pages {
+                None => imp::anonymous(imp::NAMESPACE, label, permissions)?,
+                Some(pages) => {
+                    let size = pages.size();
+                    imp::anonymous_of_huge_pages(imp::NAMESPACE, label, permissions, size)?
+                }
+            };
+            if self.huge_pages.is_some() {
+                if let Err(failure) = self.check_whole(draft.object()) {
+                    return Err(draft.abandon(failure));
+                }
+            }
             match fill(draft.object()) {
                 Ok(made) => Ok((draft.keep_unnamed()?, made)),
                 Err(failure) => Err(draft.abandon(failure)),
@@ -61,10 +72,28 @@ impl OpenOptions {
         }
     }
 
+    /// Refuses a size that is not a multiple of the object's huge pages.
+    fn check_whole(&self, object: BorrowedFd<'_>) -> Result<(), Failure> {
+        let stat = imp::stat(object).map_err(Failure::of(Operation::Metadata))?;
+        match imp::huge_page_of(object, &stat) {
+            Some(page) if self.size % page != 0 => {
+                let why = format!(
+                    "a size of {} bytes is not a multiple of its huge pages, of {page} bytes each",
+                    self.size
+                );
+                Err(Failure::invalid(Operation::Create, why))
+            }
+            _ => Ok(()),
+        }
+    }
+
     pub(super) fn request<'a>(&self, name: &'a ShmName, lent: bool) -> Result<Request<'a>> {
         let policy = Policy::of(self.direction, self.if_exists, self.if_does_not_exist)
             .map_err(|why| Failure::invalid(Operation::Open, why).named(Some(name)))?;
         let refuse = |why| Err(Failure::invalid(Operation::Open, why).named(Some(name)));
+        if self.huge_pages.is_some() {
+            return refuse("only anonymous objects can have huge pages from a pool");
+        }
         if self.resize && self.direction == Direction::Input {
             return refuse("resizing an object takes a handle that can write; use Direction::Io");
         }
@@ -122,16 +151,23 @@ impl OpenOptions {
     }
 
     pub(super) fn found(&self, fd: OwnedFd, name: &ShmName) -> Result<Shm> {
-        let origin = self.origin(false);
-        let object = Shm::new(fd, Some(name.clone()), Some(self.direction), origin);
-        if self.resize {
-            if self.sparse {
-                object.set_len_sparse(self.size)?
-            } else {
-                object.set_len(self.size)?
-            }
-        }
+        let object = self.handle(fd, name);
+        self.resize_found(&object)?;
         Ok(object)
+    }
+
+    /// The handle of an existing object.
+    pub(super) fn handle(&self, fd: OwnedFd, name: &ShmName) -> Shm {
+        Shm::new(fd, Some(name.clone()), Some(self.direction), self.origin(false))
+    }
+
+    /// Gives an existing object the size, if that is wanted.
+    pub(super) fn resize_found(&self, object: &Shm) -> Result<()> {
+        match (self.resize, self.sparse) {
+            (false, _) => Ok(()),
+            (true, true) => object.set_len_sparse(self.size),
+            (true, false) => object.set_len(self.size),
+        }
     }
 
     pub(super) fn origin(&self, created: bool) -> Origin {

@@ -21,7 +21,16 @@ use crate::permissions::Permissions;
 
 pub(crate) use crate::imp::fallback::{anonymous, draft, find, names, protect, publish, read_only};
 pub(crate) use crate::imp::fallback::{may_write, no_huge_page as huge_page_of};
+pub(crate) use crate::imp::fallback::{
+    no_collapse as collapse, no_huge_pages as anonymous_of_huge_pages,
+    no_pooled_pages as pooled_pages, no_transparent_page as transparent_page,
+};
+pub(crate) use crate::imp::mapping::{
+    close_reserved_room as close_room, map_with_reserved_room as map_with_room, no_remap as remap,
+    no_resident_pages as resident_pages, open_reserved_room as open_room,
+};
 pub(crate) use crate::imp::named::{create, unlink};
+pub(crate) use crate::imp::populate::by_reading as populate;
 pub(crate) use crate::imp::reserve::write_new;
 pub(crate) use crate::imp::reserve::{no_punch as punch, no_range as reserve_range};
 pub(crate) use crate::imp::stat::allocated_by_file as allocated;
@@ -49,6 +58,11 @@ pub(crate) const CAPABILITIES: Capabilities = Capabilities {
     map_immutable: false,
     read_only_anonymous: false,
     tell_objects_apart: false,
+    move_mappings: false,
+    copy_on_write: false,
+    collapse: false,
+    huge_pages: false,
+    residency: false,
 };
 
 pub(crate) const RESERVE_ONLY_GROWS: bool = false;

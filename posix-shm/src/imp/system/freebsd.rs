@@ -21,7 +21,7 @@ use posix_shm_sys as sys;
 
 use crate::capabilities::Capabilities;
 use crate::direction::Direction;
-use crate::failure::{Errno, Failure, Operation, cvt, cvt_retry};
+use crate::failure::{Errno, Failure, Operation, cvt, cvt_owned_fd, cvt_retry};
 use crate::imp::draft::{Draft, Held, Namespace, New, Obstacle, Way};
 use crate::imp::limits::Growth;
 use crate::imp::limits::shortage;
@@ -32,9 +32,16 @@ use crate::imp::{memfd, named, syscalls};
 use crate::permissions::Permissions;
 
 pub(crate) use crate::imp::fallback::{find, open, protect};
-pub(crate) use crate::imp::fallback::{may_write, no_huge_page as huge_page_of};
+pub(crate) use crate::imp::fallback::{
+    may_write, no_collapse as collapse, no_transparent_page as transparent_page,
+};
+pub(crate) use crate::imp::mapping::{
+    close_reserved_room as close_room, map_with_reserved_room as map_with_room, no_remap as remap,
+    no_resident_pages as resident_pages, open_reserved_room as open_room,
+};
 pub(crate) use crate::imp::memfd::check_kind;
 pub(crate) use crate::imp::named::{create, unlink};
+pub(crate) use crate::imp::populate::by_reading as populate;
 pub(crate) use crate::imp::reserve::{no_punch as punch, no_range as reserve_range};
 use crate::imp::syscalls::set_len;
 
@@ -60,6 +67,11 @@ pub(crate) const CAPABILITIES: Capabilities = Capabilities {
     map_immutable: false,
     read_only_anonymous: true,
     tell_objects_apart: true,
+    move_mappings: false,
+    copy_on_write: true,
+    collapse: false,
+    huge_pages: true,
+    residency: false,
 };
 
 pub(crate) const RESERVE_ONLY_GROWS: bool = true;
@@ -138,6 +150,54 @@ pub(crate) fn anonymous(
 ) -> Result<Draft<'static>, Failure> {
     let object = memfd::create(label, 0).map_err(Failure::of(Operation::Create))?;
     memfd::draft(namespace, object, permissions)
+}
+
+/// `shm_create_largepage` without a name. Such an object gets all its memory when it is sized.
+pub(crate) fn anonymous_of_huge_pages(
+    namespace: &'static Namespace,
+    _: &CStr,
+    permissions: Option<sys::mode_t>,
+    page: Option<u64>,
+) -> Result<Draft<'static>, Failure> {
+    let sizes = pooled_pages()?;
+    // The kernel counts its sizes from the usual one, and `pooled_pages` leaves that one out.
+    let index = match page {
+        None if sizes.is_empty() => None,
+        None => Some(1),
+        Some(page) => sizes.iter().position(|size| *size == page).map(|at| at + 1),
+    };
+    let Some(index) = index else {
+        let hint = format!("the system has huge pages of {sizes:?} bytes");
+        return Err(Failure::new(Operation::Create, Errno::INVAL).with_hint(hint));
+    };
+    let mode = permissions.unwrap_or(sys::S_IRUSR | sys::S_IWUSR);
+    // There are at most a handful of sizes.
+    let (flags, index) = (sys::O_RDWR | sys::O_CLOEXEC, index as c_int);
+    let policy = sys::SHM_LARGEPAGE_ALLOC_DEFAULT;
+    // SAFETY: the name is the one that stands for no name, and is not followed.
+    let call = || unsafe { sys::shm_create_largepage(sys::SHM_ANON, flags, index, policy, mode) };
+    // SAFETY: the call makes a new descriptor.
+    let object = unsafe { cvt_owned_fd(call) }.map_err(Failure::of(Operation::Create))?;
+    memfd::draft(namespace, object, permissions)
+}
+
+/// The sizes of `getpagesizes` but for the smallest.
+pub(crate) fn pooled_pages() -> Result<Vec<u64>, Failure> {
+    const MOST: usize = 16;
+    let mut sizes = [0_usize; MOST];
+    // SAFETY: the pointer is to room for as many sizes as the call may write.
+    let count = cvt(unsafe { libc::getpagesizes(sizes.as_mut_ptr(), MOST as c_int) })
+        .map_err(Failure::of(Operation::List))?;
+    let sizes = sizes.iter().take(count.unsigned_abs() as usize).skip(1);
+    Ok(sizes.map(|size| *size as u64).collect())
+}
+
+/// The size of an object's pages, if it was made by `shm_create_largepage`: only those count their
+/// blocks in it. `st_blksize` is always the usual size.
+pub(crate) fn huge_page_of(_: BorrowedFd<'_>, stat: &Stat) -> Option<u64> {
+    let usual = syscalls::page_size() as u64;
+    let page = stat.len().checked_div(stat.blocks())?;
+    (page > usual && page.is_power_of_two()).then_some(page)
 }
 
 pub(crate) fn resize(object: BorrowedFd<'_>, to: sys::off_t) -> Result<(), Failure> {

@@ -26,8 +26,17 @@ use crate::imp::tmpfs::Directory;
 use crate::imp::{fallback, memfd, procfs, syscalls};
 use crate::permissions::Permissions;
 
+pub(crate) use crate::imp::huge::{
+    anonymous_of_huge_pages, collapse, pooled_pages, transparent_page,
+};
 pub(crate) use crate::imp::limits::{huge_page_of, may_write};
+pub(crate) use crate::imp::mapping::{
+    close_room_of_object as close_room, map_with_room_of_object as map_with_room,
+    open_room_of_object as open_room, remap_by_mremap as remap,
+    resident_pages_by_mincore as resident_pages,
+};
 pub(crate) use crate::imp::memfd::protect;
+pub(crate) use crate::imp::populate::by_advice as populate;
 pub(crate) use crate::imp::procfs::read_only;
 pub(crate) use crate::imp::reserve::by_fallocate as reserve;
 pub(crate) use crate::imp::reserve::resize;
@@ -59,6 +68,11 @@ pub(crate) const CAPABILITIES: Capabilities = Capabilities {
     map_immutable: true,
     read_only_anonymous: true,
     tell_objects_apart: true,
+    move_mappings: true,
+    copy_on_write: true,
+    collapse: true,
+    huge_pages: true,
+    residency: true,
 };
 
 pub(crate) const RESERVE_ONLY_GROWS: bool = true;

@@ -15,8 +15,17 @@ pub(crate) use crate::imp::fallback::no_huge_page as huge_page_of;
 pub(crate) use crate::imp::fallback::{
     anonymous, check_kind, draft, find, names, open, protect, publish, read_only,
 };
+pub(crate) use crate::imp::fallback::{
+    no_collapse as collapse, no_huge_pages as anonymous_of_huge_pages,
+    no_pooled_pages as pooled_pages, no_transparent_page as transparent_page,
+};
 pub(crate) use crate::imp::limits::may_write;
+pub(crate) use crate::imp::mapping::{
+    close_reserved_room as close_room, map_with_reserved_room as map_with_room, no_remap as remap,
+    no_resident_pages as resident_pages, open_reserved_room as open_room,
+};
 pub(crate) use crate::imp::named::{create, unlink};
+pub(crate) use crate::imp::populate::by_reading as populate;
 pub(crate) use crate::imp::reserve::no_punch as punch;
 pub(crate) use crate::imp::reserve::resize;
 pub(crate) use crate::imp::reserve::write_new;
@@ -51,6 +60,11 @@ pub(crate) const CAPABILITIES: Capabilities = Capabilities {
     map_immutable: false,
     read_only_anonymous: false,
     tell_objects_apart: true,
+    move_mappings: false,
+    copy_on_write: true,
+    collapse: false,
+    huge_pages: false,
+    residency: false,
 };
 
 pub(crate) const RESERVE_ONLY_GROWS: bool = cfg!(pshm_has_posix_fallocate);

@@ -1,0 +1,342 @@
+//! [`Mapping`] and [`RawMapping`]: mapped memory.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::{Bound, RangeBounds};
+use std::ptr::NonNull;
+
+use super::markers::{Access, Protection, ReadOnly, ReadWrite};
+use super::region::Region;
+use crate::error::{Error, Result};
+use crate::failure::{Detail, Errno, Failure, Operation};
+
+/// A region of memory backed by an object or a part of it: the result of `mmap`. Dropping it unmaps
+/// the memory.
+///
+/// It stays valid when the handle is closed and when the object's name is removed. Its length is
+/// only changed by [`grow`](Mapping::grow) and [`shrink_to`](Mapping::shrink_to), which borrow it
+/// exclusively, so that no view is alive then. But the object may become shorter; the crate's
+/// chapter on [safety](crate#safety) says what happens then.
+///
+/// Safe code gets no `&[u8]` into it: a peer may write at any time, and a `&[u8]` promises that
+/// nobody does. [`bytes`](Mapping::bytes) and [`slice`](Mapping::slice) read and write instead, and
+/// never cause undefined behaviour, whatever peers do. (An
+/// [`ImmutableMapping`](crate::ImmutableMapping) is a `&[u8]`.)
+///
+/// Views borrow it. To keep a view in a structure or in a thread, put the mapping into an
+/// [`Arc`](std::sync::Arc) and call [`view`](Mapping::view).
+///
+/// # Examples
+///
+/// ```
+/// use posix_shm::Shm;
+///
+/// let object = Shm::anonymous(4096)?;
+/// let writer = object.map_mut()?;
+/// let reader = object.map()?;
+///
+/// writer.slice::<i32>(0, 10)?.store(3, 30);
+/// assert_eq!(reader.slice::<i32>(0, 10)?.load(3), 30);
+/// # Ok::<(), posix_shm::Error>(())
+/// ```
+///
+/// A mapping for reading has no method that writes:
+///
+/// ```compile_fail
+/// # let object = posix_shm::Shm::anonymous(4096).unwrap();
+/// let reader = object.map().unwrap();
+/// reader.bytes().store(0, 1);
+/// ```
+///
+/// A view cannot outlive its mapping:
+///
+/// ```compile_fail
+/// # let object = posix_shm::Shm::anonymous(4096).unwrap();
+/// let mapping = object.map().unwrap();
+/// let bytes = mapping.bytes();
+/// mapping.unmap().unwrap();
+/// bytes.load(0);
+/// ```
+#[doc(alias = "mmap")]
+pub struct Mapping<A = ReadWrite> {
+    pub(super) region: Region,
+    access: PhantomData<fn() -> A>,
+}
+
+impl<A> Mapping<A> {
+    pub(super) fn new(region: Region) -> Mapping<A> {
+        Mapping { region, access: PhantomData }
+    }
+
+    /// The length in bytes: what was asked for, not rounded to pages.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.region.len()
+    }
+
+    /// Whether there are no bytes. It is always `false`: no system maps 0 bytes.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.region.len() == 0
+    }
+
+    /// The address of the first byte.
+    ///
+    /// Making a reference from it is undefined behaviour unless nobody writes there while the
+    /// reference lives, and plain reads race with peers that write. [`bytes`](Mapping::bytes) needs
+    /// no such promise.
+    #[must_use]
+    pub fn as_ptr(&self) -> *const u8 {
+        self.region.start().as_ptr()
+    }
+
+    /// Removes the mapping and returns the error that drop would ignore: `munmap`.
+    ///
+    /// # Errors
+    ///
+    /// What `munmap` reports; none is known for a mapping of this crate.
+    ///
+    /// Sources: POSIX.1-2024 `munmap`.
+    #[doc(alias = "munmap")]
+    pub fn unmap(self) -> Result<()> {
+        self.region.unmap().map_err(unmap_failure)
+    }
+
+    /// Unmaps the end of the mapping, so that this many bytes are left: `munmap` of a part.
+    ///
+    /// With a [`capacity`](crate::MapOptions::capacity) the address space stays reserved, and the
+    /// mapping can grow again. The object keeps its length. What was written through a
+    /// [`CopyOnWrite`](crate::CopyOnWrite) mapping is lost where it is cut off.
+    ///
+    /// # Errors
+    ///
+    /// * `InvalidInput`: a length of 0, or more than the mapping has;
+    /// * `OutOfMemory` (`ENOMEM`): the process has too many mappings. The mapping keeps its length.
+    ///
+    /// # Platform-specific behavior
+    ///
+    /// Elsewhere than on Linux and Android, if the system fails to keep the address space, the
+    /// capacity is given up. The mapping has its new length all the same, and the error says why.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let object = posix_shm::Shm::anonymous(65536)?;
+    /// let mut mapping = object.map_mut()?;
+    /// mapping.shrink_to(100)?;
+    /// assert_eq!(mapping.bytes().len(), 100);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
+    ///
+    /// Sources: POSIX.1-2024 `munmap`, `mprotect`.
+    #[doc(alias = "munmap")]
+    pub fn shrink_to(&mut self, len: usize) -> Result<()> {
+        let detail = Detail::Bytes(len as u64);
+        let failed = |failure: Failure| failure.with_detail(detail).named(None);
+        if len == 0 || len > self.len() {
+            let why = format!("it has {} bytes, and keeps at least 1", self.len());
+            return Err(failed(Failure::invalid(Operation::Unmap, why)));
+        }
+        self.region.shrink(len).map_err(|errno| failed(Failure::new(Operation::Unmap, errno)))
+    }
+
+    /// Makes two mappings of one: the first has this many bytes, the second the rest. Each can then
+    /// be used, sent to a thread or unmapped alone. No system call is made.
+    ///
+    /// A [`capacity`](crate::MapOptions::capacity) goes to the second, behind which it is.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput`, if a page does not begin there, or if one of the two would be empty. Both
+    /// would need the page that the place is in. The mapping is unmapped then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let object = posix_shm::Shm::anonymous(1 << 20)?;
+    /// let (header, data) = object.map_mut()?.split_at(1 << 16)?;
+    /// data.bytes().store(0, 7);
+    /// // As the part of a mapping that C's `munmap` removes.
+    /// header.unmap()?;
+    /// assert_eq!(data.bytes().load(0), 7);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
+    #[doc(alias = "munmap")]
+    pub fn split_at(self, bytes: usize) -> Result<(Mapping<A>, Mapping<A>)> {
+        let Mapping { region, .. } = self;
+        let why = if bytes == 0 || bytes >= region.len() {
+            format!("it has {} bytes, and each part needs one", region.len())
+        } else if !region.is_between_pages(bytes) {
+            format!("no page begins there; its pages have {} bytes", region.page())
+        } else {
+            let (first, second) = region.split(bytes);
+            return Ok((Mapping::new(first), Mapping::new(second)));
+        };
+        let refused = Failure::invalid(Operation::Split, why);
+        Err(refused.with_detail(Detail::Bytes(bytes as u64)).named(None))
+    }
+
+    /// The ends of a range inside the mapping.
+    pub(super) fn ends(
+        &self,
+        range: impl RangeBounds<usize>,
+        operation: Operation,
+    ) -> Result<(usize, usize)> {
+        let len = self.len();
+        let from = match range.start_bound() {
+            Bound::Included(&from) => Some(from),
+            Bound::Excluded(&before) => before.checked_add(1),
+            Bound::Unbounded => Some(0),
+        };
+        let to = match range.end_bound() {
+            Bound::Included(&last) => last.checked_add(1),
+            Bound::Excluded(&to) => Some(to),
+            Bound::Unbounded => Some(len),
+        };
+        match (from, to) {
+            (Some(from), Some(to)) if from <= to && to <= len => Ok((from, to)),
+            _ => {
+                let end = |end: Option<usize>| {
+                    end.map_or("past usize::MAX".to_owned(), |n| n.to_string())
+                };
+                let (from, to) = (end(from), end(to));
+                let why =
+                    format!("range {from}..{to} is not inside the mapping, which has {len} bytes");
+                Err(Failure::invalid(operation, why).named(None))
+            }
+        }
+    }
+
+    pub(crate) fn start(&self) -> NonNull<u8> {
+        self.region.start()
+    }
+}
+
+impl Mapping<ReadWrite> {
+    /// The address of the first byte, for writing. The caveats of [`as_ptr`](Mapping::as_ptr)
+    /// apply.
+    #[must_use]
+    pub fn as_mut_ptr(&self) -> *mut u8 {
+        self.region.start().as_ptr()
+    }
+
+    /// Gives up writing: `mprotect` with `PROT_READ`. The address stays.
+    ///
+    /// From now on a stray pointer cannot write there either: the system kills the process. The
+    /// object can still be written through other mappings. A seal against writing
+    /// ([`Seals::WRITE`](crate::Seals::WRITE)) counts the mapping as one that can write, since the
+    /// system would let it.
+    ///
+    /// # Errors
+    ///
+    /// `OutOfMemory` (`ENOMEM`): the process has too many mappings. The mapping is unmapped then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let object = posix_shm::Shm::anonymous(4096)?;
+    /// let writer = object.map_mut()?;
+    /// writer.bytes().store(0, 7);
+    /// let reader = writer.into_read_only()?;
+    /// assert_eq!(reader.bytes().load(0), 7);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
+    ///
+    /// Sources: POSIX.1-2024 `mprotect`.
+    #[doc(alias = "mprotect")]
+    pub fn into_read_only(self) -> Result<Mapping<ReadOnly>> {
+        let Mapping { mut region, .. } = self;
+        region.protect(ReadOnly::PROTECTION).map_err(protect_failure)?;
+        Ok(Mapping::new(region))
+    }
+}
+
+fn unmap_failure(errno: Errno) -> Error {
+    Failure::new(Operation::Unmap, errno).named(None)
+}
+
+fn protect_failure(errno: Errno) -> Error {
+    Failure::new(Operation::Protect, errno).named(None)
+}
+
+impl<A> fmt::Debug for Mapping<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mapping").field("ptr", &self.as_ptr()).field("len", &self.len()).finish()
+    }
+}
+
+/// Mapped memory of any [`Protection`], with only a pointer to it: the result of
+/// [`MapOptions::map_raw`](crate::MapOptions::map_raw). Dropping it unmaps the memory.
+#[doc(alias = "mmap")]
+pub struct RawMapping {
+    region: Region,
+}
+
+impl RawMapping {
+    pub(super) fn new(region: Region) -> RawMapping {
+        RawMapping { region }
+    }
+
+    /// Changes what the pages allow: `mprotect`. This is for memory that is filled first and then
+    /// executed, or guarded for a while.
+    ///
+    /// # Errors
+    ///
+    /// * `PermissionDenied` (`EACCES`): the handle that was mapped does not allow it, or the object
+    ///   is sealed against it;
+    /// * `OutOfMemory` (`ENOMEM`): the process has too many mappings. Nothing has changed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use posix_shm::{MapOptions, Protection, Shm};
+    ///
+    /// let object = Shm::anonymous(65536)?;
+    /// let mut memory = MapOptions::new().map_raw(&object, Protection::NONE)?;
+    /// memory.protect(Protection::READ | Protection::WRITE)?;
+    /// // SAFETY: nobody else has the object.
+    /// unsafe { memory.as_ptr().write_volatile(7) };
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
+    ///
+    /// Sources: POSIX.1-2024 `mprotect`.
+    #[doc(alias = "mprotect")]
+    pub fn protect(&mut self, protection: Protection) -> Result<()> {
+        self.region.protect(protection.bits()).map_err(protect_failure)
+    }
+
+    /// The address of the first byte. What may be done there depends on the protection and on what
+    /// peers do.
+    #[must_use]
+    pub fn as_ptr(&self) -> *mut u8 {
+        self.region.start().as_ptr()
+    }
+
+    /// The length in bytes: what was asked for, not rounded to pages.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.region.len()
+    }
+
+    /// Whether there are no bytes. It is always `false`: no system maps 0 bytes.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.region.len() == 0
+    }
+
+    /// Removes the mapping and returns the error that drop would ignore: `munmap`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Mapping::unmap`].
+    #[doc(alias = "munmap")]
+    pub fn unmap(self) -> Result<()> {
+        self.region.unmap().map_err(unmap_failure)
+    }
+}
+
+impl fmt::Debug for RawMapping {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RawMapping").field("ptr", &self.as_ptr()).field("len", &self.len()).finish()
+    }
+}

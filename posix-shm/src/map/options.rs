@@ -1,0 +1,548 @@
+//! [`MapOptions`]: which part of an object to map, and how.
+
+use std::borrow::Cow;
+use std::ffi::c_int;
+use std::io::ErrorKind;
+use std::os::fd::{AsFd, BorrowedFd};
+
+use posix_shm_sys as sys;
+
+use super::mapping::{Mapping, RawMapping};
+use super::markers::{Access, CopyOnWrite, Protection, ReadOnly, ReadWrite};
+use super::region::{How, Identity, MAX_LEN, Region, Wanted, Warm, too_long_why};
+
+use crate::error::Result;
+use crate::failure::{Detail, Errno, Failure, Operation};
+use crate::imp::{self, Stat};
+use crate::name::ShmName;
+
+/// Which part of an object to map, where and how: `mmap`.
+///
+/// Set what matters, then call one of the methods that map. The options can be used again.
+/// [`Shm::map`](crate::Shm::map) and [`Shm::map_mut`](crate::Shm::map_mut) map the whole object.
+///
+/// # Examples
+///
+/// ```
+/// use posix_shm::{MapOptions, Shm};
+///
+/// let object = Shm::anonymous(10_000)?;
+/// // Any offset: the library takes care of page alignment.
+/// let part = MapOptions::new().offset(5_000).len(100).map_mut(&object)?;
+/// part.bytes().store(0, 7);
+///
+/// assert_eq!(object.map()?.bytes().load(5_000), 7);
+/// # Ok::<(), posix_shm::Error>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+#[doc(alias = "mmap")]
+#[doc(alias = "mmap-shm")]
+#[doc(alias = "with-mmap")]
+pub struct MapOptions {
+    offset: u64,
+    len: Option<usize>,
+    capacity: usize,
+    /// Only an address: no pointer is ever made from it.
+    address: usize,
+    align: Option<usize>,
+    warm: Warm,
+    no_reserve: bool,
+}
+
+impl MapOptions {
+    /// Maps the whole object, at an address of the system's choice.
+    #[must_use]
+    pub fn new() -> MapOptions {
+        MapOptions::default()
+    }
+
+    /// Sets where in the object the mapping starts, in bytes. The default is 0. The offset need not
+    /// be a multiple of the page size.
+    pub fn offset(&mut self, bytes: u64) -> &mut MapOptions {
+        self.offset = bytes;
+        self
+    }
+
+    /// Sets how long the mapping is, in bytes. By default it goes to the end of the object.
+    pub fn len(&mut self, bytes: usize) -> &mut MapOptions {
+        self.len = Some(bytes);
+        self
+    }
+
+    /// Keeps address space free behind the mapping, so that it can [grow](Mapping::grow) to this
+    /// many bytes without moving. The default is none.
+    ///
+    /// It takes no memory: a terabyte is fine. Nobody can touch it, and no other mapping gets in
+    /// between. What it does count against is the limit on address space (`RLIMIT_AS`), if there is
+    /// one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use posix_shm::{MapOptions, Moved, Shm, capabilities};
+    ///
+    /// let object = Shm::anonymous(65536)?;
+    /// let mut mapping = MapOptions::new().capacity(1 << 30).map_mut(&object)?;
+    /// let start = mapping.as_ptr();
+    /// if capabilities().resize {
+    ///     object.grow(1 << 20)?;
+    ///     assert_eq!(mapping.grow(&object, 1 << 20)?, Moved::No);
+    ///     assert_eq!((mapping.as_ptr(), mapping.len()), (start, 1 << 20));
+    /// }
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
+    ///
+    /// Sources: Linux `mmap(2)`.
+    pub fn capacity(&mut self, bytes: usize) -> &mut MapOptions {
+        self.capacity = bytes;
+        self
+    }
+
+    /// Sets the address of the first byte. Null, the default, lets the system choose.
+    ///
+    /// The mapping gets exactly this address or is refused. It never replaces another mapping, as
+    /// `MAP_FIXED` would. The address must lie as far into its page as the offset does: for offset
+    /// 0, at the start of a page.
+    pub fn address(&mut self, address: *const u8) -> &mut MapOptions {
+        self.address = address.addr();
+        self
+    }
+
+    /// Makes the address of the first byte a multiple of this many bytes, a power of two.
+    ///
+    /// Every mapping of a whole object begins at a page, so this is for more than that. A mapping
+    /// that was aligned stays so when it [grows](Mapping::grow).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use posix_shm::{MapOptions, Shm};
+    ///
+    /// let object = Shm::anonymous(65536)?;
+    /// let mapping = MapOptions::new().align(1 << 20).map(&object)?;
+    /// assert_eq!(mapping.as_ptr().addr() % (1 << 20), 0);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
+    pub fn align(&mut self, bytes: usize) -> &mut MapOptions {
+        self.align = Some(bytes);
+        self
+    }
+
+    /// Makes every page present before the call returns, as [`Mapping::populate`] does: also those
+    /// by which the mapping grows. The default is `false`.
+    ///
+    /// Using the mapping is then free of page faults. Mapping fails if a page cannot be had.
+    #[doc(alias = "MAP_POPULATE")]
+    #[doc(alias = "prefault")]
+    pub fn populate(&mut self, yes: bool) -> &mut MapOptions {
+        self.warm.populate = yes;
+        self
+    }
+
+    /// Maps with huge pages as far as the system has them, as [`Mapping::collapse`] does: also what
+    /// the mapping grows by. The default is `false`.
+    ///
+    /// This needs no configuration and no rights. The address is chosen so that huge pages fit.
+    /// Where the system gives none, the mapping has pages of the usual size, and nothing fails:
+    /// `collapse` says how much became huge.
+    ///
+    /// # Platform-specific behavior
+    ///
+    /// Only Linux from 6.1 on has this. Elsewhere the option has no effect, and
+    /// [`capabilities`](crate::capabilities()) says so (`collapse`).
+    #[doc(alias = "MADV_COLLAPSE")]
+    #[doc(alias = "THP")]
+    pub fn huge_pages(&mut self, yes: bool) -> &mut MapOptions {
+        self.warm.collapse = yes;
+        self
+    }
+
+    /// Keeps every page in memory, as [`Mapping::lock`] does: also those by which the mapping
+    /// grows. The default is `false`.
+    ///
+    /// Mapping fails if this process may not lock so much.
+    #[doc(alias = "mlock")]
+    #[doc(alias = "MAP_LOCKED")]
+    pub fn lock(&mut self, yes: bool) -> &mut MapOptions {
+        self.warm.lock = yes;
+        self
+    }
+
+    /// Promises no memory to the mapping beforehand: `MAP_NORESERVE`. The default is `false`.
+    ///
+    /// For shared memory of the usual pages it means nothing, since the object's memory is the
+    /// object's. It means something for two kinds of mappings. A
+    /// [copy-on-write](MapOptions::map_copy_on_write) mapping is counted as if all of it were
+    /// copied, and with this option is not. And a mapping of a sparse object of
+    /// [`HugePages`](super::HugePages) takes its pages out of their pool, and with this option does
+    /// not: if the pool is then empty when a page is touched, the system kills the process with
+    /// `SIGBUS`.
+    ///
+    /// # Platform-specific behavior
+    ///
+    /// FreeBSD and OpenBSD have no such flag, and Linux ignores it if `vm.overcommit_memory` is 2.
+    #[doc(alias = "MAP_NORESERVE")]
+    #[doc(alias = ":noreserve")]
+    pub fn no_reserve(&mut self, yes: bool) -> &mut MapOptions {
+        self.no_reserve = yes;
+        self
+    }
+
+    /// Maps for reading: `mmap` with `PROT_READ` and `MAP_SHARED`.
+    ///
+    /// Touching a page past the end of the object would kill the process. So this call first asks
+    /// for the length (`fstat`), and maps nothing past it. The mapping does not borrow the
+    /// descriptor, which may be closed.
+    ///
+    /// # Errors
+    ///
+    /// * `InvalidInput`, before the system is asked to map: a length of 0; an empty object; a pipe,
+    ///   a device or a directory instead of an object; an offset and length past the end of the
+    ///   object (the message has all three numbers); more than `isize::MAX` bytes; an address that
+    ///   does not lie as far into its page as the offset does; an [`align`](MapOptions::align) that
+    ///   is not a power of two, or that the offset or the address does not allow;
+    /// * `AlreadyExists`: the [`address`](MapOptions::address) is taken;
+    /// * `PermissionDenied`: the descriptor does not allow it (`EACCES`), or the object is sealed
+    ///   against it (`EPERM`);
+    /// * `WouldBlock` (`EAGAIN`): this process locks all its memory (`mlockall`) and may not lock
+    ///   so much (`RLIMIT_MEMLOCK`);
+    /// * `OutOfMemory` (`ENOMEM`): no address range of this length is free, the process has too
+    ///   many mappings, or its limit on address space (`RLIMIT_AS`) is reached;
+    /// * `ResourceBusy`: other threads took every [aligned](MapOptions::align) address that was
+    ///   found free;
+    /// * with [`populate`](MapOptions::populate), [`huge_pages`](MapOptions::huge_pages) or
+    ///   [`lock`](MapOptions::lock): as [`Mapping::populate`] and [`Mapping::lock`]; also
+    ///   `OutOfMemory` if the object is sparse and there seems to be too little memory.
+    ///
+    /// Sources: POSIX.1-2024 `mmap`; Linux `mmap(2)`.
+    pub fn map(&self, object: impl AsFd) -> Result<Mapping<ReadOnly>> {
+        self.map_named(object.as_fd(), None)
+    }
+
+    /// Maps for reading and writing: `mmap` with `PROT_READ | PROT_WRITE` and `MAP_SHARED`.
+    ///
+    /// # Errors
+    ///
+    /// As [`map`](MapOptions::map); `PermissionDenied` (`EACCES`) if the descriptor is read-only.
+    pub fn map_mut(&self, object: impl AsFd) -> Result<Mapping<ReadWrite>> {
+        self.map_named(object.as_fd(), None)
+    }
+
+    /// Maps for reading and writing, and keeps what is written in this process: `mmap` with
+    /// `PROT_READ | PROT_WRITE` and `MAP_PRIVATE`.
+    ///
+    /// The object stays as it is: a page is copied when it is first written to. A read-only handle
+    /// is enough. What peers write to a page that was not copied yet may still be seen.
+    ///
+    /// A copy takes memory at the moment of the first write. If there is none left, the system
+    /// kills a process. [`populate`](Mapping::populate) copies beforehand.
+    ///
+    /// # Errors
+    ///
+    /// As [`map`](MapOptions::map); `Unsupported` if the system has no such mappings of shared
+    /// memory.
+    ///
+    /// # Platform-specific behavior
+    ///
+    /// macOS has none. [`capabilities`](crate::capabilities()) says so (`copy_on_write`).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use posix_shm::{MapOptions, Shm, capabilities};
+    ///
+    /// if capabilities().copy_on_write {
+    ///     let object = Shm::anonymous(4096)?;
+    ///     let copy = MapOptions::new().map_copy_on_write(&object)?;
+    ///     copy.store(0, 7_u8)?;
+    ///     assert_eq!(copy.bytes().load(0), 7);
+    ///     assert_eq!(object.map()?.bytes().load(0), 0);
+    /// }
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
+    ///
+    /// What no peer sees cannot wake or count anything, so there are no such methods:
+    ///
+    /// ```compile_fail
+    /// # let object = posix_shm::Shm::anonymous(4096).unwrap();
+    /// let copy = posix_shm::MapOptions::new().map_copy_on_write(&object).unwrap();
+    /// copy.cell::<u32>(0).unwrap().fetch_add(1);
+    /// ```
+    ///
+    /// Sources: POSIX.1-2024 `mmap`.
+    #[doc(alias = "MAP_PRIVATE")]
+    #[doc(alias = ":private")]
+    pub fn map_copy_on_write(&self, object: impl AsFd) -> Result<Mapping<CopyOnWrite>> {
+        if imp::CAPABILITIES.copy_on_write {
+            return self.map_named(object.as_fd(), None);
+        }
+        let why = "this system has no copy-on-write mappings of shared memory";
+        Err(Failure::refused(Operation::Map, ErrorKind::Unsupported, why).named(None))
+    }
+
+    /// Maps with any protection: `mmap` with `MAP_SHARED`. This is for memory that a [`Mapping`]
+    /// cannot be, such as memory to execute. The result has only a pointer.
+    ///
+    /// # Errors
+    ///
+    /// As [`map`](MapOptions::map).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use posix_shm::{MapOptions, Protection, Shm};
+    ///
+    /// let object = Shm::anonymous(65536)?;
+    /// let out_of_bounds = MapOptions::new().map_raw(&object, Protection::NONE)?;
+    /// assert_eq!(out_of_bounds.len(), 65536);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
+    pub fn map_raw(&self, object: impl AsFd, protection: Protection) -> Result<RawMapping> {
+        let region = self.region(object.as_fd(), protection.bits(), false, None)?;
+        Ok(RawMapping::new(region))
+    }
+
+    pub(crate) fn map_named<A: Access>(
+        &self,
+        object: BorrowedFd<'_>,
+        name: Option<&ShmName>,
+    ) -> Result<Mapping<A>> {
+        Ok(Mapping::new(self.region(object, A::PROTECTION, A::PRIVATE, name)?))
+    }
+
+    /// Maps an object for writing that is about to be made as short as this.
+    pub(crate) fn map_before_cut(
+        &self,
+        object: BorrowedFd<'_>,
+        object_len: u64,
+        name: Option<&ShmName>,
+    ) -> Result<Mapping<ReadWrite>> {
+        let region = || {
+            let stat = imp::stat(object).map_err(Failure::of(Operation::Metadata))?;
+            let page = imp::huge_page_of(object, &stat);
+            self.region_of(object, ReadWrite::PROTECTION, false, object_len, Some(&stat), page)
+        };
+        region().map(Mapping::new).map_err(|failure: Failure| failure.named(name))
+    }
+
+    /// Refuses a part that is not inside an object of this length, and an address that it cannot
+    /// have.
+    pub(crate) fn check(&self, object_len: u64) -> Result<(), Failure> {
+        self.len_within(object_len).map_err(|why| self.refuse(why))?;
+        let page = imp::page_size();
+        // The remainder is less than a page.
+        self.check_address(page, (self.offset % page as u64) as usize)
+    }
+
+    /// Refuses an address that does not lie as far into its page as the offset does.
+    fn check_address(&self, page: usize, lead: usize) -> Result<(), Failure> {
+        let Self { address, offset, .. } = *self;
+        if address == 0 || address % page == lead {
+            return Ok(());
+        }
+        Err(self.refuse(format!(
+            "address {address:#x} must be a multiple of {page} plus {lead}, as offset {offset} is"
+        )))
+    }
+
+    /// Maps a new object for writing, whose length is known because no other process has it yet.
+    pub(crate) fn map_new(
+        &self,
+        object: BorrowedFd<'_>,
+        object_len: u64,
+        huge: bool,
+    ) -> Result<Mapping<ReadWrite>, Failure> {
+        // Growing and taking memory need more than the length.
+        let stat = if huge || self.capacity > 0 || self.warm != Warm::default() {
+            Some(imp::stat(object).map_err(Failure::of(Operation::Metadata))?)
+        } else {
+            None
+        };
+        let map = |stat: Option<&Stat>, page| {
+            self.region_of(object, ReadWrite::PROTECTION, false, object_len, stat, page)
+        };
+        let known = stat.as_ref().filter(|_| huge);
+        let page = known.and_then(|stat| imp::huge_page_of(object, stat));
+        let region = match map(stat.as_ref(), page) {
+            // The directory of the objects may be one of huge pages.
+            Err(failure) if failure.is(Errno::INVAL) && page.is_none() => {
+                let stat = imp::stat(object).map_err(Failure::of(Operation::Metadata))?;
+                let Some(page) = imp::huge_page_of(object, &stat) else { return Err(failure) };
+                map(Some(&stat), Some(page))?
+            }
+            result => result?,
+        };
+        Ok(Mapping::new(region))
+    }
+
+    fn region(
+        &self,
+        object: BorrowedFd<'_>,
+        protection: c_int,
+        private: bool,
+        name: Option<&ShmName>,
+    ) -> Result<Region> {
+        let region = || {
+            let stat = imp::stat(object).map_err(Failure::of(Operation::Metadata))?;
+            if stat.is_certainly_no_object() {
+                return Err(self.refuse("this is not a shared memory object"));
+            }
+            // Huge pages are mapped, offset and unmapped as a whole.
+            let page = imp::huge_page_of(object, &stat);
+            self.region_of(object, protection, private, stat.len(), Some(&stat), page)
+        };
+        region().map_err(|failure| failure.named(name))
+    }
+
+    /// A part of an object of this length, with pages of this size if they are not the system's.
+    pub(crate) fn region_of(
+        &self,
+        object: BorrowedFd<'_>,
+        protection: c_int,
+        private: bool,
+        object_len: u64,
+        stat: Option<&Stat>,
+        huge_page: Option<u64>,
+    ) -> Result<Region, Failure> {
+        let len = self.len_within(object_len).map_err(|why| self.refuse(why))?;
+        let Self { offset, capacity, address, align, warm, no_reserve, .. } = *self;
+        let has_room = capacity > 0;
+        let page = huge_page.unwrap_or_else(|| {
+            // Not asked for if it does not matter.
+            let matters = offset != 0 || address != 0 || has_room || align.is_some();
+            if matters || warm.collapse { imp::page_size() as u64 } else { 1 }
+        });
+        // How far the offset lies into its page. Every size of a page is a power of two.
+        let lead = offset & (page - 1);
+        // The offset lies inside the object, whose length fits the type; a page fits usize.
+        let (start, lead, page) = ((offset - lead) as sys::off_t, lead as usize, page as usize);
+        let mapped = match huge_page {
+            None if !has_room => lead + len,
+            _ => (lead + len).next_multiple_of(page),
+        };
+        let room = if has_room { self.room(lead, page)?.max(mapped) } else { mapped };
+        self.check_address(page, lead)?;
+        let align = self.alignment(page, lead, has_room && huge_page.is_some())?;
+        if let Some(stat) = stat.filter(|_| warm != Warm::default()) {
+            let len = len as u64;
+            let missing = object_len.saturating_sub(imp::allocated(stat)).min(len);
+            // Copies are memory of their own.
+            imp::may_take(object, if private { len } else { missing })?;
+        }
+        let huge_page = huge_page.map(|_| page);
+        let how = How {
+            protection,
+            private,
+            no_reserve,
+            fixed: address != 0,
+            align,
+            has_room,
+            huge_page,
+            warm,
+        };
+        let hint = address.saturating_sub(lead);
+        let identity = stat.map(Identity::of);
+        let wanted = Wanted { offset: start, lead, len, mapped, room, hint, object: identity, how };
+        let region = Region::map(object, &wanted)
+            .map_err(|failure| self.explain(failure, huge_page.is_some()))?;
+        if address != 0 && region.start().addr().get() != address {
+            let why = "the address is taken, or the system does not map there";
+            let failure = Failure::refused(Operation::Map, ErrorKind::AlreadyExists, why);
+            return Err(failure.with_detail(self.detail()));
+        }
+        if warm != Warm::default() {
+            region.warm(0, len)?;
+        }
+        Ok(region)
+    }
+
+    /// How much address space the capacity takes.
+    fn room(&self, lead: usize, page: usize) -> Result<usize, Failure> {
+        let room = self.capacity.checked_add(lead).and_then(|it| it.checked_next_multiple_of(page));
+        match room {
+            Some(room) if self.capacity <= MAX_LEN => Ok(room),
+            _ => Err(self.refuse(too_long_why(self.capacity as u64))),
+        }
+    }
+
+    /// What the address of the first page must be a multiple of, and what it must leave. A power of
+    /// two and less than that.
+    ///
+    /// `room`: the pages are huge, and are put into address space that is reserved first.
+    fn alignment(&self, page: usize, lead: usize, room: bool) -> Result<(usize, usize), Failure> {
+        let Self { offset, address, align, warm, .. } = *self;
+        let wanted = align.unwrap_or(1);
+        if !wanted.is_power_of_two() || wanted > MAX_LEN {
+            return Err(self.refuse(format!("an alignment of {wanted} is not a power of two")));
+        }
+        // How far into a huge page the first page is, in the object and thus in memory.
+        let huge = imp::transparent_page().filter(|size| warm.collapse && *size > page);
+        let (modulus, rest) = match huge {
+            Some(size) => (size, (offset % size as u64) as usize - lead),
+            None => (page, 0),
+        };
+        let fits = if wanted <= modulus { (rest + lead) % wanted == 0 } else { rest + lead == 0 };
+        if !fits || address % wanted != 0 {
+            let what = if fits { "address" } else { "offset" };
+            let why = format!("an alignment of {wanted} bytes does not go with this {what}");
+            return Err(self.refuse(why));
+        }
+        Ok(match (wanted.max(modulus), address) {
+            // The system aligns to pages, and an address is what it is.
+            (modulus, 0) if modulus > page || room => (modulus, rest),
+            _ => (1, 0),
+        })
+    }
+
+    pub(crate) fn detail(&self) -> Detail {
+        Detail::Range { offset: self.offset, len: self.len }
+    }
+
+    /// Says what the system's error means for objects of huge pages.
+    #[cold]
+    fn explain(&self, failure: Failure, huge: bool) -> Failure {
+        let failure = failure.with_detail(self.detail());
+        if huge && failure.is(Errno::NOMEM) {
+            return failure.with_hint(
+                "too few huge pages are free in their pool, or no address range of this length is",
+            );
+        }
+        failure
+    }
+
+    #[cold]
+    pub(crate) fn refuse(&self, why: impl Into<Cow<'static, str>>) -> Failure {
+        Failure::invalid(Operation::Map, why).with_detail(self.detail())
+    }
+
+    /// The length to map, or why it cannot be mapped.
+    fn len_within(&self, object_len: u64) -> Result<usize, String> {
+        let Self { offset, len, .. } = *self;
+        if object_len == 0 {
+            return Err("the object is empty; give it a length first (set_len)".into());
+        }
+        let len = match len {
+            Some(0) => return Err("a mapping cannot have 0 bytes".into()),
+            Some(len) => len as u64,
+            None if offset < object_len => object_len - offset,
+            None => {
+                return Err(format!(
+                    "offset {offset} is past the end of the object, which has {object_len} bytes"
+                ));
+            }
+        };
+        match offset.checked_add(len) {
+            Some(end) if end <= object_len => {}
+            _ => {
+                return Err(format!(
+                    "offset {offset} and length {len} reach past the end of the object, which has \
+                     {object_len} bytes"
+                ));
+            }
+        }
+        match usize::try_from(len) {
+            Ok(len) if len <= MAX_LEN => Ok(len),
+            _ => Err(too_long_why(len)),
+        }
+    }
+}
