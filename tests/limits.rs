@@ -36,6 +36,8 @@
 //! | 23, 24 | a way round a call that a sandbox forbids |
 //! | 25, 26 | a least length of an object that the call itself makes |
 //! | 28 | a shortage here that looks like a fault of the peer |
+//!
+//! `mappings_…` are about mappings, where memory, address space or rights are short.
 
 #![cfg(all(target_os = "linux", not(posix_shm_android)))]
 
