@@ -46,6 +46,8 @@
 //! | 43, 46 | a length that is lost |
 //! | 47 | pages of another size again |
 //! | 48 | a name that is left where it could be removed |
+//!
+//! `mappings_…` are about mappings, where memory, address space or rights are short.
 
 #![cfg(all(target_os = "linux", not(posix_shm_android)))]
 

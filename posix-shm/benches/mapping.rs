@@ -24,11 +24,14 @@ use posix_shm::{MapOptions, Shm};
 use posix_shm_benches::{Timed, timed_ratios};
 
 const PAGE: usize = 4096;
+const HUGE: usize = 2 << 20;
 const MIB: usize = 1 << 20;
 const ROUNDS: usize = 9;
 
 fn main() {
-    growth();
+    for touched in [true, false] {
+        growth(touched);
+    }
     for len in [512 * MIB, 1024 * MIB] {
         first_touch(len);
         attaching(len);
@@ -81,6 +84,26 @@ fn map(object: &impl AsRawFd, len: usize, flags: c_int) -> *mut u8 {
     start.cast()
 }
 
+/// At a multiple of [`HUGE`]: in a larger range, whose ends go again.
+fn map_aligned(object: &impl AsRawFd, len: usize) -> *mut u8 {
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+    // SAFETY: without MAP_FIXED the call replaces no mapping.
+    let room = unsafe { libc::mmap(ptr::null_mut(), len + HUGE, libc::PROT_NONE, flags, -1, 0) };
+    assert_ne!(room, libc::MAP_FAILED);
+    let lead = room.addr().next_multiple_of(HUGE) - room.addr();
+    let at = room.wrapping_byte_add(lead);
+    let (protection, flags) =
+        (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED | libc::MAP_FIXED);
+    // SAFETY: the call replaces a part of the range that was mapped above.
+    let start = unsafe { libc::mmap(at, len, protection, flags, object.as_raw_fd(), 0) };
+    assert_eq!(start, at);
+    if lead > 0 {
+        unmap(room.cast(), lead);
+    }
+    unmap(at.wrapping_byte_add(len).cast(), HUGE - lead);
+    start.cast()
+}
+
 fn unmap(start: *mut u8, len: usize) {
     // SAFETY: the callers have made this mapping, and do not use it any more.
     assert_eq!(unsafe { libc::munmap(start.cast(), len) }, 0);
@@ -107,11 +130,16 @@ fn sparse(len: usize) -> Shm {
     object
 }
 
-/// From 1 MiB to 1 GiB in ten steps that double. In each, every new page is written.
-fn growth() {
+/// From 1 MiB to 1 GiB in ten steps that double. In each, every new page is written, or none.
+fn growth(touched: bool) {
     const FIRST: usize = MIB;
     const LAST: usize = 1024 * MIB;
     let sizes = || (1..=10).map(|step| FIRST << step);
+    let touch = |start: *mut u8, from: usize, to: usize| {
+        if touched || from == 0 && to == FIRST {
+            touch(start, from, to);
+        }
+    };
     let mremap = || {
         let object = memfd();
         truncate(&object, FIRST);
@@ -163,6 +191,7 @@ fn growth() {
                 truncate(&object, to);
                 unmap(start, len);
                 start = map(&object, to, 0);
+                // What was there is used again, which faults again.
                 touch(start, 0, to);
                 len = to;
             }
@@ -188,14 +217,16 @@ fn growth() {
             }
         })
     };
+    let what = if touched { "each new page written" } else { "the calls alone" };
     table(
-        "Growing from 1 MiB to 1 GiB, each new page written",
+        &format!("Growing from 1 MiB to 1 GiB, {what}"),
         vec![
             ("raw, mremap", Box::new(mremap)),
             ("raw again (noise)", Box::new(mremap)),
             ("posix-shm, capacity", Box::new(|| ours(LAST, false))),
             ("posix-shm, no capacity", Box::new(|| ours(0, false))),
-            ("posix-shm, capacity, memory reserved", Box::new(|| ours(LAST, true))),
+            // With Shm::grow, which makes sure of the memory.
+            ("posix-shm, capacity, memory reserved", Box::new(|| ours(LAST, touched))),
             ("memmap2, remap", Box::new(memmap2)),
             ("raw, munmap and mmap (shared_memory has no other way)", Box::new(anew)),
         ],
@@ -223,6 +254,19 @@ fn first_touch(len: usize) {
             if let Some(advice) = advice {
                 advise(start, len, advice);
             }
+            touch(start, 0, len);
+            Raw(start, len, object)
+        })
+    };
+    let collapse = || {
+        timed(|| {
+            let object = memfd();
+            truncate(&object, len);
+            let start = map_aligned(&object, len);
+            for place in (0..len).step_by(HUGE) {
+                touch(start, place, place + 1);
+            }
+            advise(start, len, libc::MADV_COLLAPSE);
             touch(start, 0, len);
             Raw(start, len, object)
         })
@@ -277,6 +321,7 @@ fn first_touch(len: usize) {
             ("posix-shm, sparse, populate", Box::new(|| ours(false, 1, false))),
             ("posix-shm, populate", Box::new(|| ours(true, 1, false))),
             ("posix-shm, populate on 2 threads", Box::new(|| ours(true, 2, false))),
+            ("raw, a byte in each 2 MiB, MADV_COLLAPSE", Box::new(collapse)),
             ("posix-shm, sparse, huge pages", Box::new(|| ours(false, 0, true))),
         ],
     );

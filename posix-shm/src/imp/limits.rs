@@ -77,8 +77,8 @@ fn ask_for_range(
 ) -> Result<(), Failure> {
     ask_estimates(object, wanted, ignore_estimates).or_else(|refusal| {
         #[cfg(pshm_has_fallocate)]
-        if let Some(present @ 1..) = estimates::present(object, from, wanted) {
-            if refusal.is(Errno::NOMEM) {
+        if refusal.is(Errno::NOMEM) {
+            if let Some(present @ 1..) = estimates::present(object, from, wanted) {
                 return estimates::ask(wanted.saturating_sub(present), ignore_estimates);
             }
         }
