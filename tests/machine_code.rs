@@ -110,8 +110,8 @@ fn a_load_through_a_kept_view_is_the_address_and_the_load() {
     assert!(code.iter().all(|line| !line.contains("lock")), "{code:#?}");
 }
 
-/// A value that no register holds goes from memory to registers and the other way, and not by the
-/// stack: there its parts would be stored and then loaded as a whole, for which the processor waits.
+/// A value that no register holds moves between memory and registers. On the stack, its
+/// parts would be stored and then loaded as a whole, for which the processor waits.
 #[test]
 fn a_value_of_24_bytes_touches_no_stack() {
     for function in ["load_record", "store_record", "load_packed"] {

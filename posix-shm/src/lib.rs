@@ -115,9 +115,14 @@
 //! What that leaves to you:
 //!
 //! * Values are copied out. Check the copy and use the copy: a second read may give another value.
+//! * There is no mutex here, and no way to sleep until a word changes. Spin for a moment, then
+//!   yield or sleep; or wake the peer by a socket, a pipe or an eventfd. Decide what happens if a
+//!   peer dies while it holds something.
 //! * Plain loads and stores order nothing around them: a peer may see two stores in either order.
 //!   To publish data, write it, then store a word that says so by a [`SharedAtomic`] with
-//!   `Ordering::Release`. A peer that loads this word with `Ordering::Acquire` sees the data.
+//!   `Ordering::Release`. A peer that loads this word with `Ordering::Acquire` sees the data. What
+//!   was stored before a system call that a peer waits for, such as [`Shm::send`], is seen after
+//!   it.
 //! * A peer with a writable handle can shorten the object or punch holes into it. A process that
 //!   then touches a page past the end, or a hole for which no memory is left, is killed by
 //!   `SIGBUS`. That is not undefined behaviour, and Rust cannot prevent it. [`Shm::may_fault`]
@@ -155,8 +160,12 @@
 //!   [`ignore_estimates`](OpenOptions::ignore_estimates) takes the memory all the same. If a
 //!   range is written or reserved again, what it has already does not count. (Linux before 6.5
 //!   cannot tell, nor can this crate if a sandbox forbids `cachestat`. Then all of it counts.)
+//!   Objects whose directory is on a disk are not asked for: their pages can be written back.
 //!
-//! What a sandbox does not let this crate ask counts as unlimited.
+//! What a sandbox does not let this crate ask counts as unlimited. Nothing is asked before a
+//! mapping is made, unless it is to be populated. If a process locks all its memory from now on
+//! (`mlockall` with `MCL_FUTURE`), mapping a sparse object of a peer takes memory for all of it,
+//! and the kernel may kill a process.
 //!
 //! If the system cannot reserve memory for an object (a file system or a sandbox without
 //! `fallocate`), a new object is filled with zeros instead. If peers may already use the object,

@@ -451,8 +451,9 @@ impl OpenOptions {
     /// Opens or creates the object, and maps it for reading and writing: `shm_open` and `mmap`.
     ///
     /// A new object is sized and mapped before it has a name, if the system can do that. An
-    /// existing object keeps its length, unless [`resize`](OpenOptions::resize) is set. (If one that
-    /// was made longer cannot be mapped, it stays longer.) The whole object is mapped, unless [`map_options`](OpenOptions::map_options) says which part.
+    /// existing object keeps its length, unless [`resize`](OpenOptions::resize) is set. (If one
+    /// that was made longer cannot be mapped, it stays longer.) The whole object is mapped, unless
+    /// [`map_options`](OpenOptions::map_options) says which part.
     ///
     /// # Errors
     ///

@@ -61,9 +61,9 @@ impl Shm {
     ///
     /// No system has a call that compares and removes at once. If another object takes the name
     /// between the two calls, its name is removed. macOS does not tell objects apart, so there the
-    /// name is removed even if another object has it. FreeBSD, OpenBSD and macOS look the
-    /// name up by opening it, which takes permission to read. FreeBSD also wants permission to
-    /// write for removing it.
+    /// name is removed even if another object has it. FreeBSD, OpenBSD and macOS look the name up
+    /// by opening it, which takes permission to read; so does Linux behind a preloaded `shm_open`.
+    /// FreeBSD also wants permission to write for removing it.
     ///
     /// # Examples
     ///

@@ -46,8 +46,16 @@ pub use word::Word;
 /// C and C++ in other processes. In particular, all operations and fences that are
 /// [`SeqCst`](Ordering::SeqCst), in all processes, are in one order that all of them see.
 ///
-/// A plain load or store of a [`SharedCell`] or a [`SharedSlice`] can be ordered like a
-/// [`Relaxed`](Ordering::Relaxed) one: by an atomic operation, or by a fence.
+/// A plain load or store of a [`SharedCell`] or a [`SharedSlice`] is ordered like a
+/// [`Relaxed`](Ordering::Relaxed) one: by an atomic operation, or by a fence. So is everything that
+/// copies, fills, compares, iterates or streams.
+///
+/// This gives two rules for data that one side writes and another reads:
+///
+/// * To hand data over, write it, then store a word with [`Release`](Ordering::Release). Whoever
+///   loads that word with [`Acquire`](Ordering::Acquire) sees the data.
+/// * To give the room back, read the data, then store a word with `Release`. Whoever loads that
+///   word with `Acquire` may overwrite it.
 ///
 /// Read-only mappings have [`load`](SharedAtomic::load) alone, with every ordering that a load can
 /// have. (The standard library allows only relaxed loads of read-only memory.)

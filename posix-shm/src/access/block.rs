@@ -77,8 +77,9 @@ impl<T: AnyBitPattern, A> SharedSlice<'_, T, A> {
     /// copied when the one before is done, at the speed of `memcpy`; what peers write at the same
     /// time may appear in it or not, byte by byte.
     ///
-    /// This is the fast way to compute something of many values that need not be kept. To keep
-    /// them, use [`to_vec`](SharedSlice::to_vec).
+    /// Use it for code that takes a slice: hashing, vectors, functions of other crates. To add up
+    /// or to search, [`iter`](SharedSlice::iter) is quicker, since it needs no copy. To keep the
+    /// values, use [`to_vec`](SharedSlice::to_vec).
     ///
     /// # Examples
     ///
@@ -117,6 +118,9 @@ impl<T: AnyBitPattern, A> SharedSlice<'_, T, A> {
             return self.iter().eq(own.iter().copied());
         }
         let mut buffer = Buffer::<BYTES>::new();
+        if own.len() <= room {
+            return buffer.copy_of(self) == own;
+        }
         self.chunks(room).zip(own.chunks(room)).all(|(shared, own)| buffer.copy_of(&shared) == own)
     }
 }
@@ -124,7 +128,7 @@ impl<T: AnyBitPattern, A> SharedSlice<'_, T, A> {
 impl<T: AnyBitPattern + NoUninit> SharedSlice<'_, T, ReadWrite> {
     /// Stores the same value at every index, at the speed of `memcpy`.
     ///
-    /// Peers may see the bytes arrive in any order.
+    /// Peers may see the bytes arrive in any order, as with [`copy_from`](SharedSlice::copy_from).
     pub fn fill(&self, value: T) {
         const BYTES: usize = 1024;
         let bytes = bytemuck::bytes_of(&value);
@@ -181,6 +185,12 @@ impl<T: AnyBitPattern + PartialEq, A, const N: usize> PartialEq<[T; N]> for Shar
 impl<T: AnyBitPattern + PartialEq, A, const N: usize> PartialEq<&[T; N]> for SharedSlice<'_, T, A> {
     fn eq(&self, own: &&[T; N]) -> bool {
         self.equals(*own)
+    }
+}
+
+impl<T: AnyBitPattern + PartialEq, A> PartialEq<&Vec<T>> for SharedSlice<'_, T, A> {
+    fn eq(&self, own: &&Vec<T>) -> bool {
+        self.equals(own)
     }
 }
 

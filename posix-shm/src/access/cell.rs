@@ -221,6 +221,10 @@ pub const fn check_index<T, F, const N: usize>(_: fn(&T) -> &[F; N], index: usiz
 /// writes nothing. The path is written as for a value of the type: `name`, `name.inner`,
 /// `names[index]`, `names[index].inner`.
 ///
+/// The cell may also be an [`OwnedCell`](crate::OwnedCell). The type is that of the cell; a macro
+/// does not see types, so it must be named. For an atomic field, declare an integer, and call
+/// [`atomic`](SharedCell::atomic) on the result.
+///
 /// The structure should be `#[repr(C)]`. Otherwise two programs may place its fields differently.
 ///
 /// # Panics

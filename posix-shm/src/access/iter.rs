@@ -57,7 +57,11 @@ impl<'m, T, A> SharedSlice<'m, T, A> {
 /// that search (`all`, `any`, `find`, `position` and `eq`) read values of 1, 2, 4 or 8 bytes in
 /// blocks of 64 bytes, about as fast as those of a slice of one's own. They tear no value that
 /// [`load`](SharedSlice::load) would not tear. A search may read up to 63 bytes past the value that
-/// ends it. A `for` loop loads one value at a time.
+/// ends it.
+///
+/// A `for` loop and the adapters `zip` and `rev` load one value at a time. So does the compiler if
+/// it finds no vectors for what is done to a value, as for `fold` with `f32::max`. Where that
+/// matters, use [`for_each_block`](SharedSlice::for_each_block).
 ///
 /// # Platform-specific behavior
 ///

@@ -255,6 +255,21 @@ pub struct OwnedCell<T, A = ReadWrite> {
     mapping: Arc<Mapping<A>>,
 }
 
+/// For [`field!`](crate::field), which calls these of a cell.
+impl<T: AnyBitPattern, A> OwnedCell<T, A> {
+    #[doc(hidden)]
+    #[must_use]
+    #[inline]
+    #[track_caller]
+    pub fn project<F: AnyBitPattern>(
+        &self,
+        offset: usize,
+        of: impl FnOnce(&T) -> &F,
+    ) -> SharedCell<'_, F, A> {
+        self.get().project(offset, of)
+    }
+}
+
 impl<T: AnyBitPattern, A> OwnedCell<T, A> {
     /// Lends the view. It checks nothing and counts nothing.
     #[must_use]

@@ -17,7 +17,9 @@ use crate::map::{Mapping, ReadOnly, ReadWrite};
 /// A view of part of a mapping, as values of one type that any peer may change at any time.
 ///
 /// It loads and stores values and never lends references to them. Like a reference, it is `Copy`
-/// and borrows the mapping. [`Mapping::bytes`] and [`Mapping::slice`] make it.
+/// and borrows the mapping. `A` says whether it can write: a function that only reads can take any
+/// `A`, or `ReadOnly` and let its caller use [`as_read_only`](SharedSlice::as_read_only).
+/// [`Mapping::bytes`] and [`Mapping::slice`] make it.
 ///
 /// A value of 1, 2, 4 or 8 bytes is never torn if its address is a multiple of its size, as it is
 /// for all integers and floats of these sizes: it is loaded or stored in one access. Any other
@@ -44,10 +46,12 @@ use crate::map::{Mapping, ReadOnly, ReadWrite};
 /// # Ok::<(), posix_shm::Error>(())
 /// ```
 ///
-/// Your own types can be stored if they are plain data. Derive the two traits that say so, which
-/// checks it. This takes the feature `derive` of this crate (`cargo add posix-shm --features
-/// derive`). The traits are those of the crate bytemuck; a program that depends on it too can leave
-/// out the attribute `bytemuck`.
+/// Your own types can be stored if they are plain data: if any bytes are a value, and no byte is
+/// padding. Derive `Pod` and `Zeroable`, which checks it. (They imply the bounds of the methods
+/// here, [`AnyBitPattern`] and [`NoUninit`].) This takes the feature `derive` of this crate (`cargo
+/// add posix-shm --features derive`). The traits are those of the crate bytemuck. Without the
+/// attribute `bytemuck`, the compiler says "cannot find `bytemuck` in the crate root"; a program
+/// that depends on that crate too can leave it out.
 ///
 /// ```
 /// use posix_shm::bytemuck::{Pod, Zeroable};
@@ -66,7 +70,7 @@ use crate::map::{Mapping, ReadOnly, ReadWrite};
 /// ```
 ///
 /// Types that are not plain data do not compile. A structure with padding has bytes without a
-/// value:
+/// value; a field such as `_reserved: [u8; 3]` mends it:
 ///
 /// ```compile_fail
 /// #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
@@ -211,7 +215,8 @@ impl<T: AnyBitPattern, A> SharedSlice<'_, T, A> {
 impl<T: AnyBitPattern + NoUninit> SharedSlice<'_, T, ReadWrite> {
     /// Copies all values from a slice, at the speed of `memcpy`.
     ///
-    /// Peers may see the bytes arrive in any order.
+    /// Peers may see the bytes arrive in any order, until they are told by a later store with
+    /// [`Ordering::Release`](std::sync::atomic::Ordering::Release).
     ///
     /// # Panics
     ///

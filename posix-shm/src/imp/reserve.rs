@@ -193,8 +193,8 @@ pub(crate) fn range_by_fallocate(object: BorrowedFd<'_>, range: Growth) -> Resul
         .map_err(|errno| with_what_stays(object, shortage(object, range.to, errno)))
 }
 
-/// Refuses to fill a range inside an object. If a peer can shorten the object, the range may be past
-/// its end by then, and the limit on the length of files counts.
+/// Refuses to fill a range inside an object. If a peer can shorten the object, the range may be
+/// past its end by then, and the limit on the length of files counts.
 #[cfg(pshm_has_fallocate)]
 fn may_fill_inside(object: BorrowedFd<'_>, range: &Growth) -> Result<(), Failure> {
     use crate::seals::Seals;

@@ -68,7 +68,8 @@ impl<A> Mapping<A> {
         Mapping { region, access: PhantomData }
     }
 
-    /// The length in bytes: what was asked for, not rounded to pages.
+    /// The length in bytes: what was asked for, not rounded to pages. (Mapping a whole object asks
+    /// for its length, which is rounded on macOS.)
     #[must_use]
     pub fn len(&self) -> usize {
         self.region.len()
