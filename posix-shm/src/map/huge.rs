@@ -29,9 +29,11 @@ impl<A> Mapping<A> {
     /// chooses an address at which huge pages fit. Every process that maps the object so gets the
     /// same huge pages. One that maps it otherwise sees the same bytes in usual pages.
     ///
-    /// It is for memory that is used all over, from some tens of megabytes on. To make the memory
-    /// of a new object present takes an eighth of the time then, to attach to it a fiftieth, and
-    /// programs that jump around in it run faster. Do not use it for objects of which only a part
+    /// It is for memory that is used all over, from some tens of megabytes on. Attaching to such an
+    /// object takes a fiftieth of the time, to make the memory of a new one present an eighth, and
+    /// programs that jump around in it run faster. The eighth is for memory that the machine has at
+    /// hand: in a virtual machine, huge pages that the host has to find first can take longer than
+    /// usual ones. Do not use it for objects of which only a part
     /// is ever used: a huge page takes all its memory, and a hole in it is filled. Nor while peers
     /// punch holes or the object is short of memory. A huge page is split again when a part of it
     /// is punched, cut off or swapped out.
