@@ -30,13 +30,14 @@ impl<A> Mapping<A> {
     /// same huge pages. One that maps it otherwise sees the same bytes in usual pages.
     ///
     /// It is for memory that is used all over, from some tens of megabytes on. Attaching to such an
-    /// object takes a fiftieth of the time, to make the memory of a new one present an eighth, and
-    /// programs that jump around in it run faster. The eighth is for memory that the machine has at
-    /// hand: in a virtual machine, huge pages that the host has to find first can take longer than
-    /// usual ones. Do not use it for objects of which only a part
-    /// is ever used: a huge page takes all its memory, and a hole in it is filled. Nor while peers
-    /// punch holes or the object is short of memory. A huge page is split again when a part of it
-    /// is punched, cut off or swapped out.
+    /// object takes about a fiftieth of the time, and making the memory of a new one present about
+    /// an eighth. Programs that jump around in it run faster. In a virtual machine, making it
+    /// present has also taken three times as long as with usual pages, presumably because the host
+    /// had to find the memory first.
+    ///
+    /// Do not use it for objects of which only a part is ever used: a huge page takes all its
+    /// memory, and a hole in it is filled. Nor while peers punch holes, or while memory is short. A
+    /// huge page is split again when a part of it is punched, cut off or swapped out.
     ///
     /// What cannot be had stays in usual pages, and is no error: [`Collapsed`] says how much.
     /// Calling it again asks again, and is quick where nothing is left to do.
