@@ -74,7 +74,7 @@ impl MapOptions {
     ///
     /// It takes no memory: a terabyte is fine. Nobody can touch it, and no other mapping gets in
     /// between. What it does count against is the limit on address space (`RLIMIT_AS`), if there is
-    /// one.
+    /// one. A [`RawMapping`] keeps it free too, but cannot grow.
     ///
     /// # Examples
     ///
