@@ -39,7 +39,16 @@ fn nothing_a_peer_writes_breaks_anything() {
         for word in words.iter().chain([words.get(words.len() - 1).unwrap()]) {
             assert!(word == 0 || is_whole(word), "a torn word: {word:#018x}");
         }
+        // In blocks, which tear no word either.
+        words.iter().for_each(|word| assert!(word == 0 || is_whole(word), "torn: {word:#018x}"));
+        let torn = words.iter().position(|word| word != 0 && !is_whole(word));
+        assert_eq!(torn, None, "a torn word");
         let shift = rounds as usize % 64;
+        black_box(rest.iter().map(u64::from).sum::<u64>());
+        rest.for_each_block(|block| drop(black_box(block.to_vec())));
+        black_box(rest == own[..]);
+        let records = mapping.slice::<[u64; 3]>(8192, 100).unwrap();
+        records.store(shift, records.load(99 - shift));
         rest.copy_to(&mut own);
         rest.range(shift..).copy_from(&own[shift..]);
         rest.copy_within(..1000 + shift, 3);
