@@ -54,8 +54,12 @@ pub(crate) fn anonymous(
 ) -> Result<Draft<'static>, Failure> {
     let mode = permissions.unwrap_or(sys::S_IRUSR | sys::S_IWUSR);
     let draft = named::create_temporary(namespace, mode, false).map_err(Failure::from)?;
-    // The umask is for names that others can see.
-    match named::restore_permissions(namespace, draft.object(), mode) {
+    // The umask is for names that others can see. It is not for the owner, so the default stays.
+    let restored = match permissions {
+        Some(_) => named::restore_permissions(namespace, draft.object(), mode),
+        None => Ok(()),
+    };
+    match restored {
         Ok(()) => Ok(draft),
         Err(failure) => Err(draft.abandon(failure)),
     }
