@@ -84,8 +84,7 @@
 //!    never torn. (For 8 bytes this holds on 64-bit machines. The atomic operations tear nothing on
 //!    any machine.) Larger values are moved in parts, and so is everything that
 //!    [`copy_to`](SharedSlice::copy_to) and the like copy. The result may mix what several peers
-//!    wrote.
-//!    If a peer writes an integer in parts, reading it gives a mix too.
+//!    wrote. If a peer writes an integer in parts, reading it gives a mix too.
 //! 4. **Bounds and alignment are checked against the mapping**, once when a view is made and once
 //!    for each index, and never against what a peer wrote. A mapping keeps its length while a view
 //!    borrows it.
@@ -98,11 +97,11 @@
 //!   `x86`, `aarch64`, `arm`, `riscv64`, `riscv32`, `s390x` and `loongarch64`. One assumption
 //!   remains: the documentation of volatile accesses says that they must not trap, and an access
 //!   past the end of a shortened object does trap.
-//! * For [`SharedAtomic`], rule 2 holds on `x86_64`, `x86`, `aarch64`, `arm`
-//!   (version 7), `riscv64` (with the extension A), `s390x` and `loongarch64`, where they are
-//!   machine code. It does not hold on ARM before version 7, on `riscv32`, on x32 and ILP32, nor in
-//!   byte-wise mode, where they are the standard library's atomics. Rust does not define a race of
-//!   such an operation with an access of another size, and no compiler is known to exploit that.
+//! * For [`SharedAtomic`], rule 2 holds on `x86_64`, `x86`, `aarch64`, `arm` (version 7), `riscv64`
+//!   (with the extension A), `s390x` and `loongarch64`, where its operations are machine code. It
+//!   does not hold on ARM before version 7, on `riscv32`, on x32 and ILP32, nor in byte-wise mode,
+//!   where they are the standard library's. Rust does not define a race of such an operation with
+//!   an access of another size, and no compiler is known to exploit that.
 //! * *Byte-wise mode* is used on all other architectures (such as PowerPC, MIPS and SPARC), under
 //!   Miri and under `ThreadSanitizer`. Every plain access is made of atomics of one byte there, so
 //!   rule 3 does not hold: any value of more than one byte may tear. Miri reports a race of an
