@@ -265,9 +265,9 @@ impl Shm {
     pub fn map_mut(&self) -> Result<Mapping<ReadWrite>> {
         MapOptions::new().map_named(self.fd.as_fd(), self.name()).map_err(|error| {
             match (error.kind(), self.direction) {
-                (ErrorKind::PermissionDenied, Some(Direction::Input)) => error.with_hint(
-                    "the handle is read-only; open it with Shm::open_io or Direction::Io",
-                ),
+                (ErrorKind::PermissionDenied, Some(Direction::Input)) => {
+                    error.with_hint("the handle is read-only; this takes a handle of Direction::Io")
+                }
                 _ => error,
             }
         })

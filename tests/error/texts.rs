@@ -167,8 +167,7 @@ const TEXTS: &[(&str, &str)] = &[
         "map 50 bytes of the object from offset 60: offset 60 and length 50 reach past the end of \
          the object, which has 100 bytes"),
     ("mapping a read-only handle for writing",
-        "map \"/name\": {EACCES}; the handle is read-only; open it with Shm::open_io or \
-         Direction::Io"),
+        "map \"/name\": {EACCES}; the handle is read-only; this takes a handle of Direction::Io"),
     ("mapping a read-only descriptor for writing",
         "map the object: {EACCES}; the handle does not allow this access (writing takes one of \
          Direction::Io), or a sandbox forbids the call"),

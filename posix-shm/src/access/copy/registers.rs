@@ -160,14 +160,17 @@ macro_rules! store_anywhere {
 /// Pieces of the type's alignment are always aligned.
 #[cfg(not(pshm_any_address))]
 macro_rules! load_anywhere {
-    ($integer:ident, $at:ident, $offset:expr) => {
+    ($integer:ident, $at:ident, $offset:expr) => {{
+        let _ = $at;
         0
-    };
+    }};
 }
 
 #[cfg(not(pshm_any_address))]
 macro_rules! store_anywhere {
-    ($integer:ident, $at:ident, $offset:expr, $value:ident) => {};
+    ($integer:ident, $at:ident, $offset:expr, $value:ident) => {
+        let _ = ($at, $value);
+    };
 }
 
 /// Reads a value.
