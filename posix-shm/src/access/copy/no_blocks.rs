@@ -6,6 +6,7 @@ pub(in crate::access) const BLOCK: usize = 64;
 
 /// Whether values of this type can be read in blocks.
 #[inline]
+#[allow(clippy::extra_unused_type_parameters, reason = "as where there are blocks")]
 pub(in crate::access) fn suit_blocks<T>() -> bool {
     false
 }
