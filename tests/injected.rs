@@ -87,7 +87,7 @@ fn operations(call: &str) -> &'static [&'static str] {
         "fstat" | "newfstatat" | "statx" => &["Metadata", "Unlink", "Open", "List", "Receive"],
         "fallocate" => &["Reserve", "Punch"],
         "pwrite64" => &["Write", "Reserve"],
-        "fcntl" => &["Clone", "Open", "Seal", "Receive"],
+        "fcntl" => &["Clone", "Open", "Seal", "Receive", "Metadata"],
         "getdents64" => &["List"],
         "getsockname" | "sendmsg" => &["Send"],
         "recvmsg" => &["Receive"],
@@ -167,10 +167,12 @@ fn survives(task: &str, call: &Call, errno: &str) -> bool {
         ) if has("/fd/") && task == "read-only" => true,
         // The file system of a descriptor says whether it is of shared memory.
         ("fcntl", _) if has("F_GET_SEALS") => {
-            matches!(task, "from-fd" | "receive") && errno != "EBADF"
+            // A second question, or it counts as a descriptor of something else.
+            matches!(task, "inspect" | "transfer-receive")
+                || matches!(task, "from-fd" | "receive") && errno != "EBADF"
         }
         // Then the direction of what was received stays unknown.
-        ("fcntl", _) if has("F_GETFL") && task == "receive" => true,
+        ("fcntl", _) if has("F_GETFL") && task.ends_with("receive") => true,
         // Without the flag against waiting, which POSIX does not know. glibc says EINVAL for
         // EISDIR.
         ("openat", "EINVAL" | "EISDIR") if portable && has("O_NONBLOCK") => !has("O_CREAT"),

@@ -3,12 +3,13 @@
 
 use std::env;
 use std::io::{self, ErrorKind};
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::sync::atomic::{Ordering, fence};
 
 use posix_shm::{
     Direction, IfDoesNotExist, IfExists, MapOptions, OpenOptions, Operation, Permissions,
-    Protection, Shm, ShmName, capabilities, unlink,
+    Protection, Shm, ShmName, capabilities, transfer, unlink,
 };
 
 #[path = "peer/alone.rs"]
@@ -42,6 +43,12 @@ fn main() {
         ["scribble", name] => scribble(name),
         ["count", name, times] => count(name, times.parse().unwrap()),
         ["leave-behind", name] => leave_behind(name),
+        ["work", number, offset] => work(number.parse().unwrap(), offset.parse().unwrap()),
+        ["has-seven"] => {
+            let object = inherited();
+            assert_eq!(object.map().unwrap().slice::<u64>(0, 1).unwrap().load(0), 7);
+        }
+        ["inherits-nothing"] => inherits_nothing(),
         ["calls", task, name] => calls(task, name),
         #[cfg(target_os = "linux")]
         _ if hardship::task(&arguments) => {}
@@ -313,9 +320,66 @@ fn leave_behind(name: &str) {
 }
 
 /// Does a task twice, the second time between two marks: calls that the test recognises.
+/// The object that the parent says it has passed on: at the number that it tells, or else as the
+/// standard input.
+fn inherited() -> Shm {
+    let descriptor = match env::var("WORK_FD") {
+        Ok(number) => {
+            // SAFETY: the parent says that this descriptor is ours, and nothing else here uses it.
+            unsafe { OwnedFd::from_raw_fd(number.parse().unwrap()) }
+        }
+        Err(_) => io::stdin().as_fd().try_clone_to_owned().unwrap(),
+    };
+    let object = Shm::from_fd(descriptor, None).unwrap();
+    // SAFETY: passes no pointer.
+    let flags = unsafe { libc::fcntl(object.as_raw_fd(), libc::F_GETFD) };
+    assert_eq!(flags, libc::FD_CLOEXEC, "this process's own children would inherit it");
+    object
+}
+
+/// A worker: signs its part, and finds no second object that it inherited.
+fn work(number: u64, offset: usize) {
+    let object = inherited();
+    assert_eq!(object.len().unwrap(), 1 << 30);
+    object.map_mut().unwrap().cell::<u64>(offset).unwrap().store(7 + number);
+    holds_no_object_but(&[object.as_raw_fd()]);
+}
+
+fn inherits_nothing() {
+    holds_no_object_but(&[]);
+}
+
+/// Asserts that this process has no descriptor of an object as large as the test's, but these.
+fn holds_no_object_but(own: &[i32]) {
+    for number in 0..1024 {
+        // SAFETY: passes no pointer. The number is that of an open descriptor, or the call fails.
+        let open = unsafe { libc::fcntl(number, libc::F_GETFD) } != -1;
+        if open && !own.contains(&number) {
+            // SAFETY: the descriptor is open, and stays so.
+            let fd = unsafe { std::os::fd::BorrowedFd::borrow_raw(number) };
+            let other = Shm::from(fd.try_clone_to_owned().unwrap());
+            assert!(other.len().unwrap() != 1 << 30, "descriptor {number} was inherited");
+        }
+    }
+}
+
 fn calls(task: &str, name: &str) {
     let name = ShmName::new(name).unwrap();
+    let (here, there) = UnixStream::pair().unwrap();
+    let anonymous = Shm::anonymous(4096).unwrap();
     let task: &dyn Fn() = match task {
+        "sent" => &|| {
+            anonymous.send(&here).unwrap();
+            Shm::receive(&there).unwrap().close().unwrap();
+        },
+        "transferred" => &|| {
+            transfer::send(&here, &[&anonymous, &anonymous], b"bytes").unwrap();
+            let received = transfer::receive(&there, &mut [0; 8]).unwrap();
+            assert_eq!((received.bytes, received.objects.len()), (5, 2));
+        },
+        "inspected" => &|| {
+            assert_eq!(anonymous.inspect().unwrap().metadata.len(), 4096);
+        },
         "by-hand" => &|| {
             let object = creating(0).open(&name).unwrap();
             object.set_len(4096).unwrap();

@@ -38,6 +38,9 @@ mod lengths;
 #[path = "strained/memory.rs"]
 mod memory;
 #[cfg(target_os = "linux")]
+#[path = "strained/messages.rs"]
+mod messages;
+#[cfg(target_os = "linux")]
 #[path = "strained/peers.rs"]
 mod peers;
 #[cfg(target_os = "linux")]
@@ -71,6 +74,7 @@ use tasks;
 #[cfg(target_os = "linux")]
 fn main() {
     let mut tasks = [descriptors::EVERYWHERE, forks::EVERYWHERE, sockets::EVERYWHERE].concat();
+    tasks.extend(messages::EVERYWHERE);
     // With these systems' code as well, objects are files of Linux.
     if !cfg!(posix_shm_apple) {
         tasks.extend([memory::IN_FILES, peers::IN_FILES, planted::IN_FILES].concat());
@@ -78,7 +82,7 @@ fn main() {
     if !cfg!(any(posix_shm_apple, posix_shm_portable)) {
         tasks.extend([api::ON_LINUX, cgroup::ON_LINUX, identity::ON_LINUX].concat());
         tasks.extend([handles::ON_LINUX, lengths::ON_LINUX].concat());
-        tasks.extend(descriptors::ON_LINUX);
+        tasks.extend([descriptors::ON_LINUX, messages::ON_LINUX].concat());
         tasks.extend([memory::ON_LINUX, peers::ON_LINUX].concat());
         tasks.extend([ways::ON_LINUX, words::ON_LINUX].concat());
     }

@@ -10,7 +10,9 @@
 //! * [`SharedSlice`] and [`SharedCell`] read and write the bytes of a mapping, soundly, whatever
 //!   other processes do to them meanwhile: one value, many at the speed of `memcpy`, a field, a
 //!   stream, a counter.
-//! * [`Shm::send`] and [`Shm::receive`] pass handles between processes. [`Shm::seal`] and
+//! * [`Shm::send`] and [`Shm::receive`] pass handles between processes, and the functions of
+//!   [`transfer`] several, with bytes beside them. [`Shm::pass_to`] lets a child inherit one.
+//!   [`Shm::inspect`] tells what a peer's object is before it is mapped. [`Shm::seal`] and
 //!   [`Shm::read_only`] restrict what peers can do. [`list()`] lists the named objects.
 //! * [`Error`] names the operation, the object and the system's error number, and says what helps.
 //!
@@ -276,7 +278,11 @@ mod unlink;
 
 mod seal;
 
-mod transfer;
+pub mod transfer;
+
+mod inherit;
+
+mod inspect;
 
 mod io;
 mod list;
@@ -293,6 +299,7 @@ pub use capabilities::Capabilities;
 pub use direction::Direction;
 pub use error::{Error, Result};
 pub use failure::Operation;
+pub use inspect::{Inspection, Kind};
 pub use list::{Entry, List, list};
 pub use map::{MapOptions, Mapping, Protection, RawMapping, ReadOnly, ReadWrite};
 pub use metadata::Metadata;

@@ -12,7 +12,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use posix_shm::{
-    Direction, IfDoesNotExist, IfExists, MapOptions, OpenOptions, Seals, Shm, ShmName, unlink,
+    Direction, IfDoesNotExist, IfExists, MapOptions, OpenOptions, Seals, Shm, ShmName, transfer,
+    unlink,
 };
 
 use crate::common::{Names, page, peer, run_if_allowed};
@@ -129,8 +130,8 @@ const TEXTS: &[(&str, &str)] = &[
     ("punching a sealed object",
         "punch a hole into the object: {EPERM}; the object is sealed against this"),
     ("receiving a message that has more",
-        "receive an object: the message had more bytes than the one that send() writes; receive it \
-         by other means"),
+        "receive an object: the message had more bytes than the one that send() writes; \
+         transfer::receive() receives it"),
     ("sending over a socket that carries no descriptors",
         "send the object: {EAFNOSUPPORT}; only a Unix socket carries descriptors to another \
          process"),
@@ -219,7 +220,7 @@ const TEXTS: &[(&str, &str)] = &[
     ("receiving two descriptors",
         "receive an object: the message had more than one descriptor"),
     ("receiving a descriptor of something else",
-        "receive an object: the descriptor is not of shared memory"),
+        "receive an object: the descriptor is of a socket, and not of shared memory"),
     ("receiving before anything was sent",
         "receive an object: {EAGAIN}"),
     ("receiving after the other side has closed",
@@ -228,6 +229,17 @@ const TEXTS: &[(&str, &str)] = &[
         "send the object: {EPIPE}"),
     ("sending over something that is no socket",
         "send the object: {ENOTSOCK}"),
+    ("sending objects without bytes",
+        "send the object: a message without a byte carries no objects on some systems"),
+    ("sending too many objects",
+        "send the object: one message carries at most 253 objects"),
+    ("receiving into no room",
+        "receive an object: there is no room for a byte"),
+    ("receiving a message that is too long",
+        "receive an object: the message has more bytes than there is room for; it is lost"),
+    ("inspecting something that is no object",
+        "read the metadata of the object: the descriptor is of a socket, and not of shared \
+         memory"),
 ];
 
 #[test]
@@ -550,9 +562,18 @@ impl Messages {
         sender.send(b"xx").unwrap();
         self.add("receiving a message that has more", Shm::receive(&receiver));
         send_many(&here, &[0, 0]);
+        sender.send(b"xx").unwrap();
+        let too_long = transfer::receive(&receiver, &mut [0]);
+        self.add("receiving a message that is too long", too_long);
+        self.add("receiving into no room", transfer::receive(&receiver, &mut []));
+        self.add("sending objects without bytes", transfer::send(&here, &[&object], &[]));
+        let many = transfer::send(&here, &[&object; transfer::MAX_OBJECTS + 1], b"x");
+        self.add("sending too many objects", many);
         self.add("receiving two descriptors", Shm::receive(&there));
         let (not_shared_memory, _other_end) = UnixStream::pair().unwrap();
-        Shm::from(OwnedFd::from(not_shared_memory)).send(&here).unwrap();
+        let not_shared_memory = Shm::from(OwnedFd::from(not_shared_memory));
+        self.add("inspecting something that is no object", not_shared_memory.inspect());
+        not_shared_memory.send(&here).unwrap();
         self.add("receiving a descriptor of something else", Shm::receive(&there));
         there.set_nonblocking(true).unwrap();
         self.add("receiving before anything was sent", Shm::receive(&there));

@@ -10,7 +10,7 @@ use std::time::Duration;
 use posix_shm::{
     Direction, Error, IfDoesNotExist, IfExists, MapOptions, Mapping, Metadata, OpenOptions,
     Permissions, Protection, RawMapping, ReadOnly, ReadWrite, Result, Seals, Shm, ShmName,
-    capabilities, list, unlink,
+    capabilities, list, transfer, unlink,
 };
 
 use crate::world::{NEW, OLD, OLD_SIZE, World, runs};
@@ -620,6 +620,45 @@ pub(crate) const TASKS: &[Task] = &[
         run: |given| Shm::receive(&given.sockets.1).map(Got::Object),
         effect: no_effect,
         is_right: |got| got.is_old_object(),
+    },
+    Task {
+        name: "transfer-send",
+        error_name: ErrorName::Old,
+        run: |given| {
+            let sent = transfer::send(&given.sockets.0, &[given.object()], b"bytes")?;
+            Ok(Got::Bytes(Ok(sent), Vec::new()))
+        },
+        effect: no_effect,
+        is_right: |got| got.is_count(5),
+    },
+    Task {
+        name: "transfer-receive",
+        error_name: ErrorName::No,
+        run: |given| {
+            let mut received = transfer::receive(&given.sockets.1, &mut [0; 8])?;
+            assert_eq!(received.objects.len() + received.others, 1, "what was sent is lost");
+            Ok(received.objects.next().map_or(Got::Nothing, Got::Object))
+        },
+        effect: no_effect,
+        // Or the descriptor is found to stand for a path alone.
+        is_right: |got| got.is_old_object() || got.is_nothing(),
+    },
+    Task {
+        name: "inspect",
+        error_name: ErrorName::Old,
+        run: |given| given.object().inspect().map(|found| Got::Metadata(found.metadata)),
+        effect: no_effect,
+        is_right: |got| matches!(got, Got::Metadata(found) if found.len() == OLD_SIZE),
+    },
+    Task {
+        name: "pass-to",
+        error_name: ErrorName::Old,
+        run: |given| {
+            let mut command = std::process::Command::new("true");
+            given.object().pass_to(&mut command).map(|number| Got::Answer(number > 2))
+        },
+        effect: no_effect,
+        is_right: |got| matches!(got, Got::Answer(true)),
     },
     Task {
         name: "list",
