@@ -68,7 +68,7 @@ impl Shm {
     /// let number = object.pass_to(&mut command)?;
     /// command.env("FRAMES_FD", number.to_string());
     /// command.args(["-c", "head -c 5 /dev/fd/$FRAMES_FD"]);
-    /// # if cfg!(target_os = "linux") {
+    /// # if posix_shm::capabilities().read_write_at {
     /// assert_eq!(command.output()?.stdout, b"hello");
     /// # }
     /// # Ok::<(), Box<dyn std::error::Error>>(())
