@@ -60,6 +60,15 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # Example programs
+//!
+//! Each is in the folder `examples` of this crate, and says what to type:
+//!
+//! * `walkthrough`: a tour of the library;
+//! * `workers`: processes that inherit one object and fill a part of it each;
+//! * `compositor`: a window on a Wayland desktop;
+//! * `python`: an image that Python and numpy draw on.
+//!
 //! # Safety
 //!
 //! No safe function of this crate can cause undefined behaviour, whatever peers do to the bytes. A
@@ -171,8 +180,10 @@
 //!
 //! Others remove names too. systemd removes all objects of a user who logs out (`RemoveIPC=`),
 //! unless it is a system user. A container's `/dev/shm` goes with the container. Python's
-//! `multiprocessing.shared_memory` before 3.13 removes at exit the name of every object that it
-//! attached to, even if another process created it (`track=False` prevents that from 3.13 on).
+//! `multiprocessing.shared_memory` removes at exit the name of every object that it attached to,
+//! even if another process created it. To prevent that, attach with `track=False` from Python 3.13
+//! on, and call `resource_tracker.unregister(memory._name, "shared_memory")` after attaching
+//! before. The example `python` shows both. Python's module `mmap` removes nothing.
 //!
 //! A process killed during `Supersede` may leave a temporary name: `posix-shm.` and 16 random
 //! characters. On FreeBSD and NetBSD, a process killed while it creates an object may leave one

@@ -7,7 +7,7 @@
 //!
 //! | | stream | datagram, seqpacket |
 //! |---|---|---|
-//! | fewer bytes than wanted were sent | the number says so; all objects went with the first | never |
+//! | fewer bytes than wanted were sent | the number says so; the objects went along | never |
 //! | fewer bytes than wanted came | the number says so; receive again | the message was shorter |
 //! | more bytes came than fit | they come next | `InvalidData`, the message is lost |
 //! | a descriptor found no room here | `EMFILE`, what was received is lost | the same |
