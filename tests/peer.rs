@@ -3,7 +3,9 @@
 
 use std::env;
 use std::io::{self, ErrorKind};
+use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::fs::FileExt;
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{Ordering, fence};
 
@@ -48,6 +50,8 @@ fn main() {
             let object = inherited();
             assert_eq!(object.map().unwrap().slice::<u64>(0, 1).unwrap().load(0), 7);
         }
+        ["give-to-root"] => give_to_root(),
+        ["closed-descriptor"] => closed_descriptor(),
         ["inherits-nothing"] => inherits_nothing(),
         ["calls", task, name] => calls(task, name),
         #[cfg(target_os = "linux")]
@@ -343,6 +347,54 @@ fn work(number: u64, offset: usize) {
     assert_eq!(object.len().unwrap(), 1 << 30);
     object.map_mut().unwrap().cell::<u64>(offset).unwrap().store(7 + number);
     holds_no_object_but(&[object.as_raw_fd()]);
+}
+
+/// Without rights, no one can give an object away.
+fn give_to_root() {
+    // SAFETY: passes no pointer.
+    if unsafe { libc::geteuid() } == 0 {
+        // Sets all three user ids.
+        // SAFETY: passes no pointer; the process has one thread.
+        check(unsafe { libc::setuid(65534) }).unwrap();
+    }
+    let object = Shm::anonymous(1).unwrap();
+    let error = object.set_owner(Some(0), None).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error}");
+    assert_ne!(object.metadata().unwrap().uid(), 0);
+}
+
+/// Every call that takes a descriptor, with a number that nothing is open at.
+fn closed_descriptor() {
+    // SAFETY: nothing is open at this number, so no one owns it. Nothing is closed twice, since the
+    // closing of it fails; `ManuallyDrop` keeps std from that.
+    let object = ManuallyDrop::new(unsafe { Shm::from_raw_fd(1000) });
+    let (here, _there) = UnixStream::pair().unwrap();
+    let mut command = std::process::Command::new("true");
+    let refusals = [
+        ("len", object.len().err()),
+        ("metadata", object.metadata().err()),
+        ("inspect", object.inspect().err()),
+        ("set_len", object.set_len(1).err()),
+        ("set_len_sparse", object.set_len_sparse(1).err()),
+        ("set_permissions", object.set_permissions(Permissions::PRIVATE).err()),
+        ("set_owner", object.set_owner(None, None).err()),
+        ("map", object.map().err()),
+        ("map_mut", object.map_mut().err()),
+        ("map_raw", MapOptions::new().map_raw(&*object, Protection::READ).err()),
+        ("try_clone", object.try_clone().err()),
+        ("read_only", object.read_only().err()),
+        ("pass_to", object.pass_to(&mut command).err()),
+        ("send", object.send(&here).err()),
+        ("send over it", Shm::anonymous(1).unwrap().send(&*object).err()),
+        ("receive", Shm::receive(&*object).err()),
+        ("transfer::receive", transfer::receive(&*object, &mut [0]).err()),
+    ];
+    for (call, refusal) in refusals {
+        let error = refusal.unwrap_or_else(|| panic!("{call}: it took a closed descriptor"));
+        assert_eq!(error.raw_os_error(), Some(libc::EBADF), "{call}: {error}");
+    }
+    let mut byte = [0];
+    assert!(object.read_at(&mut byte, 0).is_err() && object.write_at(&byte, 0).is_err());
 }
 
 fn inherits_nothing() {

@@ -54,6 +54,7 @@ impl Access for ReadWrite {
 bitflags::bitflags! {
     /// What the pages of a [`RawMapping`] allow: `PROT_READ`, `PROT_WRITE`, `PROT_EXEC`, or none.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+    #[doc(alias = "prot-flags")]
     pub struct Protection: i32 {
         /// The pages may not be touched at all: `PROT_NONE`.
         const NONE = sys::PROT_NONE;
@@ -94,6 +95,9 @@ pub(crate) const MAX_LEN: usize = isize::MAX.unsigned_abs();
 #[doc(alias = "mmap")]
 #[doc(alias = "mmap-shm")]
 #[doc(alias = "with-mmap")]
+#[doc(alias = "mmap-flags")]
+#[doc(alias = "+map-shared+")]
+#[doc(alias = "MAP_SHARED")]
 pub struct MapOptions {
     offset: u64,
     len: Option<usize>,
