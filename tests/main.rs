@@ -44,6 +44,7 @@ mod permissions;
 mod processes;
 mod races;
 mod seal;
+mod serde;
 mod shm;
 mod system_calls;
 mod transfer;

@@ -69,6 +69,14 @@
 //! * `compositor`: a window on a Wayland desktop;
 //! * `python`: an image that Python and numpy draw on.
 //!
+//! # Features
+//!
+//! * `bindgen`, on by default: generates the bindings with bindgen. Without it, the C compiler
+//!   alone does it, with the same result.
+//! * `serde`: [`ShmName`], [`Permissions`] and [`Seals`] can be serialized and deserialized. A name
+//!   is a string, which is checked on the way in; permissions are a number, as in `0o640`; seals
+//!   are a list of names.
+//!
 //! # Safety
 //!
 //! No safe function of this crate can cause undefined behaviour, whatever peers do to the bytes. A
@@ -278,6 +286,8 @@ mod error;
 mod imp;
 mod metadata;
 mod name;
+#[cfg(feature = "serde")]
+mod serde;
 
 // rustdoc shows the methods of a type in the order of these modules.
 mod open;
