@@ -248,13 +248,13 @@ fn with_open_shm_and_mmap_only_to_read() {
     let second = Shm::open(&name).unwrap();
     let reader = only_read.map_raw(&second, Protection::READ).unwrap();
     // SAFETY: the mapping has this byte, can be read, and outlives the call.
-    assert_eq!(unsafe { reader.as_ptr().add(99).read_volatile() }, 7);
+    assert_eq!(unsafe { reader.as_ptr().wrapping_add(99).read_volatile() }, 7);
     assert_eq!(second.map().unwrap().bytes().load(99), 7);
     named.unlink().unwrap();
     let anonymous = Shm::anonymous(100).unwrap();
     let reader = only_read.map_raw(&anonymous, Protection::READ).unwrap();
     // SAFETY: as above.
-    assert_eq!(unsafe { reader.as_ptr().add(99).read_volatile() }, 0);
+    assert_eq!(unsafe { reader.as_ptr().wrapping_add(99).read_volatile() }, 0);
 }
 
 #[test]

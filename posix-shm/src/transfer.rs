@@ -53,6 +53,7 @@ use std::io::ErrorKind;
 use std::iter::FusedIterator;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
+use crate::direction::Direction;
 use crate::error::{Error, Result};
 use crate::failure::{Errno, Failure, Operation};
 use crate::imp::{self, Item, Items, Taken};
@@ -214,23 +215,32 @@ pub enum Foreign<'a> {
 /// taken.
 #[derive(Default)]
 pub struct Objects {
-    first: [Option<Shm>; Objects::WITHOUT_ALLOCATING],
+    /// Those that were taken are empty again.
+    first: [Option<Object>; Objects::WITHOUT_ALLOCATING],
     taken: usize,
     filled: usize,
     /// Those that did not fit.
-    rest: VecDeque<Shm>,
+    rest: VecDeque<Object>,
+}
+
+/// What is known about an object that has arrived.
+#[derive(Debug)]
+struct Object {
+    fd: OwnedFd,
+    direction: Option<Direction>,
+}
+
+impl From<Object> for Shm {
+    fn from(object: Object) -> Shm {
+        Shm::new(object.fd, None, object.direction, Origin::default())
+    }
 }
 
 impl Objects {
     /// How many objects a message may have that is received without allocating: 8.
     pub const WITHOUT_ALLOCATING: usize = 8;
 
-    /// The objects that were not taken.
-    pub fn iter(&self) -> impl Iterator<Item = &Shm> {
-        self.first.iter().flatten().chain(&self.rest)
-    }
-
-    fn push(&mut self, object: Shm) {
+    fn push(&mut self, object: Object) {
         match self.first.get_mut(self.filled) {
             Some(place) => {
                 *place = Some(object);
@@ -246,10 +256,10 @@ impl Iterator for Objects {
 
     fn next(&mut self) -> Option<Shm> {
         if self.taken == self.filled {
-            return self.rest.pop_front();
+            return self.rest.pop_front().map(Shm::from);
         }
         self.taken += 1;
-        self.first[self.taken - 1].take()
+        self.first[self.taken - 1].take().map(Shm::from)
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -264,7 +274,7 @@ impl FusedIterator for Objects {}
 
 impl fmt::Debug for Objects {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.iter()).finish()
+        f.debug_list().entries(self.first.iter().flatten().chain(&self.rest)).finish()
     }
 }
 
@@ -276,52 +286,54 @@ fn take(
     if into.is_empty() {
         return Err(refused(ErrorKind::InvalidInput, "there is no room for a byte"));
     }
-    imp::receive(socket, into, |taken, items| sort(taken, items, others)).map_err(failed)?
+    let mut received =
+        Received { objects: Objects::default(), bytes: 0, others: 0, control_messages: 0 };
+    let sort = |taken, items: &mut Items<'_>| received.sort(taken, items, others);
+    imp::receive(socket, into, sort).map_err(failed)??;
+    Ok(received)
 }
 
-/// Makes objects of the descriptors that are of shared memory.
-fn sort(
-    taken: Taken,
-    items: &mut Items<'_>,
-    others: &mut dyn FnMut(Foreign<'_>),
-) -> Result<Received> {
-    if taken.descriptors_cut {
-        return Err(no_descriptor());
-    }
-    if taken.cut {
-        let why = "the message has more bytes than there is room for; it is lost";
-        return Err(refused(ErrorKind::InvalidData, why));
-    }
-    let mut received = Received {
-        objects: Objects::default(),
-        bytes: taken.bytes,
-        others: 0,
-        control_messages: 0,
-    };
-    for item in items {
-        let foreign = match item {
-            Item::Sent(fd) => match adopt(fd) {
-                Ok(object) => {
-                    received.objects.push(object);
-                    continue;
-                }
-                // Without a descriptor or a call to ask with, it may be an object.
-                Err((_, error)) if !is_about_the_peer(&error) => return Err(error),
-                Err((fd, _)) => Foreign::Descriptor(fd),
-            },
-            Item::Process(fd) => Foreign::Process(fd),
-            Item::Other { level, kind, data } => Foreign::Control { level, kind, data },
-        };
-        match foreign {
-            Foreign::Control { .. } => received.control_messages += 1,
-            Foreign::Descriptor(_) | Foreign::Process(_) => received.others += 1,
+impl Received {
+    /// Makes objects of the descriptors that are of shared memory.
+    fn sort(
+        &mut self,
+        taken: Taken,
+        items: &mut Items<'_>,
+        others: &mut dyn FnMut(Foreign<'_>),
+    ) -> Result<()> {
+        if taken.descriptors_cut {
+            return Err(no_descriptor());
         }
-        others(foreign);
+        if taken.cut {
+            let why = "the message has more bytes than there is room for; it is lost";
+            return Err(refused(ErrorKind::InvalidData, why));
+        }
+        self.bytes = taken.bytes;
+        for item in items {
+            let foreign = match item {
+                Item::Sent(fd) => match adopt(fd) {
+                    Ok(object) => {
+                        self.objects.push(object);
+                        continue;
+                    }
+                    // Without a descriptor or a call to ask with, it may be an object.
+                    Err((_, error)) if !is_about_the_peer(&error) => return Err(error),
+                    Err((fd, _)) => Foreign::Descriptor(fd),
+                },
+                Item::Process(fd) => Foreign::Process(fd),
+                Item::Other { level, kind, data } => Foreign::Control { level, kind, data },
+            };
+            match foreign {
+                Foreign::Control { .. } => self.control_messages += 1,
+                Foreign::Descriptor(_) | Foreign::Process(_) => self.others += 1,
+            }
+            others(foreign);
+        }
+        if taken.ended && self.objects.len() == 0 && self.others == 0 {
+            return Err(refused(ErrorKind::UnexpectedEof, ENDED));
+        }
+        Ok(())
     }
-    if taken.ended && received.objects.len() == 0 && received.others == 0 {
-        return Err(refused(ErrorKind::UnexpectedEof, ENDED));
-    }
-    Ok(received)
 }
 
 /// Whether a descriptor is refused for what it is. `EBADF`: it stands for a path alone.
@@ -348,25 +360,30 @@ fn no_descriptor() -> Error {
     Failure::new(Operation::Receive, Errno::MFILE).with_hint(hint).named(None)
 }
 
-/// Makes a handle of a descriptor that a peer has sent. If it is not of shared memory or can only
+/// Finds out what a descriptor is that a peer has sent. If it is not of shared memory or can only
 /// write, it is given back, with the error.
-fn adopt(fd: OwnedFd) -> Result<Shm, (OwnedFd, Error)> {
-    match imp::check_kind(fd.as_fd()) {
-        // A filter may forbid the question. Then the direction stays unknown.
-        Ok(()) => match imp::direction(fd.as_fd()) {
-            Ok(None) => {
-                let why = "the descriptor can only write, and a handle must be able to read";
-                Err((fd, refused(ErrorKind::InvalidData, why)))
-            }
-            Ok(Some(direction)) => Ok(Shm::new(fd, None, Some(direction), Origin::default())),
-            Err(_) => Ok(Shm::from(fd)),
-        },
-        Err(Errno::INVAL) => {
-            let why = imp::stat(fd.as_fd()).map_or(NOT_MEMORY, |stat| stat.is_no_memory());
+fn adopt(fd: OwnedFd) -> Result<Object, (OwnedFd, Error)> {
+    if let Err(errno) = imp::check_kind(fd.as_fd()) {
+        return Err(not_adopted(fd, errno));
+    }
+    match imp::direction(fd.as_fd()) {
+        Ok(None) => {
+            let why = "the descriptor can only write, and a handle must be able to read";
             Err((fd, refused(ErrorKind::InvalidData, why)))
         }
-        Err(errno) => Err((fd, failed(errno))),
+        Ok(direction) => Ok(Object { fd, direction }),
+        // A filter may forbid the question. Then the direction stays unknown.
+        Err(_) => Ok(Object { fd, direction: None }),
     }
+}
+
+#[cold]
+fn not_adopted(fd: OwnedFd, errno: Errno) -> (OwnedFd, Error) {
+    if errno != Errno::INVAL {
+        return (fd, failed(errno));
+    }
+    let why = imp::stat(fd.as_fd()).map_or(NOT_MEMORY, |stat| stat.is_no_memory());
+    (fd, refused(ErrorKind::InvalidData, why))
 }
 
 const NOT_MEMORY: &str = "the descriptor is not of shared memory";
@@ -509,7 +526,7 @@ impl Shm {
             (Some(_), _) if more() => invalid(MORE_BYTES),
             (None, _) if taken.ended => Err(refused(ErrorKind::UnexpectedEof, ENDED)),
             (None, _) => invalid("the message had no descriptor"),
-            (Some(fd), 1) => adopt(fd).map_err(|(_, error)| error),
+            (Some(fd), 1) => adopt(fd).map(Shm::from).map_err(|(_, error)| error),
             (Some(_), _) => invalid("the message had more than one descriptor"),
         }
     }

@@ -10,7 +10,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use posix_shm_sys as sys;
 
 use super::draft::{Draft, Held, Namespace};
-use super::seals::seals;
+use super::seals::has_seals;
 use super::syscalls;
 #[cfg(pshm_system = "linux")]
 use crate::failure::cvt;
@@ -88,5 +88,5 @@ pub(super) fn is_on_its_file_system(object: BorrowedFd<'_>) -> Result<bool, Errn
 
 /// Only shared memory can answer which seals it has; other files cannot.
 pub(crate) fn check_kind(object: BorrowedFd<'_>) -> Result<(), Errno> {
-    seals(object).map(drop)
+    has_seals(object)
 }

@@ -189,77 +189,87 @@ pub(crate) struct Taken {
 #[derive(Debug)]
 pub(crate) struct Items<'a> {
     message: &'a libc::msghdr,
+    /// The next header.
     header: *mut libc::cmsghdr,
-    /// How many descriptors of this header are taken.
-    index: usize,
+    /// The descriptors of the last header that are not taken, and how they are handed out.
+    next: *const u8,
+    left: usize,
+    wrap: Wrap,
 }
 
 /// How the descriptors of a control message are handed out.
 type Wrap = fn(OwnedFd) -> Item<'static>;
 
-/// The kinds of control messages with descriptors.
-const WITH_DESCRIPTORS: &[(c_int, Wrap)] = &[
-    (libc::SCM_RIGHTS, Item::Sent),
-    // Linux adds one if the socket has SO_PASSPIDFD.
-    #[cfg(pshm_has_scm_pidfd)]
-    (posix_shm_sys::SCM_PIDFD, Item::Process),
-];
+/// How the descriptors of this kind of control message are handed out, if it has descriptors.
+fn descriptors_of(level: c_int, kind: c_int) -> Option<Wrap> {
+    match (level, kind) {
+        (libc::SOL_SOCKET, libc::SCM_RIGHTS) => Some(Item::Sent),
+        // Linux adds one if the socket has SO_PASSPIDFD.
+        #[cfg(pshm_has_scm_pidfd)]
+        (libc::SOL_SOCKET, posix_shm_sys::SCM_PIDFD) => Some(Item::Process),
+        _ => None,
+    }
+}
 
 impl<'a> Iterator for Items<'a> {
     type Item = Item<'a>;
 
-    #[allow(clippy::unnecessary_cast, reason = "the fields are narrower on other systems")]
+    #[inline]
     fn next(&mut self) -> Option<Item<'a>> {
-        while !self.header.is_null() {
-            // SAFETY: a header inside the control buffer, which the system has filled in; its
-            // fields are integers.
-            let found = unsafe { self.header.read_unaligned() };
-            // SAFETY: the header is inside the buffer.
-            let data = unsafe { libc::CMSG_DATA(self.header) };
-            // SAFETY: only computes.
-            let empty = unsafe { libc::CMSG_LEN(0) } as usize;
-            // A header may claim more than was delivered.
-            let filled = (self.message.msg_controllen as usize).min(size_of::<Control>());
-            let end = self.message.msg_control.addr() + filled;
-            let delivered = end.saturating_sub(data.addr());
-            let bytes = (found.cmsg_len as usize).saturating_sub(empty).min(delivered);
-            let known = WITH_DESCRIPTORS.iter().find(|known| known.0 == found.cmsg_type);
-            let (libc::SOL_SOCKET, Some((_, wrap))) = (found.cmsg_level, known) else {
-                self.advance();
-                #[expect(clippy::disallowed_methods, reason = "the call's buffer is not mapped")]
-                // SAFETY: so many bytes of the buffer are filled in, and nothing writes to it.
-                let data = unsafe { std::slice::from_raw_parts(data, bytes) };
-                let (level, kind) = (found.cmsg_level, found.cmsg_type);
-                return Some(Item::Other { level, kind, data });
-            };
-            if self.index >= bytes / size_of::<c_int>() {
-                self.advance();
-                continue;
+        loop {
+            while self.left > 0 {
+                // SAFETY: so many descriptors are left in the buffer, aligned or not.
+                let descriptor = unsafe { self.next.cast::<c_int>().read_unaligned() };
+                self.next = self.next.wrapping_add(size_of::<c_int>());
+                self.left -= 1;
+                if descriptor < 0 {
+                    // An error number: the kernel had no descriptor left for it.
+                    continue;
+                }
+                // SAFETY: the call made this descriptor for us, and nobody else knows its number.
+                let descriptor = unsafe { OwnedFd::from_raw_fd(descriptor) };
+                #[cfg(target_vendor = "apple")]
+                close_on_exec(&descriptor);
+                return Some((self.wrap)(descriptor));
             }
-            // SAFETY: as far as that, the message is in the buffer.
-            let at = unsafe { data.add(self.index * size_of::<c_int>()) };
-            self.index += 1;
-            // SAFETY: as above, aligned or not.
-            let descriptor = unsafe { at.cast::<c_int>().read_unaligned() };
-            if descriptor < 0 {
-                // An error number: the kernel had no descriptor left for it.
-                continue;
+            if self.header.is_null() {
+                return None;
             }
-            // SAFETY: the call made this descriptor for us, and nobody else knows its number.
-            let descriptor = unsafe { OwnedFd::from_raw_fd(descriptor) };
-            #[cfg(target_vendor = "apple")]
-            close_on_exec(&descriptor);
-            return Some(wrap(descriptor));
+            if let Some(other) = self.advance() {
+                return Some(other);
+            }
         }
-        None
     }
 }
 
-impl Items<'_> {
-    fn advance(&mut self) {
+impl<'a> Items<'a> {
+    /// Goes to the next header. Returns a message without descriptors, or makes those that it has
+    /// the next ones.
+    #[allow(clippy::unnecessary_cast, reason = "the fields are narrower on other systems")]
+    fn advance(&mut self) -> Option<Item<'a>> {
+        // SAFETY: a header inside the control buffer, which the system has filled in; its fields
+        // are integers.
+        let found = unsafe { self.header.read_unaligned() };
+        // SAFETY: the header is inside the buffer.
+        let data = unsafe { libc::CMSG_DATA(self.header) };
+        // SAFETY: only computes.
+        let empty = unsafe { libc::CMSG_LEN(0) } as usize;
+        // A header may claim more than was delivered.
+        let filled = (self.message.msg_controllen as usize).min(size_of::<Control>());
+        let end = self.message.msg_control.addr() + filled;
+        let delivered = end.saturating_sub(data.addr());
+        let bytes = (found.cmsg_len as usize).saturating_sub(empty).min(delivered);
         // SAFETY: a header of this message.
         self.header = unsafe { libc::CMSG_NXTHDR(self.message, self.header) };
-        self.index = 0;
+        let (level, kind) = (found.cmsg_level, found.cmsg_type);
+        if let Some(wrap) = descriptors_of(level, kind) {
+            (self.next, self.left, self.wrap) = (data, bytes / size_of::<c_int>(), wrap);
+            return None;
+        }
+        #[expect(clippy::disallowed_methods, reason = "the call's buffer is not mapped")]
+        // SAFETY: so many bytes of the buffer are filled in, and nothing writes to it.
+        let data = unsafe { std::slice::from_raw_parts(data, bytes) };
+        Some(Item::Other { level, kind, data })
     }
 }
 
@@ -308,6 +318,7 @@ fn take<T>(
         descriptors_cut: message.msg_flags & libc::MSG_CTRUNC != 0,
         ended: bytes == 0 && !is_datagram(socket),
     };
-    let mut items = Items { message: &message, header, index: 0 };
+    let (next, wrap) = (std::ptr::null(), Item::Sent as Wrap);
+    let mut items = Items { message: &message, header, next, left: 0, wrap };
     Ok(handle(taken, &mut items))
 }
