@@ -121,6 +121,9 @@ tests! { EVERYWHERE:
     fault_08_without_pages_that_fork_clears
     fault_09_a_child_forked_while_creating_removes_nothing
     fault_10_whatever_the_socket_adds_is_closed
+    message_a_signal_does_not_end_a_call
+    message_what_the_socket_adds_is_closed_and_counted_or_handed_out
+    message_without_room_for_its_descriptors_is_emfile
     words_a_payload_beside_the_descriptor_is_not_lost
     words_sending_over_a_socket_that_carries_no_descriptors_is_an_error
 }
@@ -231,6 +234,8 @@ tests! { ON_LINUX:
     mappings_of_huge_pages_grow_in_huge_pages
     mappings_populate_without_madvise
     mappings_the_pool_of_huge_pages_is_empty
+    message_of_a_hostile_peer_has_an_outcome_without_a_leak_or_a_wait
+    message_receiver_of_another_user_cannot_change_what_was_sent
     metadata_has_block_size_and_rdev
     punch_gives_memory_back
     punch_refuses_what_is_sealed

@@ -1,12 +1,18 @@
-//! Every case of the Common Lisp library's own tests, in the same order. Where it asserts that a
-//! value is an integer or a pointer, the types here say so.
+//! Every case of the Common Lisp library's own tests, in the same order: first those of version
+//! 0.0.4, then those that 0.0.7 adds. Where it asserts that a value is an integer or a pointer, the
+//! types here say so. At the end, everything that it exports is looked for in the documentation.
 
 use posix_shm::{
     Direction, IfDoesNotExist, IfExists, MapOptions, OpenOptions, Permissions, Protection, Shm,
     ShmName, capabilities, unlink,
 };
 
-use crate::common::{Names, len};
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
+
+use crate::common::{NOTHING, Names, len, peer, run};
 
 const INT: usize = size_of::<i32>();
 
@@ -169,4 +175,153 @@ fn fstat_fchown_fchmod() {
     shm.set_permissions(Permissions::USER_READ).unwrap();
     assert_eq!(shm.metadata().unwrap().permissions(), Permissions::USER_READ);
     unlink(&name).unwrap();
+}
+
+#[test]
+fn delete_shm_twice() {
+    let names = Names::new();
+    let name = names.name();
+    creating().open(&name).unwrap();
+    unlink(&name).unwrap();
+    let error = unlink(&name).unwrap_err();
+    assert_eq!((error.kind(), error.name()), (ErrorKind::NotFound, Some(&name)));
+}
+
+#[test]
+fn chown_shm_to_the_same_owner_and_to_nobody() {
+    if !capabilities().set_permissions {
+        return;
+    }
+    let names = Names::new();
+    let shm = Shm::create(names.name(), 1).unwrap();
+    let owner = || {
+        let stat = shm.metadata().unwrap();
+        (stat.uid(), stat.gid())
+    };
+    let before = owner();
+    shm.set_owner(Some(before.0), Some(before.1)).unwrap();
+    shm.set_owner(Some(before.0), None).unwrap();
+    shm.set_owner(None, Some(before.1)).unwrap();
+    shm.set_owner(None, None).unwrap();
+    assert_eq!(owner(), before);
+    shm.unlink().unwrap();
+    run(&mut peer("give-to-root", NOTHING));
+}
+
+#[test]
+fn chmod_shm_takes_every_permission_away() {
+    if !capabilities().set_permissions {
+        return;
+    }
+    let names = Names::new();
+    let name = names.name();
+    let shm = creating().permissions(Permissions::empty()).open(&name).unwrap();
+    assert_eq!(shm.metadata().unwrap().permissions(), Permissions::empty());
+    shm.set_permissions(Permissions::USER_ALL).unwrap();
+    shm.set_permissions(Permissions::empty()).unwrap();
+    assert_eq!(shm.metadata().unwrap().permissions(), Permissions::empty());
+    unlink(&name).unwrap();
+}
+
+#[test]
+fn truncate_shm_to_one_length_after_another() {
+    let shm = OpenOptions::new().direction(Direction::Io).open_anonymous().unwrap();
+    let lengths = [40_961, 7, 123_456];
+    // macOS sets a length only once.
+    let lengths = if capabilities().resize { &lengths[..] } else { &lengths[..1] };
+    for &length in lengths {
+        shm.set_len(length).unwrap();
+        assert_eq!(shm.len().unwrap(), len(length));
+    }
+}
+
+#[test]
+fn with_open_shm_and_mmap_only_to_read() {
+    let names = Names::new();
+    let name = names.name();
+    let only_read = MapOptions::new().len(100).clone();
+    let mut options = creating();
+    options.direction(Direction::Io).size(100).map_options(&only_read);
+    let (named, writer) = options.open_mapped(&name).unwrap();
+    writer.bytes().store(99, 7);
+    // The second opener maps without sizing.
+    let second = Shm::open(&name).unwrap();
+    let reader = only_read.map_raw(&second, Protection::READ).unwrap();
+    // SAFETY: the mapping has this byte, can be read, and outlives the call.
+    assert_eq!(unsafe { reader.as_ptr().wrapping_add(99).read_volatile() }, 7);
+    assert_eq!(second.map().unwrap().bytes().load(99), 7);
+    named.unlink().unwrap();
+    let anonymous = Shm::anonymous(100).unwrap();
+    let reader = only_read.map_raw(&anonymous, Protection::READ).unwrap();
+    // SAFETY: as above.
+    assert_eq!(unsafe { reader.as_ptr().wrapping_add(99).read_volatile() }, 0);
+}
+
+#[test]
+fn a_descriptor_that_is_not_open_is_refused_by_every_call() {
+    // In a process of its own, so that no other test opens the number.
+    run(&mut peer("closed-descriptor", NOTHING));
+}
+
+/// Everything that version 0.0.7 exports from `posix-shm`, with the restarts, and from
+/// `posix-shm/ffi`.
+const EXPORTED: &str = "
+    shm open-shm closed-shm shm-p open-shm-p shm-fd shm-name make-shm open-shm open-shm*
+    truncate-shm shm-stats stat-dev stat-ino stat-mode stat-nlink stat-uid stat-gid stat-rdev
+    stat-size stat-blksize stat-blocks chmod-shm chown-shm close-shm delete-shm mmap-shm munmap
+    shm-error shm-error-name shm-exists shm-does-not-exist mmap-error
+    continue use-value overwrite truncate supersede create
+    with-open-shm with-open-shm* with-mmap with-open-shm-and-mmap with-open-shm-and-mmap*
+    with-mmapped-shm with-mmapped-shm*
+    blkcnt blksize dev gid ino nlink off size ssize uid
+    c-error open-flags mode prot-flags mmap-flags whence timespec stat
+    *errno* +map-failed+ +map-shared+
+    strerror shm-open ftruncate mmap munmap shm-unlink close fstat fchown fchmod
+    rusr wusr xusr rwxu rgrp wgrp xgrp rwxg roth woth xoth rwxo
+    read-user write-user exec-user all-user read-group write-group exec-group all-group
+    read-other write-other exec-other all-other
+    :direction :input :io :if-exists :if-does-not-exist :permissions";
+
+/// The texts between two marks.
+fn between<'a>(text: &'a str, from: &'a str, to: &'a str) -> impl Iterator<Item = &'a str> {
+    text.split(from).skip(1).filter_map(move |rest| rest.split_once(to)).map(|(found, _)| found)
+}
+
+/// A search finds aliases, and names of functions, variants and types; those of C in the other
+/// crate, where `off` finds `off_t`.
+#[test]
+fn every_symbol_that_the_lisp_library_exports_is_found_in_the_documentation() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut found = BTreeSet::new();
+    let mut folders = vec![root.join("posix-shm/src")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let text = fs::read_to_string(path).unwrap();
+            found.extend(between(&text, "#[doc(alias = \"", "\")]").map(str::to_owned));
+            found.extend(between(&text, "    pub fn ", "(").map(str::to_owned));
+        }
+    }
+    let sys = fs::read_to_string(root.join("posix-shm-sys/build/names.rs")).unwrap();
+    found.extend(between(&sys, "\"", "\"").map(str::to_owned));
+    // The name of a function is what stands before its arguments.
+    let functions = sys.split(['(', '"']).filter_map(|part| part.rsplit([' ', '*']).next());
+    found.extend(functions.map(str::to_owned));
+    let types = fs::read_to_string(root.join("posix-shm-sys/src/lib.rs")).unwrap();
+    found.extend(between(&types, "pub type ", " =").map(str::to_owned));
+    let variants = ["Overwrite", "Truncate", "Supersede", "Create", "Error"];
+    found.extend(variants.map(str::to_lowercase));
+
+    let is_found = |symbol: &&str| {
+        let of_c = format!("{symbol}_t");
+        found.contains(*symbol) || found.contains(&of_c)
+    };
+    let missing: Vec<&str> =
+        EXPORTED.split_whitespace().filter(|symbol| !is_found(symbol)).collect();
+    assert!(missing.is_empty(), "no search finds {missing:?}; add `#[doc(alias = …)]`");
+    assert!(!is_found(&"no-such-symbol"));
 }

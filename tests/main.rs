@@ -11,6 +11,7 @@
 //!   - `leaks`: names, descriptors and mappings that are left;
 //!   - `system_calls`, `machine_code`: the exact cost;
 //!   - `constants`: the bindings, compared with the `libc` crate;
+//!   - `foreign`: programs in other languages, a test program of its own;
 //!   - `lisp`: the cases of the Common Lisp library's own tests.
 //! - Other processes are programs of this package. `peer.rs` does one task for a test, `victim.rs`
 //!   runs one operation under `strace`, and `codegen.rs` is disassembled.
@@ -26,7 +27,9 @@ mod error;
 mod faults;
 mod hostile;
 mod immutable;
+mod inherit;
 mod injected;
+mod inspect;
 mod io;
 mod killed;
 mod leaks;
@@ -42,6 +45,7 @@ mod permissions;
 mod processes;
 mod races;
 mod seal;
+mod serde;
 mod shm;
 mod system_calls;
 mod transfer;
@@ -69,6 +73,7 @@ fn every_file_here_is_declared() {
             "models" => files(&tests.join("../.ci"))
                 .iter()
                 .any(|step| read(step).contains(&format!("tests/models/{name}"))),
+            "foreign" => read(&tests.join("foreign.rs")).contains(&format!("foreign/{name}")),
             // Parts of a helper program, which is the root of its crate.
             "peer" | "victim" => {
                 read(&tests.join(format!("{folder}.rs"))).contains(&format!("\"{folder}/{name}\""))

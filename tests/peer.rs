@@ -3,12 +3,15 @@
 
 use std::env;
 use std::io::{self, ErrorKind};
-use std::os::fd::{AsFd, AsRawFd};
+use std::mem::ManuallyDrop;
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::fs::FileExt;
+use std::os::unix::net::UnixStream;
 use std::sync::atomic::{Ordering, fence};
 
 use posix_shm::{
     Direction, IfDoesNotExist, IfExists, MapOptions, OpenOptions, Operation, Permissions,
-    Protection, Shm, ShmName, capabilities, unlink,
+    Protection, Shm, ShmName, capabilities, transfer, unlink,
 };
 
 #[path = "peer/alone.rs"]
@@ -43,6 +46,14 @@ fn main() {
         ["scribble", name] => scribble(name),
         ["count", name, times] => count(name, times.parse().unwrap()),
         ["leave-behind", name] => leave_behind(name),
+        ["work", number, offset] => work(number.parse().unwrap(), offset.parse().unwrap()),
+        ["has-seven"] => {
+            let object = inherited();
+            assert_eq!(object.map().unwrap().slice::<u64>(0, 1).unwrap().load(0), 7);
+        }
+        ["give-to-root"] => give_to_root(),
+        ["closed-descriptor"] => closed_descriptor(),
+        ["inherits-nothing"] => inherits_nothing(),
         ["calls", task, name] => calls(task, name),
         #[cfg(target_os = "linux")]
         _ if hardship::task(&arguments) => {}
@@ -353,9 +364,115 @@ fn leave_behind(name: &str) {
 }
 
 /// Does a task twice, the second time between two marks: calls that the test recognises.
+/// The object that the parent says it has passed on: at the number that it tells, or else as the
+/// standard input.
+fn inherited() -> Shm {
+    let descriptor = match env::var("WORK_FD") {
+        Ok(number) => {
+            // SAFETY: the parent says that this descriptor is ours, and nothing else here uses it.
+            unsafe { OwnedFd::from_raw_fd(number.parse().unwrap()) }
+        }
+        Err(_) => io::stdin().as_fd().try_clone_to_owned().unwrap(),
+    };
+    let object = Shm::from_fd(descriptor, None).unwrap();
+    // SAFETY: passes no pointer.
+    let flags = unsafe { libc::fcntl(object.as_raw_fd(), libc::F_GETFD) };
+    assert_eq!(flags, libc::FD_CLOEXEC, "this process's own children would inherit it");
+    object
+}
+
+/// A worker: signs its part, and finds no second object that it inherited.
+fn work(number: u64, offset: usize) {
+    let object = inherited();
+    assert_eq!(object.len().unwrap(), 1 << 30);
+    object.map_mut().unwrap().cell::<u64>(offset).unwrap().store(7 + number);
+    holds_no_object_but(&[object.as_raw_fd()]);
+}
+
+/// Without rights, no one can give an object away.
+fn give_to_root() {
+    // SAFETY: passes no pointer.
+    if unsafe { libc::geteuid() } == 0 {
+        // Sets all three user ids.
+        // SAFETY: passes no pointer; the process has one thread.
+        check(unsafe { libc::setuid(65534) }).unwrap();
+    }
+    let object = Shm::anonymous(1).unwrap();
+    let error = object.set_owner(Some(0), None).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error}");
+    assert_ne!(object.metadata().unwrap().uid(), 0);
+}
+
+/// Every call that takes a descriptor, with a number that nothing is open at.
+fn closed_descriptor() {
+    // SAFETY: nothing is open at this number, so no one owns it. Nothing is closed twice, since the
+    // closing of it fails; `ManuallyDrop` keeps std from that.
+    let object = ManuallyDrop::new(unsafe { Shm::from_raw_fd(1000) });
+    let (here, _there) = UnixStream::pair().unwrap();
+    let mut command = std::process::Command::new("true");
+    let refusals = [
+        ("len", object.len().err()),
+        ("metadata", object.metadata().err()),
+        ("inspect", object.inspect().err()),
+        ("set_len", object.set_len(1).err()),
+        ("set_len_sparse", object.set_len_sparse(1).err()),
+        ("set_permissions", object.set_permissions(Permissions::PRIVATE).err()),
+        ("set_owner", object.set_owner(None, None).err()),
+        ("map", object.map().err()),
+        ("map_mut", object.map_mut().err()),
+        ("map_raw", MapOptions::new().map_raw(&*object, Protection::READ).err()),
+        ("try_clone", object.try_clone().err()),
+        ("pass_to", object.pass_to(&mut command).err()),
+        ("send", object.send(&here).err()),
+        ("send over it", Shm::anonymous(1).unwrap().send(&*object).err()),
+        ("receive", Shm::receive(&*object).err()),
+        ("transfer::receive", transfer::receive(&*object, &mut [0]).err()),
+    ];
+    let by_proc = capabilities().read_only_anonymous;
+    let read_only = by_proc.then(|| ("read_only", object.read_only().err()));
+    for (call, refusal) in refusals.into_iter().chain(read_only) {
+        let error = refusal.unwrap_or_else(|| panic!("{call}: it took a closed descriptor"));
+        assert_eq!(error.raw_os_error(), Some(libc::EBADF), "{call}: {error}");
+    }
+    let mut byte = [0];
+    assert!(object.read_at(&mut byte, 0).is_err() && object.write_at(&byte, 0).is_err());
+}
+
+fn inherits_nothing() {
+    holds_no_object_but(&[]);
+}
+
+/// Asserts that this process has no descriptor of an object as large as the test's, but these.
+fn holds_no_object_but(own: &[i32]) {
+    for number in 0..1024 {
+        // SAFETY: passes no pointer. The number is that of an open descriptor, or the call fails.
+        let open = unsafe { libc::fcntl(number, libc::F_GETFD) } != -1;
+        if open && !own.contains(&number) {
+            // SAFETY: the descriptor is open, and stays so.
+            let fd = unsafe { std::os::fd::BorrowedFd::borrow_raw(number) };
+            let other = Shm::from(fd.try_clone_to_owned().unwrap());
+            assert!(other.len().unwrap() != 1 << 30, "descriptor {number} was inherited");
+        }
+    }
+}
+
 fn calls(task: &str, name: &str) {
     let name = ShmName::new(name).unwrap();
+    let (here, there) = UnixStream::pair().unwrap();
+    let anonymous = Shm::anonymous(4096).unwrap();
     let task: &dyn Fn() = match task {
+        "sent" => &|| {
+            anonymous.send(&here).unwrap();
+            Shm::receive(&there).unwrap().close().unwrap();
+        },
+        "transferred" => &|| {
+            transfer::send(&here, &[&anonymous, &anonymous], b"bytes").unwrap();
+            let received = transfer::receive(&there, &mut [0; 8]).unwrap();
+            assert_eq!((received.bytes, received.objects.len()), (5, 2));
+        },
+        "inspected" => &|| {
+            assert_eq!(anonymous.inspect().unwrap().metadata.len(), 4096);
+        },
         "by-hand" => &|| {
             let object = creating(0).open(&name).unwrap();
             object.set_len(4096).unwrap();

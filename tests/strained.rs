@@ -47,6 +47,9 @@ mod mappings;
 #[path = "strained/memory.rs"]
 mod memory;
 #[cfg(target_os = "linux")]
+#[path = "strained/messages.rs"]
+mod messages;
+#[cfg(target_os = "linux")]
 #[path = "strained/peers.rs"]
 mod peers;
 #[cfg(target_os = "linux")]
@@ -80,6 +83,7 @@ use tasks;
 #[cfg(target_os = "linux")]
 fn main() {
     let mut tasks = [descriptors::EVERYWHERE, forks::EVERYWHERE, sockets::EVERYWHERE].concat();
+    tasks.extend(messages::EVERYWHERE);
     // With these systems' code as well, objects are files of Linux.
     if !cfg!(posix_shm_apple) {
         tasks.extend([memory::IN_FILES, peers::IN_FILES, planted::IN_FILES].concat());
@@ -88,7 +92,7 @@ fn main() {
         tasks
             .extend([anew::ON_LINUX, api::ON_LINUX, cgroup::ON_LINUX, identity::ON_LINUX].concat());
         tasks.extend([handles::ON_LINUX, lengths::ON_LINUX].concat());
-        tasks.extend(descriptors::ON_LINUX);
+        tasks.extend([descriptors::ON_LINUX, messages::ON_LINUX].concat());
         tasks.extend(immutable::ON_LINUX);
         tasks.extend([mappings::ON_LINUX, memory::ON_LINUX, peers::ON_LINUX].concat());
         tasks.extend([ways::ON_LINUX, words::ON_LINUX].concat());

@@ -185,3 +185,23 @@ fn populating_and_locking() {
         ],
     );
 }
+
+/// `getsockname` keeps handles off sockets that would lose them. Each object that arrives is asked
+/// whether it is one, and for its direction.
+#[test]
+fn passing_handles_on() {
+    let names = Names::new();
+    let name = names.name().to_string();
+    let asked: &[&str] =
+        if cfg!(posix_shm_portable) { &["fstat", "fcntl"] } else { &["fcntl", "fcntl"] };
+    let sent: &[&str] = &["getsockname", "sendmsg", "recvmsg"];
+    assert_calls("sent", &name, &[sent, asked, &["close"]].concat());
+    assert_calls("transferred", &name, &[sent, asked, asked, &["close", "close"]].concat());
+}
+
+#[test]
+fn inspecting_an_object() {
+    let names = Names::new();
+    let calls: &[&str] = &["fstat", "fcntl", "fcntl"];
+    assert_calls("inspected", &names.name().to_string(), calls);
+}

@@ -19,6 +19,8 @@ use posix_shm::{Shm, ShmName, unlink};
 
 #[path = "peer/alone.rs"]
 mod alone;
+#[path = "victim/handles.rs"]
+mod handles;
 #[path = "victim/mappings.rs"]
 mod mappings;
 #[path = "victim/tasks.rs"]

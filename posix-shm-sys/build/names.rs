@@ -65,6 +65,7 @@ pub(crate) const CONSTANTS: &[(&str, &[&str])] = &[
             "MAP_POPULATE",
             "MAP_PREFAULT_READ",
             "MAP_NORESERVE",
+            "MAP_GROWSDOWN",
             "MAP_NOSYNC",
             "MAP_NOCORE",
             "MAP_CONCEAL",
@@ -79,6 +80,8 @@ pub(crate) const CONSTANTS: &[(&str, &[&str])] = &[
             "MAP_HUGE_1GB",
         ],
     ),
+    // `lseek`: where an offset counts from.
+    ("int", &["SEEK_SET", "SEEK_CUR", "SEEK_END"]),
     // `msync`: flags.
     ("int", &["MS_ASYNC", "MS_SYNC", "MS_INVALIDATE"]),
     // `madvise`: advice.

@@ -37,6 +37,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// assert_eq!(error.raw_os_error(), None);
 /// ```
 #[doc(alias = "shm-error")]
+#[doc(alias = "strerror")]
 pub struct Error(Box<Inner>);
 
 struct Inner {
@@ -58,12 +59,15 @@ impl Failure {
 impl Error {
     /// What was being done.
     #[must_use]
+    #[doc(alias = "mmap-error")]
     pub fn operation(&self) -> Operation {
         self.0.failure.operation
     }
 
     /// The kind of error, as `std::io` sorts them.
     #[must_use]
+    #[doc(alias = "shm-exists")]
+    #[doc(alias = "shm-does-not-exist")]
     pub fn kind(&self) -> io::ErrorKind {
         self.0.failure.kind()
     }
@@ -80,6 +84,8 @@ impl Error {
     /// call.
     #[must_use]
     #[doc(alias = "errno")]
+    #[doc(alias = "*errno*")]
+    #[doc(alias = "c-error")]
     #[doc(alias = "shm-error-errno")]
     pub fn raw_os_error(&self) -> Option<i32> {
         self.0.failure.errno().map(|errno| errno.0)

@@ -35,6 +35,8 @@ pub enum Operation {
     /// Changing the owner (`fchown`).
     SetOwner,
     /// Mapping an object into memory (`mmap`).
+    #[doc(alias = "+map-failed+")]
+    #[doc(alias = "MAP_FAILED")]
     Map,
     /// Removing a mapping, or a part of it (`munmap`).
     Unmap,

@@ -17,7 +17,9 @@
 //! * [`SharedAtomic`] has the standard library's atomic operations, for counters, flags and locks.
 //!   To have an `AtomicU64` in a header, declare a `u64` in the structure, and use
 //!   [`field!`]`(…).atomic()`.
-//! * [`Shm::send`] and [`Shm::receive`] pass handles between processes. [`Shm::seal`] and
+//! * [`Shm::send`] and [`Shm::receive`] pass handles between processes, and the functions of
+//!   [`transfer`] several, with bytes beside them. [`Shm::pass_to`] lets a child inherit one.
+//!   [`Shm::inspect`] tells what a peer's object is before it is mapped. [`Shm::seal`] and
 //!   [`Shm::read_only`] restrict what peers can do. [`list()`] lists the named objects.
 //! * [`Error`] names the operation, the object and the system's error number, and says what helps.
 //!
@@ -64,6 +66,23 @@
 //! assert_eq!(received.map()?.bytes().load(0), 1);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! # Example programs
+//!
+//! Each is in the folder `examples` of this crate, and says what to type:
+//!
+//! * `walkthrough`: a tour of the library;
+//! * `workers`: processes that inherit one object and fill a part of it each;
+//! * `compositor`: a window on a Wayland desktop;
+//! * `python`: an image that Python and numpy draw on.
+//!
+//! # Features
+//!
+//! * `bindgen`, on by default: generates the bindings with bindgen. Without it, the C compiler
+//!   alone does it, with the same result.
+//! * `serde`: [`ShmName`], [`Permissions`] and [`Seals`] can be serialized and deserialized. A name
+//!   is a string, which is checked on the way in; permissions are a number, as in `0o640`; seals
+//!   are a list of names.
 //!
 //! # Safety
 //!
@@ -186,8 +205,10 @@
 //!
 //! Others remove names too. systemd removes all objects of a user who logs out (`RemoveIPC=`),
 //! unless it is a system user. A container's `/dev/shm` goes with the container. Python's
-//! `multiprocessing.shared_memory` before 3.13 removes at exit the name of every object that it
-//! attached to, even if another process created it (`track=False` prevents that from 3.13 on).
+//! `multiprocessing.shared_memory` removes at exit the name of every object that it attached to,
+//! even if another process created it. To prevent that, attach with `track=False` from Python 3.13
+//! on, and call `resource_tracker.unregister(memory._name, "shared_memory")` after attaching
+//! before. The example `python` shows both. Python's module `mmap` removes nothing.
 //!
 //! A process killed during `Supersede` may leave a temporary name: `posix-shm.` and 16 random
 //! characters. On FreeBSD and NetBSD, a process killed while it creates an object may leave one
@@ -296,6 +317,8 @@ mod error;
 mod imp;
 mod metadata;
 mod name;
+#[cfg(feature = "serde")]
+mod serde;
 
 // rustdoc shows the methods of a type in the order of these modules.
 mod open;
@@ -307,7 +330,11 @@ mod unlink;
 
 mod seal;
 
-mod transfer;
+pub mod transfer;
+
+mod inherit;
+
+mod inspect;
 
 mod io;
 mod list;
@@ -328,6 +355,7 @@ pub use direction::Direction;
 pub use error::{Error, Result};
 pub use failure::Operation;
 pub use immutable::ImmutableMapping;
+pub use inspect::{Inspection, Kind};
 pub use list::{Entry, List, list};
 pub use map::{
     Advice, Collapsed, CopyOnWrite, HugePages, MapOptions, Mapping, Moved, Protection, RawMapping,

@@ -32,24 +32,32 @@ impl Metadata {
     /// The length in bytes: `st_size`.
     #[must_use]
     #[allow(clippy::len_without_is_empty, reason = "as std::fs::Metadata")]
+    #[doc(alias = "stat-size")]
+    #[doc(alias = "st_size")]
     pub fn len(&self) -> u64 {
         self.0.len()
     }
 
     /// Who may read, write and execute the object: `st_mode` without the type of the file.
     #[must_use]
+    #[doc(alias = "stat-mode")]
+    #[doc(alias = "st_mode")]
     pub fn permissions(&self) -> Permissions {
         self.0.permissions()
     }
 
     /// The user who owns the object: `st_uid`.
     #[must_use]
+    #[doc(alias = "stat-uid")]
+    #[doc(alias = "st_uid")]
     pub fn uid(&self) -> u32 {
         self.0.uid()
     }
 
     /// The group that owns the object: `st_gid`.
     #[must_use]
+    #[doc(alias = "stat-gid")]
+    #[doc(alias = "st_gid")]
     pub fn gid(&self) -> u32 {
         self.0.gid()
     }
@@ -57,6 +65,8 @@ impl Metadata {
     /// The size of the object's blocks in bytes: `st_blksize`. For an object of huge pages, the
     /// size of a page.
     #[must_use]
+    #[doc(alias = "stat-blksize")]
+    #[doc(alias = "st_blksize")]
     pub fn block_size(&self) -> u64 {
         self.0.block_size()
     }
@@ -64,6 +74,8 @@ impl Metadata {
     /// How many bytes of memory the object takes now: `st_blocks`, in bytes. A sparse object takes
     /// less than its [`len`](Metadata::len).
     #[must_use]
+    #[doc(alias = "stat-blocks")]
+    #[doc(alias = "st_blocks")]
     pub fn allocated(&self) -> u64 {
         imp::allocated(&self.0)
     }
@@ -71,6 +83,8 @@ impl Metadata {
     /// How many names the object has: `st_nlink`. Zero for an anonymous object and for one whose
     /// name was removed.
     #[must_use]
+    #[doc(alias = "stat-nlink")]
+    #[doc(alias = "st_nlink")]
     pub fn links(&self) -> u64 {
         self.0.links()
     }
@@ -78,36 +92,45 @@ impl Metadata {
     /// The device that holds the object: `st_dev`. Together with [`inode`](Metadata::inode) it
     /// tells objects apart.
     #[must_use]
+    #[doc(alias = "stat-dev")]
+    #[doc(alias = "st_dev")]
     pub fn device(&self) -> u64 {
         self.0.device()
     }
 
     /// The object's number on that device: `st_ino`.
     #[must_use]
+    #[doc(alias = "stat-ino")]
+    #[doc(alias = "st_ino")]
     pub fn inode(&self) -> u64 {
         self.0.inode()
     }
 
     /// The device number, if the descriptor is of a device: `st_rdev`. Zero for shared memory.
     #[must_use]
+    #[doc(alias = "stat-rdev")]
+    #[doc(alias = "st_rdev")]
     pub fn rdev(&self) -> u64 {
         self.0.rdev()
     }
 
     /// When the object was last read: `st_atime`. Reading through a mapping may not count.
     #[must_use]
+    #[doc(alias = "st_atime")]
     pub fn accessed(&self) -> SystemTime {
         time(self.0.times()[0])
     }
 
     /// When the object was last written: `st_mtime`. Writing through a mapping may not count.
     #[must_use]
+    #[doc(alias = "st_mtime")]
     pub fn modified(&self) -> SystemTime {
         time(self.0.times()[1])
     }
 
     /// When the object's owner, permissions, names or length last changed: `st_ctime`.
     #[must_use]
+    #[doc(alias = "st_ctime")]
     pub fn changed(&self) -> SystemTime {
         time(self.0.times()[2])
     }

@@ -187,6 +187,15 @@ impl std::str::FromStr for ShmName {
     }
 }
 
+impl TryFrom<&str> for ShmName {
+    type Error = Error;
+
+    /// As [`ShmName::new`].
+    fn try_from(name: &str) -> Result<ShmName> {
+        ShmName::new(name)
+    }
+}
+
 impl TryFrom<&OsStr> for ShmName {
     type Error = Error;
 

@@ -71,6 +71,7 @@ use attempt::{Fill, Outcome, Unfilled};
 #[derive(Clone, Debug, Default)]
 #[doc(alias = "shm_open")]
 #[doc(alias = "open-shm")]
+#[doc(alias = "open-flags")]
 #[doc(alias = "with-open-shm")]
 pub struct OpenOptions {
     direction: Direction,
@@ -101,6 +102,7 @@ impl OpenOptions {
     ///
     /// An object that this call creates gets its [`size`](OpenOptions::size) even if the returned
     /// handle is read-only.
+    #[doc(alias = ":direction")]
     pub fn direction(&mut self, direction: Direction) -> &mut OpenOptions {
         self.direction = direction;
         self
@@ -435,6 +437,8 @@ impl OpenOptions {
     /// # Ok::<(), posix_shm::Error>(())
     /// ```
     #[doc(alias = ":if-exists nil")]
+    #[doc(alias = "continue")]
+    #[doc(alias = "use-value")]
     #[doc(alias = ":if-does-not-exist nil")]
     pub fn open_optional(&self, name: impl AsRef<OsStr>) -> Result<Option<Shm>> {
         let name = ShmName::new(name)?;

@@ -20,6 +20,7 @@ bitflags::bitflags! {
     /// assert_eq!(shared, Permissions::from_mode(0o640));
     /// ```
     #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+    #[doc(alias = "mode")]
     pub struct Permissions: u32 {
         /// The owner may read: `S_IRUSR`, 0o400.
         #[doc(alias = "rusr")]

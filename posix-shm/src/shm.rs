@@ -45,6 +45,10 @@ use crate::permissions::Permissions;
 /// posix_shm::unlink(&name)?;
 /// # Ok::<(), posix_shm::Error>(())
 /// ```
+#[doc(alias = "shm")]
+#[doc(alias = "shm-p")]
+#[doc(alias = "open-shm-p")]
+#[doc(alias = "closed-shm")]
 #[doc(alias = "shm-fd")]
 pub struct Shm {
     fd: OwnedFd,
@@ -84,6 +88,8 @@ impl Shm {
     ///
     /// As [`OpenOptions::open`]: `NotFound` if nothing has the name.
     #[doc(alias = "shm_open")]
+    #[doc(alias = "shm-open")]
+    #[doc(alias = "open-shm")]
     pub fn open(name: impl AsRef<OsStr>) -> Result<Shm> {
         OpenOptions::new().open(name)
     }

@@ -38,6 +38,7 @@ use crate::shm::Shm;
 ///
 /// Sources: POSIX.1-2024 `shm_unlink`; Linux `shm_unlink(3)`.
 #[doc(alias = "shm_unlink")]
+#[doc(alias = "shm-unlink")]
 #[doc(alias = "delete-shm")]
 pub fn unlink(name: impl AsRef<OsStr>) -> Result<()> {
     let name = ShmName::new(name)?;

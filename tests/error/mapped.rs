@@ -4,7 +4,7 @@ use std::io::{Seek, SeekFrom, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::{UnixDatagram, UnixStream};
 
-use posix_shm::{Advice, Direction, HugePages, MapOptions, OpenOptions, Seals, Shm};
+use posix_shm::{Advice, Direction, HugePages, MapOptions, OpenOptions, Seals, Shm, transfer};
 
 use super::texts::{Messages, io};
 use crate::common::page;
@@ -164,9 +164,18 @@ impl Messages {
         sender.send(b"xx").unwrap();
         self.add("receiving a message that has more", Shm::receive(&receiver));
         send_many(&here, &[0, 0]);
+        sender.send(b"xx").unwrap();
+        let too_long = transfer::receive(&receiver, &mut [0]);
+        self.add("receiving a message that is too long", too_long);
+        self.add("receiving into no room", transfer::receive(&receiver, &mut []));
+        self.add("sending objects without bytes", transfer::send(&here, &[&object], &[]));
+        let many = transfer::send(&here, &[&object; transfer::MAX_OBJECTS + 1], b"x");
+        self.add("sending too many objects", many);
         self.add("receiving two descriptors", Shm::receive(&there));
         let (not_shared_memory, _other_end) = UnixStream::pair().unwrap();
-        Shm::from(OwnedFd::from(not_shared_memory)).send(&here).unwrap();
+        let not_shared_memory = Shm::from(OwnedFd::from(not_shared_memory));
+        self.add("inspecting something that is no object", not_shared_memory.inspect());
+        not_shared_memory.send(&here).unwrap();
         self.add("receiving a descriptor of something else", Shm::receive(&there));
         there.set_nonblocking(true).unwrap();
         self.add("receiving before anything was sent", Shm::receive(&there));

@@ -126,8 +126,8 @@ const TEXTS: &[(&str, &str)] = &[
     ("punching a sealed object",
         "punch a hole into the object: {EPERM}; the object is sealed against this"),
     ("receiving a message that has more",
-        "receive an object: the message had more bytes than the one that send() writes; receive it \
-         by other means"),
+        "receive an object: the message had more bytes than the one that send() writes; \
+         transfer::receive() receives it"),
     ("sending over a socket that carries no descriptors",
         "send the object: {EAFNOSUPPORT}; only a Unix socket carries descriptors to another \
          process"),
@@ -287,7 +287,7 @@ const TEXTS: &[(&str, &str)] = &[
     ("receiving two descriptors",
         "receive an object: the message had more than one descriptor"),
     ("receiving a descriptor of something else",
-        "receive an object: the descriptor is not of shared memory"),
+        "receive an object: the descriptor is of a socket, and not of shared memory"),
     ("receiving before anything was sent",
         "receive an object: {EAGAIN}"),
     ("receiving after the other side has closed",
@@ -296,6 +296,17 @@ const TEXTS: &[(&str, &str)] = &[
         "send the object: {EPIPE}"),
     ("sending over something that is no socket",
         "send the object: {ENOTSOCK}"),
+    ("sending objects without bytes",
+        "send the object: a message without a byte carries no objects on some systems"),
+    ("sending too many objects",
+        "send the object: one message carries at most 253 objects"),
+    ("receiving into no room",
+        "receive an object: there is no room for a byte"),
+    ("receiving a message that is too long",
+        "receive an object: the message has more bytes than there is room for; it is lost"),
+    ("inspecting something that is no object",
+        "read the metadata of the object: the descriptor is of a socket, and not of shared \
+         memory"),
 ];
 
 #[test]

@@ -43,7 +43,7 @@ pub(crate) fn pair(kind: libc::c_int) -> [OwnedFd; 2] {
 }
 
 /// Switches an option on, where the kernel has it.
-fn switch_on(socket: &OwnedFd, option: libc::c_int) -> bool {
+pub(crate) fn switch_on(socket: &OwnedFd, option: libc::c_int) -> bool {
     let (on, len) = (1 as libc::c_int, size_of::<libc::c_int>() as libc::socklen_t);
     let (fd, level) = (socket.as_raw_fd(), libc::SOL_SOCKET);
     // SAFETY: the pointer is to an integer of that length.
@@ -53,7 +53,8 @@ fn switch_on(socket: &OwnedFd, option: libc::c_int) -> bool {
 /// Sends bytes with descriptors, as another program may.
 pub(crate) fn send_raw(socket: &OwnedFd, bytes: &[u8], objects: &[libc::c_int]) {
     let mut part = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
-    let mut control = [0_u64; 16];
+    // Room for as many as the kernel takes.
+    let mut control = [0_u64; 160];
     let len = size_of_val(objects) as libc::c_uint;
     // SAFETY: every field is an integer or a pointer, which may be null.
     let mut message: libc::msghdr = unsafe { std::mem::zeroed() };

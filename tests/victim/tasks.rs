@@ -13,8 +13,8 @@ use posix_shm::{
     ReadWrite, Result, Seals, Shm, ShmName, capabilities, list, unlink,
 };
 
-use crate::mappings;
 use crate::world::{NEW, OLD, OLD_SIZE, World, runs};
+use crate::{handles, mappings};
 
 /// The length of new objects.
 pub(crate) const SIZE: u64 = 8192;
@@ -77,7 +77,7 @@ impl Given {
         self.object.as_ref().expect("the old object was opened")
     }
 
-    fn anonymous(&self) -> &Shm {
+    pub(crate) fn anonymous(&self) -> &Shm {
         self.anonymous.as_ref().expect("an anonymous object was made")
     }
 }
@@ -118,11 +118,11 @@ impl Got {
         matches!(self, Got::Nothing)
     }
 
-    fn is_new_object(&self, len: u64) -> bool {
+    pub(crate) fn is_new_object(&self, len: u64) -> bool {
         self.is_object(true, len)
     }
 
-    fn is_old_object(&self) -> bool {
+    pub(crate) fn is_old_object(&self) -> bool {
         self.is_object(false, OLD_SIZE)
     }
 
@@ -146,15 +146,15 @@ impl Got {
         runs(&content) == [(byte, len)]
     }
 
-    fn is_reader(&self, len: u64) -> bool {
+    pub(crate) fn is_reader(&self, len: u64) -> bool {
         self.is_object(false, len) && matches!(self, Got::Object(it) if it.map_mut().is_err())
     }
 
-    fn is_count(&self, count: usize) -> bool {
+    pub(crate) fn is_count(&self, count: usize) -> bool {
         matches!(self, Got::Bytes(Ok(found), _) if *found == count)
     }
 
-    fn has_mode(&self, mode: u32) -> bool {
+    pub(crate) fn has_mode(&self, mode: u32) -> bool {
         matches!(self, Got::Object(it) if it.metadata().unwrap().permissions().mode() == mode)
     }
 }
@@ -213,7 +213,7 @@ impl fmt::Debug for Task {
 
 /// All tasks.
 pub(crate) fn all() -> impl Iterator<Item = &'static Task> {
-    TASKS.iter().chain(mappings::TASKS)
+    TASKS.iter().chain(handles::TASKS).chain(mappings::TASKS)
 }
 
 /// A new operation gets an entry here, and is then tested with every error and every kill.
@@ -575,86 +575,6 @@ const TASKS: &[Task] = &[
         run: |given| given.object().unlink().map(nothing),
         effect: |world| world.remove(OLD),
         is_right: Got::is_nothing,
-    },
-    Task {
-        name: "try-clone",
-        error_name: ErrorName::Old,
-        run: |given| given.object().try_clone().map(Got::Object),
-        effect: no_effect,
-        is_right: |got| got.is_old_object(),
-    },
-    Task {
-        name: "from-fd",
-        error_name: ErrorName::Old,
-        run: |given| {
-            let descriptor = given.descriptor.take().unwrap();
-            Shm::from_fd(descriptor, Some(given.old.clone())).map(Got::Object)
-        },
-        effect: no_effect,
-        is_right: |got| got.is_old_object(),
-    },
-    Task {
-        name: "read-only",
-        error_name: ErrorName::Old,
-        run: |given| given.object().read_only().map(Got::Object),
-        effect: no_effect,
-        is_right: |got| got.is_reader(OLD_SIZE),
-    },
-    Task {
-        name: "read-only-anonymous",
-        error_name: ErrorName::No,
-        run: |given| given.anonymous().read_only().map(Got::Object),
-        effect: no_effect,
-        is_right: |got| got.is_reader(SIZE) && got.has_mode(0o600),
-    },
-    Task {
-        name: "seal",
-        error_name: ErrorName::No,
-        run: |given| given.anonymous().seal(Seals::SHRINK).map(nothing),
-        effect: no_effect,
-        is_right: Got::is_nothing,
-    },
-    Task {
-        name: "seals",
-        error_name: ErrorName::No,
-        run: |given| given.frozen.as_ref().unwrap().seals().map(Got::Seals),
-        effect: no_effect,
-        is_right: |got| matches!(got, Got::Seals(seals) if seals.contains(Seals::FUTURE_WRITE)),
-    },
-    Task {
-        name: "freeze",
-        error_name: ErrorName::No,
-        run: |given| given.anonymous.take().unwrap().freeze().map(Got::Object),
-        effect: no_effect,
-        is_right: |got| got.is_new_object(SIZE),
-    },
-    Task {
-        name: "make-immutable",
-        error_name: ErrorName::No,
-        run: |given| given.anonymous.take().unwrap().make_immutable().map(Got::Object),
-        effect: no_effect,
-        is_right: |got| got.is_new_object(SIZE),
-    },
-    Task {
-        name: "map-immutable",
-        error_name: ErrorName::No,
-        run: |given| given.immutable.as_ref().unwrap().map_immutable().map(Got::Immutable),
-        effect: no_effect,
-        is_right: |got| matches!(got, Got::Immutable(bytes) if runs(bytes) == [(0, SIZE)]),
-    },
-    Task {
-        name: "send",
-        error_name: ErrorName::Old,
-        run: |given| given.object().send(&given.sockets.0).map(nothing),
-        effect: no_effect,
-        is_right: Got::is_nothing,
-    },
-    Task {
-        name: "receive",
-        error_name: ErrorName::No,
-        run: |given| Shm::receive(&given.sockets.1).map(Got::Object),
-        effect: no_effect,
-        is_right: |got| got.is_old_object(),
     },
     Task {
         name: "list",

@@ -22,6 +22,7 @@ use crate::map::ReadWrite;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
+#[doc(alias = "whence")]
 pub struct SharedReader<'m, A> {
     bytes: SharedSlice<'m, u8, A>,
     position: u64,

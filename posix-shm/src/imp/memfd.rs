@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use posix_shm_sys as sys;
 
 use super::draft::{Draft, Held, Namespace};
-use super::seals::seals;
+use super::seals::has_seals;
 use super::syscalls;
 use crate::failure::{Errno, Failure, Operation, cvt_owned_fd};
 #[cfg(any(pshm_system = "linux", pshm_system = "android"))]
@@ -87,5 +87,5 @@ pub(super) fn is_on_its_file_system(object: BorrowedFd<'_>) -> Result<bool, Errn
 
 /// Only shared memory can answer which seals it has; other files cannot.
 pub(crate) fn check_kind(object: BorrowedFd<'_>) -> Result<(), Errno> {
-    seals(object).map(drop)
+    has_seals(object)
 }

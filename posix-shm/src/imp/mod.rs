@@ -158,11 +158,11 @@ pub(crate) use mapping::{
 };
 pub(crate) use reserve::{Lack, has_all_memory, lack_of};
 pub(crate) use seals::{add_seals, seals};
-pub(crate) use socket::{receive, send};
+pub(crate) use socket::{Item, Items, MAX_DESCRIPTORS, Taken, more_follows, receive, send};
 pub(crate) use stat::Stat;
 pub(crate) use syscalls::{
-    appends, clone, close, close_on_exec, direction, is_writable, off_t, page_size, random,
-    random_suffix, read_at, set_owner, set_permissions, stat, unmap,
+    appends, clone, clone_above, close, close_on_exec, direction, is_writable, keep_on_exec, off_t,
+    page_size, random, random_suffix, read_at, set_owner, set_permissions, stat, unmap,
 };
 pub(crate) use system::{
     CAPABILITIES, NAME_MAX, NAMESPACE, RESERVE_ONLY_GROWS, allocated, anonymous,

@@ -80,6 +80,10 @@ pub(crate) fn read_only(
     match (reopen(object, Operation::Clone), name) {
         (Ok(Some(handle)), _) => Ok(handle),
         (Ok(None), Some(name)) => named::reopen(namespace, name, object),
+        // Nor does `/proc` lead to a descriptor that is not open.
+        (Ok(None), None) if syscalls::stat(object).is_err_and(|errno| errno == Errno::BADF) => {
+            Err(Failure::new(Operation::Clone, Errno::BADF))
+        }
         (Ok(None), None) => Err(Failure::new(Operation::Clone, Errno::OPNOTSUPP)
             .with_hint("an anonymous object is opened again through /proc; is it mounted?")),
         // A false /proc, or a sandbox that closes it. The name may do, but the first error tells

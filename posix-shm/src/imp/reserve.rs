@@ -5,7 +5,7 @@ use std::os::fd::BorrowedFd;
 
 use posix_shm_sys as sys;
 
-use super::limits::{self, Growth, may_fill, may_grow, shortage};
+use super::limits::{self, Growth, may_grow, shortage};
 #[cfg(pshm_has_fallocate)]
 use super::seals::seals;
 use super::stat::{Stat, allocated_by_file};
@@ -201,7 +201,7 @@ fn may_fill_inside(object: BorrowedFd<'_>, range: &Growth) -> Result<(), Failure
     match may_grow(object, range) {
         Err(failure) if failure.is(Errno::FBIG) => {
             let is_final = seals(object).is_ok_and(|found| found.contains(Seals::SHRINK));
-            if is_final { may_fill(object, range) } else { Err(failure) }
+            if is_final { limits::may_fill(object, range) } else { Err(failure) }
         }
         result => result,
     }
@@ -303,7 +303,7 @@ pub(crate) fn has_all_memory(object: BorrowedFd<'_>, len: u64) -> Result<(), Fai
     let range = Growth { from: 0, to, ours: false, ignore_estimates: false };
     let Err(failure) = range_by_fallocate(object, range) else { return Ok(()) };
     // If it was this that refused it, it refuses it again.
-    may_fill(object, &range)?;
+    limits::may_fill(object, &range)?;
     let Err(errno) = syscalls::populate_read(object, len) else { return Ok(()) };
     Err(match failure.errno() {
         Some(Errno::BADF) => {

@@ -49,6 +49,23 @@ pub(crate) fn seals(object: BorrowedFd<'_>) -> Result<Seals, Errno> {
     Ok(BITS.iter().filter(|(_, bit)| bits & bit != 0).map(|(seal, _)| *seal).collect())
 }
 
+/// Whether the system can say which seals it has: an error, if it is not of shared memory.
+#[cfg(pshm_has_f_add_seals)]
+#[allow(dead_code, reason = "not every system with seals asks")]
+pub(super) fn has_seals(object: BorrowedFd<'_>) -> Result<(), Errno> {
+    use std::os::fd::AsRawFd;
+
+    // SAFETY: passes no pointer.
+    cvt_retry(|| unsafe { posix_shm_sys::fcntl(object.as_raw_fd(), posix_shm_sys::F_GET_SEALS, 0) })
+        .map(drop)
+}
+
+#[cfg(not(pshm_has_f_add_seals))]
+#[allow(dead_code, reason = "not every system with memfd_create asks")]
+pub(super) fn has_seals(_: BorrowedFd<'_>) -> Result<(), Errno> {
+    Err(Errno::OPNOTSUPP)
+}
+
 #[cfg(not(pshm_has_f_add_seals))]
 pub(crate) fn add_seals(_: BorrowedFd<'_>, _: Seals) -> Result<(), Errno> {
     Err(Errno::OPNOTSUPP)

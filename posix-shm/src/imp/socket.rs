@@ -1,16 +1,20 @@
-//! One descriptor over a Unix socket: `sendmsg` and `recvmsg` with `SCM_RIGHTS`. The `libc` crate
-//! has the layout of the messages.
+//! Descriptors over Unix sockets: `sendmsg` and `recvmsg` with `SCM_RIGHTS`. The `libc` crate has
+//! the layout of the messages.
 
 use std::ffi::c_int;
 use std::mem::{self, MaybeUninit};
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use crate::failure::{Errno, cvt, cvt_retry};
 
-/// Control messages with descriptors, aligned as their headers must be. There is room for all that
-/// any system lets a peer send in one message (253 descriptors on Linux, 2 KiB on macOS), so that
-/// all are seen and closed. macOS leaves what is cut off open in this process, and OpenBSD refuses
-/// the whole message with `EMSGSIZE`.
+/// How many descriptors one message may carry: `SCM_MAX_FD` in Linux' `include/net/scm.h`. Other
+/// systems take more.
+pub(crate) const MAX_DESCRIPTORS: usize = 253;
+
+/// Control messages, aligned as their headers must be. There is room for all that any system lets a
+/// peer send in one message (253 descriptors on Linux, 2 KiB on macOS), so that all are seen and
+/// closed. macOS leaves what is cut off open in this process, and OpenBSD refuses the whole message
+/// with `EMSGSIZE`. It is never cleared: the system fills in what is read.
 #[repr(C)]
 union Control {
     header: libc::cmsghdr,
@@ -19,6 +23,7 @@ union Control {
 
 /// The bytes of a control message with this many descriptors.
 fn space(descriptors: usize) -> usize {
+    assert!(descriptors <= MAX_DESCRIPTORS);
     // A few words.
     let bytes = (descriptors * size_of::<c_int>()) as libc::c_uint;
     // SAFETY: only computes.
@@ -27,8 +32,7 @@ fn space(descriptors: usize) -> usize {
     space
 }
 
-/// A message of these bytes, since some systems drop a control message that comes alone, with a
-/// control message in `control`.
+/// A message of these bytes, with a control message in `control`.
 fn message(
     bytes: &mut libc::iovec,
     control: &mut MaybeUninit<Control>,
@@ -38,8 +42,10 @@ fn message(
     let mut message: libc::msghdr = unsafe { mem::zeroed() };
     message.msg_iov = bytes;
     message.msg_iovlen = 1;
-    message.msg_control = control.as_mut_ptr().cast();
-    message.msg_controllen = space as _;
+    if space > 0 {
+        message.msg_control = control.as_mut_ptr().cast();
+        message.msg_controllen = space as _;
+    }
     message
 }
 
@@ -54,6 +60,20 @@ const SEND_FLAGS: c_int = 0;
 #[cfg(target_vendor = "apple")]
 const RECEIVE_FLAGS: c_int = 0;
 
+/// Makes a peer that is gone an error and not a signal, on systems that have no flag for one call.
+#[cfg(target_vendor = "apple")]
+fn no_signal(socket: BorrowedFd<'_>) -> Result<(), Errno> {
+    let (on, len) = (1 as c_int, size_of::<c_int>() as libc::socklen_t);
+    let (level, option, at) = (libc::SOL_SOCKET, libc::SO_NOSIGPIPE, (&raw const on).cast());
+    // SAFETY: the pointer is to an integer of that length.
+    cvt(unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, at, len) }).map(drop)
+}
+
+#[cfg(not(target_vendor = "apple"))]
+fn no_signal(_: BorrowedFd<'_>) -> Result<(), Errno> {
+    Ok(())
+}
+
 /// For systems on which receiving has not done it. A child that is started in between inherits the
 /// descriptor.
 #[cfg(target_vendor = "apple")]
@@ -64,19 +84,18 @@ fn close_on_exec(descriptor: &OwnedFd) {
 
 /// Whether a descriptor is of a Unix socket. Others take a message and drop what comes with it.
 fn is_unix(socket: BorrowedFd<'_>) -> Result<bool, Errno> {
-    let mut address = MaybeUninit::<libc::sockaddr_storage>::zeroed();
-    let mut len = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
-    let at = address.as_mut_ptr().cast();
+    // Room for the family alone: the system cuts off what does not fit.
+    // SAFETY: every field is an integer.
+    let mut address: libc::sockaddr = unsafe { mem::zeroed() };
+    let mut len = size_of::<libc::sockaddr>() as libc::socklen_t;
+    let at = &raw mut address;
     // SAFETY: the pointers are to room for an address and to its length.
     match cvt(unsafe { libc::getsockname(socket.as_raw_fd(), at, &raw mut len) }) {
-        Ok(_) => {}
+        Ok(_) => Ok(c_int::from(address.sa_family) == libc::AF_UNIX),
         // A filter forbids the question. Sending may be allowed.
-        Err(Errno::PERM | Errno::NOSYS | Errno::ACCES) => return Ok(true),
-        Err(errno) => return Err(errno),
+        Err(Errno::PERM | Errno::NOSYS | Errno::ACCES) => Ok(true),
+        Err(errno) => Err(errno),
     }
-    // SAFETY: every field is an integer, and all are zero or filled in.
-    let address = unsafe { address.assume_init() };
-    Ok(c_int::from(address.ss_family) == libc::AF_UNIX)
 }
 
 /// The kind of a socket: `SOCK_STREAM` and the like. None if the system does not tell.
@@ -89,103 +108,120 @@ fn kind_of(socket: BorrowedFd<'_>) -> Option<c_int> {
     cvt(asked).ok().map(|_| kind)
 }
 
-/// Sends one descriptor. `EAFNOSUPPORT`: the socket is of a kind that carries none.
-pub(crate) fn send(socket: BorrowedFd<'_>, object: BorrowedFd<'_>) -> Result<(), Errno> {
+/// Sends bytes, and at most [`MAX_DESCRIPTORS`] descriptors with the first of them. Returns how
+/// many bytes were sent. `EAFNOSUPPORT`: the socket is of a kind that carries no descriptors.
+pub(crate) fn send(
+    socket: BorrowedFd<'_>,
+    descriptors: impl ExactSizeIterator<Item = RawFd>,
+    bytes: &[u8],
+) -> Result<usize, Errno> {
     if !is_unix(socket)? {
         return Err(Errno::AFNOSUPPORT);
     }
-    let mut byte = [0_u8];
-    let mut parts = libc::iovec { iov_base: byte.as_mut_ptr().cast(), iov_len: 1 };
-    let mut control = MaybeUninit::<Control>::zeroed();
-    let message = message(&mut parts, &mut control, space(1));
-    // SAFETY: the message has a control buffer with room for one descriptor.
-    let header = unsafe { libc::CMSG_FIRSTHDR(&raw const message) };
+    no_signal(socket)?;
+    // The call only reads them.
+    let start = bytes.as_ptr().cast_mut().cast();
+    let mut parts = libc::iovec { iov_base: start, iov_len: bytes.len() };
+    let mut control = MaybeUninit::<Control>::uninit();
+    let space = if descriptors.len() == 0 { 0 } else { space(descriptors.len()) };
+    let message = message(&mut parts, &mut control, space);
+    if space > 0 {
+        fill(&message, space, descriptors);
+    }
+    // SAFETY: every pointer of the message is to memory that outlives the call, and the call only
+    // reads it.
+    cvt_retry(|| unsafe { libc::sendmsg(socket.as_raw_fd(), &raw const message, SEND_FLAGS) })
+        .map(isize::unsigned_abs)
+}
+
+/// Writes the one control message of a message, whose buffer has `space` bytes for it.
+fn fill(message: &libc::msghdr, space: usize, descriptors: impl ExactSizeIterator<Item = RawFd>) {
+    // The gaps too, so that the system is given nothing uninitialised.
+    // SAFETY: the control buffer has that many bytes.
+    unsafe { message.msg_control.cast::<u8>().write_bytes(0, space) };
+    let size = (descriptors.len() * size_of::<c_int>()) as libc::c_uint;
+    // SAFETY: the message has a control buffer with room for these descriptors.
+    let header = unsafe { libc::CMSG_FIRSTHDR(message) };
     // SAFETY: only computes.
-    let len = unsafe { libc::CMSG_LEN(size_of::<c_int>() as libc::c_uint) };
+    let len = unsafe { libc::CMSG_LEN(size) };
     // SAFETY: there is a first header in a buffer with room for it, aligned for one; its fields are
-    // integers.
+    // integers, and all are zero.
     let filled = unsafe { &mut *header };
     filled.cmsg_level = libc::SOL_SOCKET;
     filled.cmsg_type = libc::SCM_RIGHTS;
     filled.cmsg_len = len as _;
     // SAFETY: the header is inside the buffer.
     let data = unsafe { libc::CMSG_DATA(header) };
-    // SAFETY: behind the header there is room for one descriptor, aligned or not.
-    unsafe { data.cast::<c_int>().write_unaligned(object.as_raw_fd()) };
-    // SAFETY: every pointer of the message is to memory that outlives the call.
-    cvt_retry(|| unsafe { libc::sendmsg(socket.as_raw_fd(), &raw const message, SEND_FLAGS) })
-        .map(drop)
+    let room = size as usize / size_of::<c_int>();
+    for (index, descriptor) in descriptors.take(room).enumerate() {
+        // SAFETY: behind the header there is room for `room` descriptors.
+        let at = unsafe { data.add(index * size_of::<c_int>()) };
+        // SAFETY: as above, aligned or not.
+        unsafe { at.cast::<c_int>().write_unaligned(descriptor) };
+    }
 }
 
-/// What came in one message.
+/// What came beside the bytes of a message.
 #[derive(Debug)]
-pub(crate) struct Received {
-    /// Every descriptor of an object that came. A dropped one is closed.
-    pub(crate) descriptors: Vec<OwnedFd>,
-    /// There were more descriptors than there was room for.
-    pub(crate) truncated: bool,
+pub(crate) enum Item<'a> {
+    /// A descriptor that the peer has sent.
+    Sent(OwnedFd),
+    /// A descriptor of the peer itself, which the system added.
+    Process(OwnedFd),
+    /// A control message without descriptors.
+    Other { level: c_int, kind: c_int, data: &'a [u8] },
+}
+
+/// What a call has received.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Taken {
+    /// How many bytes.
+    pub(crate) bytes: usize,
+    /// The message had more bytes than there was room for.
+    pub(crate) cut: bool,
+    /// There were more descriptors than could be had here.
+    pub(crate) descriptors_cut: bool,
     /// The other side has closed.
     pub(crate) ended: bool,
-    /// There were more bytes than the one that [`send`] writes.
-    pub(crate) payload: bool,
 }
 
-/// The kinds of control messages with descriptors, and whether a peer has sent these descriptors.
-const WITH_DESCRIPTORS: &[(c_int, bool)] = &[
-    (libc::SCM_RIGHTS, true),
-    // A descriptor of the peer itself, which Linux adds if the socket has SO_PASSPIDFD.
-    #[cfg(pshm_has_scm_pidfd)]
-    (posix_shm_sys::SCM_PIDFD, false),
-];
+/// The control messages of a message. Dropping it closes the descriptors that were not taken.
+#[derive(Debug)]
+pub(crate) struct Items<'a> {
+    message: &'a libc::msghdr,
+    /// The next header.
+    header: *mut libc::cmsghdr,
+    /// The descriptors of the last header that are not taken, and how they are handed out.
+    next: *const u8,
+    left: usize,
+    wrap: Wrap,
+}
 
-pub(crate) fn receive(socket: BorrowedFd<'_>) -> Result<Received, Errno> {
-    let (mut received, first) = take(socket, RECEIVE_FLAGS)?;
-    // An empty datagram is a message.
-    received.ended = received.ended && kind_of(socket) != Some(libc::SOCK_DGRAM);
-    // A stream has no ends of messages. `send` writes a zero. After another byte, what follows
-    // without a descriptor of its own counts as part of the message.
-    let others = [libc::SOCK_DGRAM, libc::SOCK_SEQPACKET].map(Some);
-    if !received.descriptors.is_empty() && first != 0 && !others.contains(&kind_of(socket)) {
-        let look = RECEIVE_FLAGS | libc::MSG_PEEK | libc::MSG_DONTWAIT;
-        let next = take(socket, look).ok().map(|(next, _)| next);
-        received.payload |= next.is_some_and(|next| !next.ended && next.descriptors.is_empty());
+/// How the descriptors of a control message are handed out.
+type Wrap = fn(OwnedFd) -> Item<'static>;
+
+/// How the descriptors of this kind of control message are handed out, if it has descriptors.
+fn descriptors_of(level: c_int, kind: c_int) -> Option<Wrap> {
+    match (level, kind) {
+        (libc::SOL_SOCKET, libc::SCM_RIGHTS) => Some(Item::Sent),
+        // Linux adds one if the socket has SO_PASSPIDFD.
+        #[cfg(pshm_has_scm_pidfd)]
+        (libc::SOL_SOCKET, posix_shm_sys::SCM_PIDFD) => Some(Item::Process),
+        _ => None,
     }
-    Ok(received)
 }
 
-/// Takes one byte of a message, with all descriptors of the message. Returns the byte too.
-fn take(socket: BorrowedFd<'_>, flags: c_int) -> Result<(Received, u8), Errno> {
-    // No more than `send` writes, so that no byte of another message is taken.
-    let mut first = [0_u8; 1];
-    let mut parts = libc::iovec { iov_base: first.as_mut_ptr().cast(), iov_len: first.len() };
-    let mut control = MaybeUninit::<Control>::zeroed();
-    let mut message = message(&mut parts, &mut control, size_of::<Control>());
-    let target = &raw mut message;
-    // SAFETY: every pointer of the message is to memory that outlives the call, and as long as it
-    // says.
-    let bytes = cvt_retry(|| unsafe { libc::recvmsg(socket.as_raw_fd(), target, flags) })?;
-    let mut descriptors = Vec::new();
-    // SAFETY: the call has filled in the message.
-    let mut header = unsafe { libc::CMSG_FIRSTHDR(&raw const message) };
-    while !header.is_null() {
-        // SAFETY: a header inside the control buffer, as the function says; its fields are
-        // integers.
-        let found = unsafe { header.read_unaligned() };
-        let known = WITH_DESCRIPTORS.iter().find(|known| known.0 == found.cmsg_type);
-        if let (libc::SOL_SOCKET, Some((_, sent))) = (found.cmsg_level, known) {
-            // SAFETY: the header is inside the buffer.
-            let data = unsafe { libc::CMSG_DATA(header) };
-            // SAFETY: only computes.
-            let empty = unsafe { libc::CMSG_LEN(0) } as usize;
-            // A header may claim more than was delivered.
-            let filled = (message.msg_controllen as usize).min(size_of::<Control>());
-            let delivered = (message.msg_control.addr() + filled).saturating_sub(data.addr());
-            let bytes = (found.cmsg_len as usize).saturating_sub(empty).min(delivered);
-            for index in 0..bytes / size_of::<c_int>() {
-                // SAFETY: as far as that, the message is in the buffer.
-                let at = unsafe { data.add(index * size_of::<c_int>()) };
-                // SAFETY: as above, aligned or not.
-                let descriptor = unsafe { at.cast::<c_int>().read_unaligned() };
+impl<'a> Iterator for Items<'a> {
+    type Item = Item<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Item<'a>> {
+        loop {
+            while self.left > 0 {
+                // SAFETY: so many descriptors are left in the buffer, aligned or not.
+                let descriptor = unsafe { self.next.cast::<c_int>().read_unaligned() };
+                self.next = self.next.wrapping_add(size_of::<c_int>());
+                self.left -= 1;
                 if descriptor < 0 {
                     // An error number: the kernel had no descriptor left for it.
                     continue;
@@ -194,15 +230,100 @@ fn take(socket: BorrowedFd<'_>, flags: c_int) -> Result<(Received, u8), Errno> {
                 let descriptor = unsafe { OwnedFd::from_raw_fd(descriptor) };
                 #[cfg(target_vendor = "apple")]
                 close_on_exec(&descriptor);
-                if *sent {
-                    descriptors.push(descriptor);
-                }
+                return Some((self.wrap)(descriptor));
+            }
+            if self.header.is_null() {
+                return None;
+            }
+            if let Some(other) = self.advance() {
+                return Some(other);
             }
         }
-        // SAFETY: a header of this message.
-        header = unsafe { libc::CMSG_NXTHDR(&raw const message, header) };
     }
-    let truncated = message.msg_flags & libc::MSG_CTRUNC != 0;
-    let payload = message.msg_flags & libc::MSG_TRUNC != 0;
-    Ok((Received { descriptors, truncated, ended: bytes == 0, payload }, first[0]))
+}
+
+impl<'a> Items<'a> {
+    /// Goes to the next header. Returns a message without descriptors, or makes those that it has
+    /// the next ones.
+    #[allow(clippy::unnecessary_cast, reason = "the fields are narrower on other systems")]
+    fn advance(&mut self) -> Option<Item<'a>> {
+        // SAFETY: a header inside the control buffer, which the system has filled in; its fields
+        // are integers.
+        let found = unsafe { self.header.read_unaligned() };
+        // SAFETY: the header is inside the buffer.
+        let data = unsafe { libc::CMSG_DATA(self.header) };
+        // SAFETY: only computes.
+        let empty = unsafe { libc::CMSG_LEN(0) } as usize;
+        // A header may claim more than was delivered.
+        let filled = (self.message.msg_controllen as usize).min(size_of::<Control>());
+        let end = self.message.msg_control.addr() + filled;
+        let delivered = end.saturating_sub(data.addr());
+        let bytes = (found.cmsg_len as usize).saturating_sub(empty).min(delivered);
+        // SAFETY: a header of this message.
+        self.header = unsafe { libc::CMSG_NXTHDR(self.message, self.header) };
+        let (level, kind) = (found.cmsg_level, found.cmsg_type);
+        if let Some(wrap) = descriptors_of(level, kind) {
+            (self.next, self.left, self.wrap) = (data, bytes / size_of::<c_int>(), wrap);
+            return None;
+        }
+        #[expect(clippy::disallowed_methods, reason = "the call's buffer is not mapped")]
+        // SAFETY: so many bytes of the buffer are filled in, and nothing writes to it.
+        let data = unsafe { std::slice::from_raw_parts(data, bytes) };
+        Some(Item::Other { level, kind, data })
+    }
+}
+
+impl Drop for Items<'_> {
+    fn drop(&mut self) {
+        self.for_each(drop);
+    }
+}
+
+/// Receives bytes and what comes with them, which `handle` may take.
+pub(crate) fn receive<T>(
+    socket: BorrowedFd<'_>,
+    into: &mut [u8],
+    handle: impl FnOnce(Taken, &mut Items<'_>) -> T,
+) -> Result<T, Errno> {
+    take(socket, into, RECEIVE_FLAGS, handle)
+}
+
+/// Whether bytes follow that have no descriptor of their own. Takes nothing, and does not wait.
+pub(crate) fn more_follows(socket: BorrowedFd<'_>) -> bool {
+    // Only a stream has no ends of messages.
+    if [libc::SOCK_DGRAM, libc::SOCK_SEQPACKET].map(Some).contains(&kind_of(socket)) {
+        return false;
+    }
+    let look = RECEIVE_FLAGS | libc::MSG_PEEK | libc::MSG_DONTWAIT;
+    let follows = take(socket, &mut [0], look, |taken, items| {
+        !taken.ended && !items.any(|item| matches!(item, Item::Sent(_)))
+    });
+    follows.unwrap_or(false)
+}
+
+fn take<T>(
+    socket: BorrowedFd<'_>,
+    into: &mut [u8],
+    flags: c_int,
+    handle: impl FnOnce(Taken, &mut Items<'_>) -> T,
+) -> Result<T, Errno> {
+    let mut parts = libc::iovec { iov_base: into.as_mut_ptr().cast(), iov_len: into.len() };
+    let mut control = MaybeUninit::<Control>::uninit();
+    let mut message = message(&mut parts, &mut control, size_of::<Control>());
+    let target = &raw mut message;
+    // SAFETY: every pointer of the message is to memory that outlives the call, and as long as it
+    // says.
+    let bytes = cvt_retry(|| unsafe { libc::recvmsg(socket.as_raw_fd(), target, flags) })?;
+    // SAFETY: the call has filled in the message.
+    let header = unsafe { libc::CMSG_FIRSTHDR(&raw const message) };
+    let taken = Taken {
+        bytes: bytes.unsigned_abs(),
+        cut: message.msg_flags & libc::MSG_TRUNC != 0,
+        descriptors_cut: message.msg_flags & libc::MSG_CTRUNC != 0,
+        // An empty datagram is a message.
+        ended: bytes == 0 && kind_of(socket) != Some(libc::SOCK_DGRAM),
+    };
+    let (next, wrap) = (std::ptr::null(), Item::Sent as Wrap);
+    let mut items = Items { message: &message, header, next, left: 0, wrap };
+    Ok(handle(taken, &mut items))
 }

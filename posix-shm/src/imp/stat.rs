@@ -77,6 +77,22 @@ impl Stat {
         others.contains(&self.kind())
     }
 
+    /// Why a descriptor of this is not one of shared memory.
+    #[cold]
+    pub(crate) fn is_no_memory(&self) -> &'static str {
+        match self.kind() {
+            sys::S_IFREG => "the descriptor is of a file, and not of shared memory",
+            sys::S_IFDIR => "the descriptor is of a directory, and not of shared memory",
+            sys::S_IFCHR | sys::S_IFBLK => {
+                "the descriptor is of a device, and not of shared memory"
+            }
+            sys::S_IFIFO => "the descriptor is of a pipe, and not of shared memory",
+            sys::S_IFSOCK => "the descriptor is of a socket, and not of shared memory",
+            sys::S_IFLNK => "the descriptor is of a symbolic link, and not of shared memory",
+            _ => "the descriptor is not of shared memory",
+        }
+    }
+
     /// Whether both describe the same object, on a system that tells objects apart.
     pub(crate) fn is_same_object(&self, other: &Stat) -> bool {
         (self.device(), self.inode()) == (other.device(), other.inode())

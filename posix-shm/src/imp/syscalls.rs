@@ -168,8 +168,17 @@ pub(crate) fn page_size() -> usize {
 
 /// Another descriptor of the same opening: `fcntl` with `F_DUPFD_CLOEXEC`.
 pub(crate) fn clone(fd: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
+    clone_from(fd, 0)
+}
+
+/// [`clone`], with a number above this one.
+pub(crate) fn clone_above(fd: BorrowedFd<'_>, number: c_int) -> Result<OwnedFd, Errno> {
+    clone_from(fd, number + 1)
+}
+
+fn clone_from(fd: BorrowedFd<'_>, least: c_int) -> Result<OwnedFd, Errno> {
     // SAFETY: passes no pointer.
-    let call = || unsafe { sys::fcntl(fd.as_raw_fd(), sys::F_DUPFD_CLOEXEC, 0) };
+    let call = || unsafe { sys::fcntl(fd.as_raw_fd(), sys::F_DUPFD_CLOEXEC, least) };
     // SAFETY: the call makes a new descriptor.
     unsafe { cvt_owned_fd(call) }
 }
@@ -196,6 +205,13 @@ pub(crate) fn direction(fd: BorrowedFd<'_>) -> Result<Option<Direction>, Errno> 
 pub(crate) fn close_on_exec(fd: BorrowedFd<'_>) -> Result<(), Errno> {
     // SAFETY: passes no pointer.
     cvt_retry(|| unsafe { sys::fcntl(fd.as_raw_fd(), sys::F_SETFD, sys::FD_CLOEXEC) }).map(drop)
+}
+
+/// Does not close a descriptor on exec: `fcntl` with `F_SETFD`. It may be called between `fork` and
+/// `exec`.
+pub(crate) fn keep_on_exec(fd: BorrowedFd<'_>) -> Result<(), Errno> {
+    // SAFETY: passes no pointer.
+    cvt_retry(|| unsafe { sys::fcntl(fd.as_raw_fd(), sys::F_SETFD, 0) }).map(drop)
 }
 
 /// Whether writing goes to the end, whatever the offset: `fcntl` with `F_GETFL`.

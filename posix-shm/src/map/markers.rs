@@ -46,6 +46,7 @@ impl Access for CopyOnWrite {
 bitflags::bitflags! {
     /// What the pages of a [`RawMapping`] allow: `PROT_READ`, `PROT_WRITE`, `PROT_EXEC`, or none.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+    #[doc(alias = "prot-flags")]
     pub struct Protection: i32 {
         /// The pages may not be touched at all: `PROT_NONE`.
         const NONE = sys::PROT_NONE;

@@ -38,6 +38,9 @@ use crate::name::ShmName;
 #[doc(alias = "mmap")]
 #[doc(alias = "mmap-shm")]
 #[doc(alias = "with-mmap")]
+#[doc(alias = "mmap-flags")]
+#[doc(alias = "+map-shared+")]
+#[doc(alias = "MAP_SHARED")]
 pub struct MapOptions {
     offset: u64,
     len: Option<usize>,
