@@ -231,6 +231,7 @@ tests! { ON_LINUX:
     mappings_of_huge_pages_grow_in_huge_pages
     mappings_populate_without_madvise
     mappings_the_pool_of_huge_pages_is_empty
+    mappings_waiting_where_futex_is_forbidden
     metadata_has_block_size_and_rdev
     punch_gives_memory_back
     punch_refuses_what_is_sealed

@@ -437,6 +437,12 @@ impl<'m, T, A> SharedAtomic<'m, T, A> {
         self.at.as_ptr()
     }
 
+    /// The address, for the calls of the system.
+    #[inline]
+    pub(super) fn at(&self) -> NonNull<T> {
+        self.at
+    }
+
     /// The address, for the operations of the machine.
     #[inline]
     fn bits(&self) -> *mut T::Bits
