@@ -10,6 +10,7 @@
 //!   - `limits`: limits, filters, odd namespaces and hostile peers, each made for a test;
 //!   - `leaks`: names, descriptors and mappings that are left;
 //!   - `system_calls`, `machine_code`: the exact cost;
+//!   - `model`: every order of the steps of the event and the sequence lock;
 //!   - `constants`: the bindings, compared with the `libc` crate;
 //!   - `lisp`: the cases of the Common Lisp library's own tests.
 //! - Other processes are programs of this package. `peer.rs` does one task for a test, `victim.rs`
@@ -37,6 +38,7 @@ mod list;
 mod machine_code;
 mod map;
 mod metadata;
+mod model;
 mod name;
 mod open;
 mod permissions;
