@@ -186,8 +186,8 @@ fn populating_and_locking() {
     );
 }
 
-/// Without anybody to wake or to wait for, nothing is asked of the system. A wake is one call, and a
-/// wait to its limit is two: the second has the kernel look once more.
+/// Without anybody to wake or to wait for, nothing is asked of the system. A wake is one call, and
+/// a wait to its limit is two: the second has the kernel look once more.
 #[test]
 fn waiting_and_notifying() {
     let futexes: &[&str] = if posix_shm::capabilities().wait { &["futex"; 4] } else { &[] };

@@ -17,8 +17,8 @@
 //! * [`SharedAtomic`] has the standard library's atomic operations, for counters, flags and locks.
 //!   To have an `AtomicU64` in a header, declare a `u64` in the structure, and use
 //!   [`field!`]`(…).atomic()`.
-//! * [`SharedAtomic::wait`] sleeps until a word changes, in whatever process. [`Event`] is a flag to
-//!   wait for, and [`SeqLock`] takes snapshots of data that somebody writes.
+//! * [`SharedAtomic::wait`] sleeps until a word changes, in whatever process. [`Event`] is a flag
+//!   to wait for, and [`SeqLock`] takes snapshots of data that somebody writes.
 //! * [`Shm::send`] and [`Shm::receive`] pass handles between processes. [`Shm::seal`] and
 //!   [`Shm::read_only`] restrict what peers can do. [`list()`] lists the named objects.
 //! * [`Error`] names the operation, the object and the system's error number, and says what helps.
@@ -140,8 +140,9 @@
 //! 1. **A word.** [`Mapping::atomic`] has the standard library's operations. Store the data first,
 //!    then the word with `Release`. Whoever loads the word with `Acquire` sees the data.
 //! 2. **Sleeping until it changes.** [`SharedAtomic::wait_while`] spins for a moment, then sleeps
-//!    until somebody calls [`notify_all`](SharedAtomic::notify_all) after storing the word. It looks
-//!    again each second, so a peer that was killed before it could notify delays it and no more.
+//!    until somebody calls [`notify_all`](SharedAtomic::notify_all) after storing the word. It
+//!    looks again each second, so a peer that was killed before it could notify delays it and no
+//!    more.
 //! 3. **Not waking for nothing.** To notify is a system call, also if nobody waits. An [`Event`]
 //!    counts who waits: setting it while nobody does costs some nanoseconds. To sleep until there
 //!    is work, reset the event, look for work, and only then wait.

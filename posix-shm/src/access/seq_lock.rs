@@ -189,8 +189,8 @@ impl SeqLock<'_, ReadWrite> {
     /// Writes as [`write`](SeqLock::write) does, also if a writer was killed while it wrote.
     ///
     /// Nobody takes a snapshot of what that writer has left: the function must write all of the
-    /// data, or repair it. Only call this if the writer is known to be dead. If it is just slow, its
-    /// own [`write`](SeqLock::write) fails when it ends, and the data may be a mix of both.
+    /// data, or repair it. Only call this if the writer is known to be dead. If it is just slow,
+    /// its own [`write`](SeqLock::write) fails when it ends, and the data may be a mix of both.
     ///
     /// # Errors
     ///

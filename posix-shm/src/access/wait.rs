@@ -322,10 +322,11 @@ impl<A: Shared> SharedAtomic<'_, u32, A> {
     ///
     /// # Errors
     ///
-    /// * If a peer has cut the word's page off (`EFAULT`): it is noticed when going to sleep, at each
-    ///   further look, and when the time is up. While this process itself looks at the word, before it sleeps, it is
-    ///   killed by `SIGBUS` instead, as by any load. With [`spin(0)`](WaitOptions::spin) it never
-    ///   looks itself, and a page that is not there is always an error.
+    /// * If a peer has cut the word's page off (`EFAULT`): it is noticed when going to sleep, at
+    ///   each further look, and when the time is up. While this process itself looks at the word,
+    ///   before it sleeps, it is killed by `SIGBUS` instead, as by any load. With
+    ///   [`spin(0)`](WaitOptions::spin) it never looks itself, and a page that is not there is
+    ///   always an error.
     /// * Any other error number of the system's call, if it ever gives one.
     ///
     /// # Platform-specific behavior
@@ -370,14 +371,15 @@ impl SharedAtomic<'_, u32, ReadWrite> {
     ///
     /// # Errors
     ///
-    /// * If a peer has cut the word's page off (`EFAULT`). Those who wait for it are not woken. They
-    ///   notice it by themselves when they look again.
+    /// * If a peer has cut the word's page off (`EFAULT`). Those who wait for it are not woken.
+    ///   They notice it by themselves when they look again.
     /// * Any other error number of the system's call, if it ever gives one.
     ///
     /// # Platform-specific behavior
     ///
-    /// Where waiters poll, nobody has to be woken, and it returns 0. So it does if a sandbox forbids
-    /// the call in this process. Waiters that sleep notice the new value when they look again.
+    /// Where waiters poll, nobody has to be woken, and it returns 0. So it does if a sandbox
+    /// forbids the call in this process. Waiters that sleep notice the new value when they look
+    /// again.
     ///
     /// # Examples
     ///

@@ -63,8 +63,8 @@
 //! fn collapse(NonNull<u8>, len: usize) -> Result<(), Errno>
 //! fn transparent_page() -> Option<usize>
 //!
-//! // Sleeps until somebody wakes those who sleep on the word, in any process. Not at all if it
-//! // has another value. The time is one of wait::now(). Wakes one of them, or all.
+//! // Sleeps until somebody wakes those who sleep on the word, in any process. Not at all if
+//! // it has another value. The time is one of wait::now(). Wakes one of them, or all.
 //! fn wait(NonNull<u32>, seen: u32, until: Option<Duration>) -> Result<Slept, Errno>
 //! fn wake(NonNull<u32>, all: bool) -> Result<usize, Errno>
 //!

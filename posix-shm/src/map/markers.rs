@@ -34,9 +34,10 @@ impl Shared for ReadWrite {}
 
 mod sealed {
     pub trait Shared {}
-    impl Shared for super::ReadOnly {}
-    impl Shared for super::ReadWrite {}
 }
+
+impl sealed::Shared for ReadOnly {}
+impl sealed::Shared for ReadWrite {}
 
 /// What a marker means to the system.
 pub(crate) trait Access {
