@@ -50,6 +50,11 @@
 
 #if defined PSHM_OS_LINUX || defined PSHM_OS_ANDROID
 #include <sys/syscall.h> /* SYS_* */
+#if defined __has_include
+#if __has_include(<linux/futex.h>)
+#include <linux/futex.h> /* FUTEX_* */
+#endif
+#endif
 #endif
 
 #if defined PSHM_APPLE && defined __has_include
@@ -183,6 +188,24 @@ _Static_assert(sizeof(off_t) == 8, "off_t must have 64 bits, or large objects lo
  * calls in the same order, though not all from the same number.
  */
 #define SYS_cachestat (SYS_pidfd_send_signal + 27)
+#endif
+#if !defined SYS_futex_time64 && defined SYS_pidfd_send_signal && PSHM_BITS == 32 \
+    && !defined __x86_64__
+/*
+ * include/uapi/asm-generic/unistd.h, Linux 5.1. Only machines of 32 bits have the calls with times
+ * of 64 bits, and all of them number these in the same order.
+ */
+#define SYS_futex_time64 (SYS_pidfd_send_signal - 2)
+#endif
+/* The headers of some C libraries come without those of the kernel. */
+#ifndef FUTEX_WAKE
+#define FUTEX_WAKE 1                 /* include/uapi/linux/futex.h, Linux 2.6.0 */
+#endif
+#ifndef FUTEX_WAIT_BITSET
+#define FUTEX_WAIT_BITSET 9          /* include/uapi/linux/futex.h, Linux 2.6.25 */
+#endif
+#ifndef FUTEX_BITSET_MATCH_ANY
+#define FUTEX_BITSET_MATCH_ANY 0xffffffff /* include/uapi/linux/futex.h, Linux 2.6.25 */
 #endif
 #ifndef RENAME_NOREPLACE
 #define RENAME_NOREPLACE (1 << 0)    /* include/uapi/linux/fs.h, Linux 3.15 */

@@ -13,7 +13,7 @@ use std::env;
 
 /// The names that `src/` asks about, each with `cfg(pshm_has_<name>)`. To ask about another name
 /// that posix-shm-sys binds, add it here.
-const ASKED: [&str; 39] = [
+const ASKED: [&str; 41] = [
     "ecapmode",
     "ehwpoison",
     "enotcapable",
@@ -53,6 +53,8 @@ const ASKED: [&str; 39] = [
     "shm_create_largepage",
     "st_atim",
     "sys_cachestat",
+    "sys_futex",
+    "sys_futex_time64",
 ];
 
 /// The systems with a file in `src/imp/system/`. One file is compiled, chosen by `cfg(pshm_system =

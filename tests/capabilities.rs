@@ -4,10 +4,12 @@
 use std::io::ErrorKind;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use posix_shm::{
-    Direction, IfDoesNotExist, IfExists, MapOptions, OpenOptions, Permissions, Seals, Shm,
-    capabilities, list, unlink,
+    Direction, IfDoesNotExist, IfExists, MapOptions, OpenOptions, Permissions, Seals, Shared,
+    SharedAtomic, Shm, capabilities, list, unlink,
 };
 
 use crate::common::{Names, len, page};
@@ -303,4 +305,34 @@ fn move_mappings_says_whether_a_mapping_moves_with_its_pages() {
         Err(error) => assert!(!capabilities().move_mappings, "{error}"),
     }
     assert_eq!(copy.bytes().load(0), 5);
+}
+
+#[test]
+fn wait_says_whether_a_waiter_sleeps_until_it_is_woken() {
+    let object = Shm::anonymous(page()).unwrap();
+    let (writer, reader) = (object.map_mut().unwrap(), object.map().unwrap());
+    fn wait<A: Shared>(word: SharedAtomic<'_, u32, A>) {
+        assert_eq!(word.wait_while(|it| it == 0, None).unwrap(), Some(1));
+    }
+    // Only who sleeps is woken.
+    let woken = |wait: &(dyn Fn() + Sync), may: bool| {
+        let word = writer.atomic::<u32>(0).unwrap();
+        word.store(0, Ordering::Relaxed);
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(wait);
+            let begun = Instant::now();
+            let mut woken = 0;
+            while woken == 0 && begun.elapsed() < Duration::from_secs(if may { 30 } else { 1 }) {
+                woken = word.notify_all().unwrap();
+            }
+            word.store(1, Ordering::Release);
+            word.notify_all().unwrap();
+            waiting.join().unwrap();
+            woken == 1
+        })
+    };
+    let writable = || wait(writer.atomic(0).unwrap());
+    assert_eq!(woken(&writable, capabilities().wait), capabilities().wait);
+    let read_only = || wait(reader.atomic(0).unwrap());
+    assert_eq!(woken(&read_only, capabilities().wait_read_only), capabilities().wait_read_only);
 }

@@ -73,6 +73,7 @@ calls! {
     "recvfrom": ENOMEM EAGAIN EBADF ECONNREFUSED EINTR EINVAL ENOTCONN ENOTSOCK;
     "lseek": EINVAL EBADF ESPIPE;
     "clock_nanosleep": EINTR;
+    "futex": EINVAL EACCES EAGAIN EDEADLK EINTR ENFILE ENOMEM ENOSYS EPERM ESRCH ETIMEDOUT;
 }
 
 /// How often a case is run again if the task made fewer calls than when the case was generated.
@@ -110,6 +111,7 @@ fn operations(call: &str) -> &'static [&'static str] {
         "madvise" => &["Populate", "Advise"],
         "mincore" | "socketpair" | "writev" | "recvfrom" => &["Populate"],
         "mlock" | "munlock" => &["Lock"],
+        "futex" => &["Wait", "Notify"],
         "munmap" => &["Unmap"],
         "close" => &["Close"],
         "linkat" | "link" | "rename" | "renameat" | "renameat2" => &["Publish", "Create"],
@@ -165,6 +167,10 @@ fn survives(task: &str, call: &Call, errno: &str) -> bool {
         // It is taken for a page that is not there. Or it is asked again.
         ("mincore", _) if task != "residency" => true,
         ("mincore", "EAGAIN") => true,
+        // It polls instead, or nobody is woken.
+        ("futex", "EPERM" | "EACCES" | "ENOSYS") => true,
+        // What it is to find out.
+        ("futex", "EAGAIN" | "ETIMEDOUT") => task == "wait",
         // It is mapped again instead.
         ("mremap", "EINVAL") => true,
         // Dropping a handle or a mapping ignores errors.

@@ -234,6 +234,7 @@ tests! { ON_LINUX:
     mappings_of_huge_pages_grow_in_huge_pages
     mappings_populate_without_madvise
     mappings_the_pool_of_huge_pages_is_empty
+    mappings_waiting_where_futex_is_forbidden
     message_of_a_hostile_peer_has_an_outcome_without_a_leak_or_a_wait
     message_receiver_of_another_user_cannot_change_what_was_sent
     metadata_has_block_size_and_rdev

@@ -10,6 +10,7 @@
 //!   - `limits`: limits, filters, odd namespaces and hostile peers, each made for a test;
 //!   - `leaks`: names, descriptors and mappings that are left;
 //!   - `system_calls`, `machine_code`: the exact cost;
+//!   - `model`: every order of the steps of the event and the sequence lock;
 //!   - `constants`: the bindings, compared with the `libc` crate;
 //!   - `foreign`: programs in other languages, a test program of its own;
 //!   - `lisp`: the cases of the Common Lisp library's own tests.
@@ -24,6 +25,7 @@ mod anonymous;
 mod capabilities;
 mod constants;
 mod error;
+mod event;
 mod faults;
 mod hostile;
 mod immutable;
@@ -39,17 +41,20 @@ mod list;
 mod machine_code;
 mod map;
 mod metadata;
+mod model;
 mod name;
 mod open;
 mod permissions;
 mod processes;
 mod races;
 mod seal;
+mod seq_lock;
 mod serde;
 mod shm;
 mod system_calls;
 mod transfer;
 mod unlink;
+mod wait;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -8,10 +8,11 @@ use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{Ordering, fence};
+use std::time::Duration;
 
 use posix_shm::{
     Direction, IfDoesNotExist, IfExists, MapOptions, OpenOptions, Operation, Permissions,
-    Protection, Shm, ShmName, capabilities, transfer, unlink,
+    Protection, Shm, ShmName, Waited, capabilities, transfer, unlink,
 };
 
 #[path = "peer/alone.rs"]
@@ -21,6 +22,8 @@ mod expected;
 #[cfg(target_os = "linux")]
 #[path = "peer/hardship.rs"]
 mod hardship;
+#[path = "peer/waiting.rs"]
+mod waiting;
 
 use alone::check;
 use expected::{len, whole_word};
@@ -55,6 +58,7 @@ fn main() {
         ["closed-descriptor"] => closed_descriptor(),
         ["inherits-nothing"] => inherits_nothing(),
         ["calls", task, name] => calls(task, name),
+        _ if waiting::task(&arguments) => {}
         #[cfg(target_os = "linux")]
         _ if hardship::task(&arguments) => {}
         _ => panic!("no such task: {arguments:?}"),
@@ -551,6 +555,38 @@ fn calls(task: &str, name: &str) {
             let reader = object.map().unwrap();
             reader.populate(..).unwrap();
             reader.unmap().unwrap();
+            object.close().unwrap();
+        },
+        "waited" => &|| {
+            let object = Shm::open_io(&name).unwrap();
+            let mapping = object.map_mut().unwrap();
+            let word = mapping.atomic::<u32>(64).unwrap();
+            // What is there already, and what only looks.
+            assert_eq!(word.wait(1, None).unwrap(), Waited::Changed);
+            assert_eq!(word.wait(0, Duration::ZERO).unwrap(), Waited::TimedOut);
+            assert_eq!(word.wait_while(|value| value == 1, None).unwrap(), Some(0));
+            assert_eq!(word.notify_all().unwrap(), 0);
+            assert_eq!(word.notify_one().unwrap(), 0);
+            // It looks once more when the time is up.
+            assert_eq!(word.wait(0, Duration::from_nanos(1)).unwrap(), Waited::TimedOut);
+            mapping.unmap().unwrap();
+            object.close().unwrap();
+        },
+        "event" => &|| {
+            let object = Shm::open_io(&name).unwrap();
+            let mapping = object.map_mut().unwrap();
+            let event = mapping.event(64).unwrap();
+            for _ in 0..3 {
+                event.set().unwrap();
+                assert!(event.wait(None).unwrap());
+            }
+            assert!(event.reset());
+            assert!(!event.wait(Duration::ZERO).unwrap());
+            // As if somebody waited.
+            mapping.slice::<u32>(64, 2).unwrap().store(1, 1);
+            event.set().unwrap();
+            mapping.bytes().fill(0);
+            mapping.unmap().unwrap();
             object.close().unwrap();
         },
         "published" => &|| {

@@ -205,3 +205,18 @@ fn inspecting_an_object() {
     let calls: &[&str] = &["fstat", "fcntl", "fcntl"];
     assert_calls("inspected", &names.name().to_string(), calls);
 }
+
+/// Without anybody to wake or to wait for, nothing is asked of the system. A wake is one call, and
+/// a wait to its limit is two: the second has the kernel look once more.
+#[test]
+fn waiting_and_notifying() {
+    let futexes: &[&str] = if posix_shm::capabilities().wait { &["futex"; 4] } else { &[] };
+    assert_mapping_calls("waited", &[&["mmap"][..], futexes, &["munmap"]].concat());
+}
+
+/// Setting an event calls nothing while nobody waits.
+#[test]
+fn setting_an_event_that_nobody_waits_for() {
+    let wake: &[&str] = if posix_shm::capabilities().wait { &["futex"] } else { &[] };
+    assert_mapping_calls("event", &[&["mmap"][..], wake, &["munmap"]].concat());
+}

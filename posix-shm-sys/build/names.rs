@@ -132,8 +132,12 @@ pub(crate) const CONSTANTS: &[(&str, &[&str])] = &[
     ),
     // `mremap`: flags.
     ("int", &["MREMAP_MAYMOVE", "MREMAP_FIXED", "MREMAP_DONTUNMAP"]),
-    // `syscall`: a call that C libraries do not have yet.
-    ("long", &["SYS_cachestat"]),
+    // `syscall`: calls that C libraries have no function for.
+    ("long", &["SYS_cachestat", "SYS_futex", "SYS_futex_time64"]),
+    // `futex`: operations, and the bits that every waiter has.
+    ("int", &["FUTEX_WAKE", "FUTEX_WAIT_BITSET", "FUTEX_BITSET_MATCH_ANY"]),
+    // `clock_gettime`: the clock that nobody sets.
+    ("int", &["CLOCK_MONOTONIC"]),
     // `memfd_create`: flags.
     (
         "unsigned int",

@@ -23,6 +23,15 @@ pub use cell::{SharedCell, check_index};
 mod atomic;
 pub use atomic::{SharedAtomic, Word};
 
+mod wait;
+pub use wait::{WaitOptions, Waited};
+
+mod event;
+pub use event::Event;
+
+mod seq_lock;
+pub use seq_lock::{SeqCell, SeqLock, SeqSlice};
+
 mod owned;
 pub use owned::{OwnedCell, OwnedSlice};
 

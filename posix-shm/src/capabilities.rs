@@ -62,4 +62,9 @@ pub struct Capabilities {
     pub huge_pages: bool,
     /// [`residency`](crate::Mapping::residency) works.
     pub residency: bool,
+    /// [`wait`](crate::SharedAtomic::wait) sleeps until it is woken. Otherwise it looks at the word
+    /// again and again, with pauses.
+    pub wait: bool,
+    /// It also sleeps if the mapping is read-only.
+    pub wait_read_only: bool,
 }

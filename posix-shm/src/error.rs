@@ -149,6 +149,12 @@ impl fmt::Display for Error {
             (Operation::Unmap, Detail::Bytes(n)) => write!(f, "shrink a mapping to {n} bytes")?,
             (Operation::Grow, Detail::Bytes(n)) => write!(f, "grow a mapping to {n} bytes")?,
             (Operation::Split, Detail::Bytes(n)) => write!(f, "split a mapping at byte {n}")?,
+            (Operation::Snapshot, _) if cause.kind() == io::ErrorKind::WouldBlock => {
+                write!(f, "take a snapshot")?;
+            }
+            (Operation::Snapshot, _) => write!(f, "write under a sequence lock")?,
+            (Operation::Wait, _) => write!(f, "wait for a word of a mapping")?,
+            (Operation::Notify, _) => write!(f, "wake those who wait for a word of a mapping")?,
             (operation, Detail::Part { from, to }) => {
                 write!(f, "{} bytes {from}..{to} of a mapping", operation.verb())?;
             }
@@ -210,6 +216,9 @@ impl Operation {
             Operation::Lock => "lock",
             Operation::Advise => "advise on",
             Operation::View => "view",
+            Operation::Snapshot => "take a snapshot of",
+            Operation::Wait => "wait for",
+            Operation::Notify => "notify",
             Operation::Unlink => "unlink",
             Operation::Close => "close",
             Operation::Read => "read",
@@ -264,6 +273,9 @@ fn hint(operation: Operation, errno: Errno) -> Option<&'static str> {
         (Operation::Populate, Errno::FAULT) => {
             "the object has no memory for a page of it: the object was cut off, or there is none \
              left; Shm::reserve takes it beforehand"
+        }
+        (Operation::Wait | Operation::Notify, Errno::FAULT) => {
+            "the object has no memory for the word: a peer has cut it off, or there is none left"
         }
         (Operation::Lock, Errno::NOMEM | Errno::PERM | Errno::AGAIN) => {
             "this process may not lock so much (raise RLIMIT_MEMLOCK), or the object has no memory \

@@ -52,6 +52,12 @@ pub enum Operation {
     Lock,
     /// Telling the system how a mapping is used (`madvise`).
     Advise,
+    /// Waiting until a word of a mapping changes (`futex`).
+    Wait,
+    /// Waking those who wait for a word of a mapping (`futex`).
+    Notify,
+    /// Reading or writing what a [`SeqLock`](crate::SeqLock) guards.
+    Snapshot,
     /// Viewing a part of a mapping as values of some type.
     View,
     /// Removing a name (`shm_unlink`).
@@ -94,6 +100,15 @@ pub(crate) enum Cause {
     System(Errno),
     /// This library.
     Refused(io::ErrorKind, Cow<'static, str>),
+}
+
+impl Cause {
+    pub(crate) fn kind(&self) -> io::ErrorKind {
+        match self {
+            Cause::System(errno) => errno.kind(),
+            Cause::Refused(kind, _) => *kind,
+        }
+    }
 }
 
 /// A step that failed. Naming the object makes it an [`Error`](crate::Error).
@@ -177,10 +192,7 @@ impl Failure {
     }
 
     pub(crate) fn kind(&self) -> io::ErrorKind {
-        match &self.cause {
-            Cause::System(errno) => errno.kind(),
-            Cause::Refused(kind, _) => *kind,
-        }
+        self.cause.kind()
     }
 }
 
@@ -217,6 +229,7 @@ impl Errno {
     pub(crate) const NXIO: Errno = Errno(sys::ENXIO);
     pub(crate) const OPNOTSUPP: Errno = Errno(sys::EOPNOTSUPP);
     pub(crate) const SPIPE: Errno = Errno(sys::ESPIPE);
+    pub(crate) const TIMEDOUT: Errno = Errno(sys::ETIMEDOUT);
     pub(crate) const PERM: Errno = Errno(sys::EPERM);
     #[cfg(pshm_has_etoomanyrefs)]
     pub(crate) const TOOMANYREFS: Errno = Errno(sys::ETOOMANYREFS);

@@ -17,6 +17,8 @@
 //! * [`SharedAtomic`] has the standard library's atomic operations, for counters, flags and locks.
 //!   To have an `AtomicU64` in a header, declare a `u64` in the structure, and use
 //!   [`field!`]`(…).atomic()`.
+//! * [`SharedAtomic::wait`] sleeps until a word changes, in whatever process. [`Event`] is a flag
+//!   to wait for, and [`SeqLock`] takes snapshots of data that somebody writes.
 //! * [`Shm::send`] and [`Shm::receive`] pass handles between processes, and the functions of
 //!   [`transfer`] several, with bytes beside them. [`Shm::pass_to`] lets a child inherit one.
 //!   [`Shm::inspect`] tells what a peer's object is before it is mapped. [`Shm::seal`] and
@@ -133,9 +135,8 @@
 //! What that leaves to you:
 //!
 //! * Values are copied out. Check the copy and use the copy: a second read may give another value.
-//! * There is no mutex here, and no way to sleep until a word changes. Spin for a moment, then
-//!   yield or sleep; or wake the peer by a socket, a pipe or an eventfd. Decide what happens if a
-//!   peer dies while it holds something.
+//! * There is no mutex here. [Waiting](SharedAtomic::wait) and [snapshots](SeqLock) do without.
+//!   Decide what happens if a peer dies while it holds something.
 //! * Plain loads and stores order nothing around them: a peer may see two stores in either order.
 //!   To publish data, write it, then store a word that says so by a [`SharedAtomic`] with
 //!   `Ordering::Release`. A peer that loads this word with `Ordering::Acquire` sees the data. What
@@ -148,6 +149,74 @@
 //!   its writers, or use `read_at`.
 //!
 //! The top of `src/access/copy.rs` explains how the rules are kept, and why they are enough.
+//!
+//! # Between processes
+//!
+//! From a word that two processes share to data that goes from one to the other, in four steps. All
+//! of them work between threads as well, and none allocates.
+//!
+//! 1. **A word.** [`Mapping::atomic`] has the standard library's operations. Store the data first,
+//!    then the word with `Release`. Whoever loads the word with `Acquire` sees the data.
+//! 2. **Sleeping until it changes.** [`SharedAtomic::wait_while`] spins for a moment, then sleeps
+//!    until somebody calls [`notify_all`](SharedAtomic::notify_all) after storing the word. It
+//!    looks again each second, so a peer that was killed before it could notify delays it and no
+//!    more.
+//! 3. **Not waking for nothing.** To notify is a system call, also if nobody waits. An [`Event`]
+//!    counts who waits: setting it while nobody does costs some nanoseconds. To sleep until there
+//!    is work, reset the event, look for work, and only then wait.
+//! 4. **More than a word.** [`SeqCell`] is a value of any size that is never torn, for one writer
+//!    and any readers. [`SeqSlice`] is the same for many values, such as a frame, and [`SeqLock`]
+//!    for data anywhere. Readers need no right to write, and never stop the writer.
+//!
+//! ```
+//! use std::sync::atomic::Ordering::{Acquire, Release};
+//! use std::thread;
+//!
+//! // A queue for one writer and one reader: 16 numbers, the two ends, and an event.
+//! let object = posix_shm::Shm::anonymous(4096)?;
+//! let mapping = object.map_mut()?;
+//! let slots = mapping.slice::<u64>(256, 16)?;
+//! let (written, read) = (mapping.atomic::<u32>(0)?, mapping.atomic::<u32>(64)?);
+//! let (filled, emptied) = (mapping.event(128)?, mapping.event(192)?);
+//!
+//! thread::scope(|scope| {
+//!     // In another process it is the same.
+//!     scope.spawn(|| {
+//!         for number in 1..=1000_u32 {
+//!             while written.load(Acquire).wrapping_sub(read.load(Acquire)) == 16 {
+//!                 emptied.reset();
+//!                 if written.load(Acquire).wrapping_sub(read.load(Acquire)) == 16 {
+//!                     emptied.wait(None)?;
+//!                 }
+//!             }
+//!             slots.store(written.load(Acquire) as usize % 16, number.into());
+//!             written.fetch_add(1, Release);
+//!             filled.set()?;
+//!         }
+//!         Ok::<(), posix_shm::Error>(())
+//!     });
+//!     let mut sum = 0;
+//!     for _ in 0..1000 {
+//!         while written.load(Acquire) == read.load(Acquire) {
+//!             filled.reset();
+//!             if written.load(Acquire) == read.load(Acquire) {
+//!                 filled.wait(None)?;
+//!             }
+//!         }
+//!         sum += slots.load(read.load(Acquire) as usize % 16);
+//!         read.fetch_add(1, Release);
+//!         emptied.set()?;
+//!     }
+//!     assert_eq!(sum, 500_500);
+//!     Ok::<(), posix_shm::Error>(())
+//! })?;
+//! # Ok::<(), posix_shm::Error>(())
+//! ```
+//!
+//! Between processes that do not trust each other, take what a peer stores as a hint: here, check
+//! that the ends are at most 16 apart. A mutex that survives its owner, queues for several writers,
+//! and messages belong to other crates. To wait for a peer and for sockets at once, send it an
+//! `eventfd` or a pipe beside the object.
 //!
 //! # Never half-made
 //!
@@ -277,6 +346,7 @@
 //! | `collapse` | yes | yes | | | | |
 //! | `HugePages` | pool | pool | yes | | | |
 //! | `residency` | yes | yes | | | | |
+//! | `wait` | sleeps | sleeps | polls | polls | polls | polls |
 //! | copy-on-write | yes | yes | yes | yes | yes | |
 //! | `DontFork` | yes | yes | yes | yes | yes | |
 //! | `DontDump` | yes | yes | yes | | | |
@@ -293,6 +363,8 @@
 //! * *[`Mapping::grow`]* past the capacity moves the mapping with its pages, or maps the object
 //!   again. Within the capacity no system moves it.
 //! * *`populate`* uses `madvise`, or makes the kernel read each page.
+//! * *[`wait`](SharedAtomic::wait)* sleeps until it is woken, or looks again and again, with pauses
+//!   of up to a millisecond.
 //! * *[`DontFork`](Advice::DontFork)*, *[`DontDump`](Advice::DontDump)*: what else there is, and
 //!   where, [`Mapping::advise`] says.
 //!
@@ -347,8 +419,8 @@ mod access;
 #[doc(hidden)]
 pub use access::check_index;
 pub use access::{
-    OwnedCell, OwnedSlice, SharedAtomic, SharedCell, SharedChunks, SharedIter, SharedReader,
-    SharedSlice, SharedWriter, Word,
+    Event, OwnedCell, OwnedSlice, SeqCell, SeqLock, SeqSlice, SharedAtomic, SharedCell,
+    SharedChunks, SharedIter, SharedReader, SharedSlice, SharedWriter, WaitOptions, Waited, Word,
 };
 pub use capabilities::Capabilities;
 pub use direction::Direction;
@@ -359,7 +431,7 @@ pub use inspect::{Inspection, Kind};
 pub use list::{Entry, List, list};
 pub use map::{
     Advice, Collapsed, CopyOnWrite, HugePages, MapOptions, Mapping, Moved, Protection, RawMapping,
-    ReadOnly, ReadWrite,
+    ReadOnly, ReadWrite, Shared,
 };
 pub use metadata::Metadata;
 pub use name::ShmName;

@@ -31,7 +31,7 @@ pub use advice::Advice;
 pub use growth::Moved;
 pub use huge::{Collapsed, HugePages};
 pub use mapping::{Mapping, RawMapping};
-pub use markers::{CopyOnWrite, Protection, ReadOnly, ReadWrite};
+pub use markers::{CopyOnWrite, Protection, ReadOnly, ReadWrite, Shared};
 pub use options::MapOptions;
 
 pub(crate) use region::{MAX_LEN, Region, too_long};

@@ -3,8 +3,11 @@
 use std::io::{Seek, SeekFrom, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::{UnixDatagram, UnixStream};
+use std::time::Duration;
 
-use posix_shm::{Advice, Direction, HugePages, MapOptions, OpenOptions, Seals, Shm, transfer};
+use posix_shm::{
+    Advice, Direction, HugePages, MapOptions, OpenOptions, Seals, Shm, WaitOptions, transfer,
+};
 
 use super::texts::{Messages, io};
 use crate::common::page;
@@ -71,6 +74,21 @@ impl Messages {
         let cut = long.map_mut().unwrap();
         long.set_len(page as u64).unwrap();
         self.add("populating what was cut off", cut.populate(..));
+        let word = cut.atomic::<u32>(page).unwrap();
+        self.add(
+            "waiting for what was cut off",
+            word.wait(0, WaitOptions::from(Duration::from_secs(9)).spin(0)),
+        );
+        self.add("notifying who waits for what was cut off", word.notify_all());
+        let lock = other.map_mut().unwrap();
+        let lock = lock.seq_lock(0).unwrap();
+        lock.write(|| {
+            self.add("a second writer", lock.write(|| ()));
+            self.add("a snapshot while a writer writes", lock.read(|| ()));
+        })
+        .unwrap();
+        let interrupted = lock.write(|| lock.reset(|| ()).unwrap());
+        self.add("a writer that is taken for dead", interrupted);
         self.add("locking what was cut off", cut.lock(..));
         let mut options = OpenOptions::new();
         options.direction(Direction::Io).huge_pages(HugePages::default()).size(100);

@@ -229,6 +229,21 @@ const TEXTS: &[(&str, &str)] = &[
     ("populating what was cut off",
         "populate bytes 0..12288 of a mapping: {EFAULT}; the object has no memory for a page of \
          it: the object was cut off, or there is none left; Shm::reserve takes it beforehand"),
+    ("a second writer",
+        "write under a sequence lock: another writer is writing, or was killed while it wrote; a \
+         lock has one writer; if it is dead, SeqLock::reset takes it over"),
+    ("a snapshot while a writer writes",
+        "take a snapshot: a writer was writing, or came between, at each of 128 tries; try again \
+         later"),
+    ("a writer that is taken for dead",
+        "write under a sequence lock: another writer came between, and the data may be a mix; a \
+         lock has one writer; if it is dead, SeqLock::reset takes it over"),
+    ("waiting for what was cut off",
+        "wait for a word of a mapping: {EFAULT}; the object has no memory for the word: a peer has \
+         cut it off, or there is none left"),
+    ("notifying who waits for what was cut off",
+        "wake those who wait for a word of a mapping: {EFAULT}; the object has no memory for the \
+         word: a peer has cut it off, or there is none left"),
     ("locking what was cut off",
         "lock bytes 0..12288 of a mapping: {ENOMEM}; this process may not lock so much (raise \
          RLIMIT_MEMLOCK), or the object has no memory for a page of it"),

@@ -50,6 +50,11 @@ pub(crate) const MMAP_SHARED: &[Call] =
 pub(crate) const GET_SEALS: &[Call] =
     &[if_bits(long_files::FCNTL, 1, u32::MAX, libc::F_GET_SEALS as u32)];
 
+#[cfg(target_pointer_width = "64")]
+pub(crate) const FUTEX: &[Call] = &[any(libc::SYS_futex)];
+#[cfg(target_pointer_width = "32")]
+pub(crate) const FUTEX: &[Call] = &[any(libc::SYS_futex), any(422)];
+
 /// The bit that is `O_TMPFILE`'s own; the other one means a directory.
 const TMPFILE: u32 = (libc::O_TMPFILE & !libc::O_DIRECTORY) as u32;
 

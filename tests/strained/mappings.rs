@@ -6,16 +6,18 @@ use std::io::ErrorKind;
 use std::ops::ControlFlow;
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use posix_shm::{
     Direction, HugePages as Pages, MapOptions, Moved, OpenOptions, Operation, Shm, ShmName,
+    WaitOptions, Waited,
 };
 
 use crate::cgroup;
 use crate::filter::{self, Call, if_bits};
 use crate::lab::{
-    Cases, NOBODY, become_user, creating, hints, leaves_nothing, limit, name, need_root, own_shm,
-    refused, truncate,
+    Cases, NOBODY, become_user, creating, fork_child, hints, leaves_nothing, limit, name,
+    need_root, own_shm, refused, status_of, truncate, wait_for,
 };
 use crate::memory::HugePages;
 
@@ -28,6 +30,7 @@ crate::tasks! { ON_LINUX:
     mappings_of_huge_pages_grow_in_huge_pages
     mappings_populate_without_madvise
     mappings_the_pool_of_huge_pages_is_empty
+    mappings_waiting_where_futex_is_forbidden
 }
 
 const PAGE: usize = 4096;
@@ -403,4 +406,35 @@ fn mappings_the_pool_of_huge_pages_is_empty() {
         assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
     });
     cases.end();
+}
+
+/// The waiter polls instead, and notifying wakes nobody. Peers that sleep look again by themselves.
+fn mappings_waiting_where_futex_is_forbidden() {
+    for errno in [libc::EPERM, libc::ENOSYS, libc::EACCES] {
+        let object = Shm::anonymous(PAGE as u64).unwrap();
+        let mapping = object.map_mut().unwrap();
+        let word = mapping.atomic::<u32>(64).unwrap();
+        let peer = fork_child(|| {
+            // It sleeps, and is not woken.
+            let options = WaitOptions::new().look_again(Duration::from_millis(50));
+            assert_eq!(word.wait_while(|it| it == 0, options).unwrap(), Some(1));
+            std::thread::sleep(Duration::from_millis(20));
+            word.store(2, Ordering::Release);
+            assert_eq!(word.notify_all().unwrap(), 0, "nobody sleeps");
+        });
+        let status = status_of(|| {
+            filter::forbid(filter::FUTEX, errno);
+            let begun = Instant::now();
+            let limit = Duration::from_millis(3);
+            assert_eq!(word.wait(0, limit).unwrap(), Waited::TimedOut);
+            assert_eq!(word.wait_while(|it| it == 0, limit).unwrap(), None);
+            assert!(begun.elapsed() >= 2 * limit, "too early");
+            word.store(1, Ordering::Release);
+            assert_eq!(word.notify_all().unwrap(), 0);
+            assert_eq!(word.notify_one().unwrap(), 0);
+            assert_eq!(word.wait_while(|it| it == 1, None).unwrap(), Some(2));
+        });
+        assert!(status.success(), "{errno}: {status}");
+        assert!(wait_for(peer).success(), "{errno}: the peer failed");
+    }
 }

@@ -1,6 +1,8 @@
 //! More tasks of the victim: what is done to mappings.
 
-use posix_shm::{Advice, MapOptions, Mapping, Protection, ReadWrite, Result};
+use std::time::Duration;
+
+use posix_shm::{Advice, MapOptions, Mapping, Protection, ReadWrite, Result, Waited};
 
 use crate::tasks::{ErrorName, Given, Got, HUGE, Task, no_effect, nothing};
 use crate::world::OLD_SIZE;
@@ -161,6 +163,25 @@ pub(crate) const TASKS: &[Task] = &[
         run: |given| given.mapping.as_ref().unwrap().advise(.., Advice::Sequential).map(nothing),
         effect: no_effect,
         is_right: Got::is_nothing,
+    },
+    Task {
+        name: "wait",
+        error_name: ErrorName::No,
+        run: |given| {
+            let word = given.mapping.as_ref().unwrap().atomic::<u32>(64)?;
+            word.wait(0x0707_0707, Duration::from_millis(1)).map(Got::Waited)
+        },
+        effect: no_effect,
+        is_right: |got| matches!(got, Got::Waited(Waited::TimedOut | Waited::Changed)),
+    },
+    Task {
+        name: "notify",
+        error_name: ErrorName::No,
+        run: |given| {
+            given.mapping.as_ref().unwrap().atomic::<u32>(64)?.notify_all().map(Got::Count)
+        },
+        effect: no_effect,
+        is_right: |got| matches!(got, Got::Count(0)),
     },
     Task {
         name: "collapse",

@@ -10,7 +10,7 @@ use std::time::Duration;
 use posix_shm::{
     Collapsed, CopyOnWrite, Direction, Error, IfDoesNotExist, IfExists, ImmutableMapping,
     MapOptions, Mapping, Metadata, OpenOptions, Permissions, Protection, RawMapping, ReadOnly,
-    ReadWrite, Result, Seals, Shm, ShmName, capabilities, list, unlink,
+    ReadWrite, Result, Seals, Shm, ShmName, Waited, capabilities, list, unlink,
 };
 
 use crate::world::{NEW, OLD, OLD_SIZE, World, runs};
@@ -109,6 +109,7 @@ pub(crate) enum Got {
     Two(Mapping<ReadWrite>, Mapping<ReadWrite>),
     Collapsed(Collapsed),
     Count(usize),
+    Waited(Waited),
     /// What reading or writing returned, and the bytes that were read.
     Bytes(io::Result<usize>, Vec<u8>),
 }

@@ -97,11 +97,11 @@ pub use word::Word;
 /// # Ok::<(), posix_shm::Error>(())
 /// ```
 ///
-/// A sequence lock: one writer, any number of readers, which need no right to write. The sequence
-/// is odd while the data changes. A reader uses what it has copied only if the sequence is even and
-/// the same afterwards. The fences are needed: without the first, the data could become visible
-/// before the odd sequence does; without the second, the sequence could be read again before the
-/// data is.
+/// A sequence lock, which [`SeqLock`](crate::SeqLock) has ready made: one writer, any number of
+/// readers, which need no right to write. The sequence is odd while the data changes. A reader uses
+/// what it has copied only if the sequence is even and the same afterwards. The fences are needed:
+/// without the first, the data could become visible before the odd sequence does; without the
+/// second, the sequence could be read again before the data is.
 ///
 /// ```
 /// use std::sync::atomic::{Ordering, fence};
@@ -435,6 +435,12 @@ impl<'m, T, A> SharedAtomic<'m, T, A> {
     #[inline]
     pub fn as_ptr(&self) -> *const T {
         self.at.as_ptr()
+    }
+
+    /// The address, for the calls of the system.
+    #[inline]
+    pub(super) fn at(&self) -> NonNull<T> {
+        self.at
     }
 
     /// The address, for the operations of the machine.

@@ -18,6 +18,7 @@ mod immutable;
 mod kept;
 mod many;
 mod orders;
+mod snapshots;
 
 /// Aligned memory that only raw pointers access, like mapped memory.
 #[repr(align(64))]

@@ -63,6 +63,11 @@
 //! fn collapse(NonNull<u8>, len: usize) -> Result<(), Errno>
 //! fn transparent_page() -> Option<usize>
 //!
+//! // Sleeps until somebody wakes those who sleep on the word, in any process. Not at all if
+//! // it has another value. The time is one of wait::now(). Wakes one of them, or all.
+//! fn wait(NonNull<u32>, seen: u32, until: Option<Duration>) -> Result<Slept, Errno>
+//! fn wake(NonNull<u32>, all: bool) -> Result<usize, Errno>
+//!
 //! // Refuses a write that the system would answer with a signal.
 //! fn may_write(BorrowedFd, off_t, usize, ignore_estimates: bool) -> Result<(), Failure>
 //! // Writes anywhere; writes the content of a new object.
@@ -104,6 +109,7 @@
 //! * Memory: [`limits`] and `estimates` ask whether there is enough, and [`mod@reserve`] takes it.
 //! * Mappings: [`mapping`] makes and changes them. [`mod@populate`] makes their pages present, and
 //!   `huge` makes them huge.
+//! * Waiting: [`mod@wait`] has the calls that sleep and wake, and the clock.
 //! * [`procfs`] opens an object again. [`fork`] tells a process from its child.
 //! * [`fallback`] is what POSIX gives everywhere.
 
@@ -140,6 +146,9 @@ mod syscalls;
 #[allow(dead_code, reason = "not every system uses it")]
 mod tmpfs;
 
+#[allow(dead_code, reason = "not every system uses all of it")]
+mod wait;
+
 // build.rs chooses the file; the default is other.rs.
 #[cfg_attr(pshm_system = "android", path = "system/android.rs")]
 #[cfg_attr(pshm_system = "apple", path = "system/apple.rs")]
@@ -169,5 +178,6 @@ pub(crate) use system::{
     anonymous_of_huge_pages, check_kind, close_room, collapse, draft, find, hint, huge_page_of,
     map_with_room, may_write, names, open, open_room, pooled_pages, populate, protect, publish,
     punch, read_only, remap, reserve, reserve_range, resident_pages, resize, transparent_page,
-    unlink, write_at, write_new,
+    unlink, wait, wake, write_at, write_new,
 };
+pub(crate) use wait::{Slept, now, pause};

@@ -23,6 +23,22 @@ pub enum ReadWrite {}
 #[doc(alias = "MAP_PRIVATE")]
 pub enum CopyOnWrite {}
 
+/// Memory that peers see: [`ReadOnly`] and [`ReadWrite`], and not [`CopyOnWrite`].
+///
+/// [`SharedAtomic::wait`](crate::SharedAtomic::wait) and the like need it: whoever waited on memory
+/// of its own would never be woken. No other type can have this trait.
+pub trait Shared: sealed::Shared {}
+
+impl Shared for ReadOnly {}
+impl Shared for ReadWrite {}
+
+mod sealed {
+    pub trait Shared {}
+}
+
+impl sealed::Shared for ReadOnly {}
+impl sealed::Shared for ReadWrite {}
+
 /// What a marker means to the system.
 pub(crate) trait Access {
     const PROTECTION: c_int;

@@ -44,6 +44,7 @@ pub(crate) use crate::imp::named::{create, unlink};
 pub(crate) use crate::imp::populate::by_reading as populate;
 pub(crate) use crate::imp::reserve::{no_punch as punch, no_range as reserve_range};
 use crate::imp::syscalls::set_len;
+pub(crate) use crate::imp::wait::{no_wait as wait, no_wake as wake};
 
 /// The kernel's limit counts the slash and the NUL byte.
 pub(crate) const NAME_MAX: usize = sys::PATH_MAX as usize - 2;
@@ -72,6 +73,8 @@ pub(crate) const CAPABILITIES: Capabilities = Capabilities {
     collapse: false,
     huge_pages: true,
     residency: false,
+    wait: false,
+    wait_read_only: false,
 };
 
 pub(crate) const RESERVE_ONLY_GROWS: bool = true;

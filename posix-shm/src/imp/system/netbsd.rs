@@ -42,6 +42,7 @@ pub(crate) use crate::imp::reserve::write_new;
 pub(crate) use crate::imp::reserve::{no_punch as punch, no_range as reserve_range};
 pub(crate) use crate::imp::stat::allocated_by_file as allocated;
 pub(crate) use crate::imp::syscalls::write_at;
+pub(crate) use crate::imp::wait::{no_wait as wait, no_wake as wake};
 
 /// Where librt keeps the objects, and what their names begin with.
 const DIRECTORY: Directory = Directory { path: c"/var/shm", prefix: b".shmobj_" };
@@ -74,6 +75,8 @@ pub(crate) const CAPABILITIES: Capabilities = Capabilities {
     collapse: false,
     huge_pages: false,
     residency: false,
+    wait: false,
+    wait_read_only: false,
 };
 
 pub(crate) const RESERVE_ONLY_GROWS: bool = false;

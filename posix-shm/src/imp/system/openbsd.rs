@@ -46,6 +46,7 @@ pub(crate) use crate::imp::reserve::write_new;
 pub(crate) use crate::imp::reserve::{no_punch as punch, no_range as reserve_range};
 pub(crate) use crate::imp::stat::allocated_by_file as allocated;
 pub(crate) use crate::imp::syscalls::write_at;
+pub(crate) use crate::imp::wait::{no_wait as wait, no_wake as wake};
 
 /// The name is only hashed.
 pub(crate) const NAME_MAX: usize = usize::MAX;
@@ -74,6 +75,8 @@ pub(crate) const CAPABILITIES: Capabilities = Capabilities {
     collapse: false,
     huge_pages: false,
     residency: false,
+    wait: false,
+    wait_read_only: false,
 };
 
 pub(crate) const RESERVE_ONLY_GROWS: bool = false;

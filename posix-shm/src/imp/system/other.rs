@@ -37,6 +37,7 @@ pub(crate) use crate::imp::reserve::{
 pub(crate) use crate::imp::reserve::{by_resizing as reserve, no_range as reserve_range};
 pub(crate) use crate::imp::stat::allocated_by_file as allocated;
 pub(crate) use crate::imp::syscalls::write_at;
+pub(crate) use crate::imp::wait::{no_wait as wait, no_wake as wake};
 
 pub(crate) const NAME_MAX: usize = sys::NAME_MAX as usize;
 
@@ -65,6 +66,8 @@ pub(crate) const CAPABILITIES: Capabilities = Capabilities {
     collapse: false,
     huge_pages: false,
     residency: false,
+    wait: false,
+    wait_read_only: false,
 };
 
 pub(crate) const RESERVE_ONLY_GROWS: bool = cfg!(pshm_has_posix_fallocate);

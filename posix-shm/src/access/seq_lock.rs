@@ -1,0 +1,426 @@
+//! The sequence lock: one writer, and readers that take snapshots without ever stopping it.
+//!
+//! The sequence is odd while the data changes. It only ever decides whether a copy counts, and
+//! never where anything is. tests/model.rs goes through all that can happen, with and without each
+//! fence.
+
+use std::fmt;
+use std::hint;
+use std::io::ErrorKind;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::fence;
+
+use bytemuck::{AnyBitPattern, NoUninit};
+
+use super::atomic::SharedAtomic;
+use super::cell::SharedCell;
+use super::slice::SharedSlice;
+use crate::error::{Error, Result};
+use crate::failure::{Failure, Operation};
+use crate::map::{Mapping, ReadOnly, ReadWrite, Shared};
+
+/// How often a reader tries.
+const TRIES: usize = 128;
+
+/// A sequence lock on a word of a mapping: one writer, and any number of readers, of any data.
+///
+/// Readers take a snapshot: a copy that no writer has changed meanwhile. They need no right to
+/// write, and never keep the writer waiting. [`Mapping::seq_lock`] makes it, of 4 bytes; zeroed
+/// memory is a lock that nobody has written under.
+///
+/// The data can be anything that is read and written by the views of this crate. For one value
+/// there is [`SeqCell`], and for many values [`SeqSlice`], which have the data next to the lock.
+///
+/// There must be one writer at a time. A second one is an error. So that is what a writer leaves
+/// behind that was killed while it wrote. [`reset`](SeqLock::reset) takes the lock over then.
+///
+/// # Examples
+///
+/// ```
+/// let object = posix_shm::Shm::anonymous(4096)?;
+/// let (writer, reader) = (object.map_mut()?, object.map()?);
+///
+/// let prices = writer.slice::<f64>(64, 3)?;
+/// writer.seq_lock(0)?.write(|| prices.copy_from(&[1.0, 2.0, 3.0]))?;
+///
+/// let prices = reader.slice::<f64>(64, 3)?;
+/// let mut copy = [0.0; 3];
+/// reader.seq_lock(0)?.read(|| prices.copy_to(&mut copy))?;
+/// assert_eq!(copy, [1.0, 2.0, 3.0]);
+/// # Ok::<(), posix_shm::Error>(())
+/// ```
+#[doc(alias = "seqlock")]
+pub struct SeqLock<'m, A = ReadWrite> {
+    sequence: SharedAtomic<'m, u32, A>,
+}
+
+impl<A: Shared> Mapping<A> {
+    /// Views 4 bytes as a [`SeqLock`], at an offset in bytes.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` if they reach past the end of the mapping, or if their address is not a
+    /// multiple of 4.
+    pub fn seq_lock(&self, offset: usize) -> Result<SeqLock<'_, A>> {
+        Ok(SeqLock::new(self.atomic(offset)?))
+    }
+
+    /// Views a value and its sequence lock as a [`SeqCell`], at an offset in bytes.
+    ///
+    /// It takes [`SeqCell::SIZE`] bytes.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` if it reaches past the end of the mapping, or if the address is misaligned
+    /// for the lock, which takes a multiple of 4, or for the value.
+    pub fn seq_cell<T: AnyBitPattern>(&self, offset: usize) -> Result<SeqCell<'_, T, A>> {
+        let lock = self.seq_lock(offset)?;
+        Ok(SeqCell { lock, value: self.cell(offset.saturating_add(SeqCell::<T>::VALUE))? })
+    }
+
+    /// Views `count` values and their sequence lock as a [`SeqSlice`], at an offset in bytes.
+    ///
+    /// The values begin [`SeqCell::VALUE`] bytes after the lock.
+    ///
+    /// # Errors
+    ///
+    /// The same as [`seq_cell`](Mapping::seq_cell).
+    pub fn seq_slice<T: AnyBitPattern>(
+        &self,
+        offset: usize,
+        count: usize,
+    ) -> Result<SeqSlice<'_, T, A>> {
+        let lock = self.seq_lock(offset)?;
+        let values = self.slice(offset.saturating_add(SeqCell::<T>::VALUE), count)?;
+        Ok(SeqSlice { lock, values })
+    }
+}
+
+impl<'m, A> SeqLock<'m, A> {
+    pub(super) fn new(sequence: SharedAtomic<'m, u32, A>) -> SeqLock<'m, A> {
+        SeqLock { sequence }
+    }
+}
+
+impl<A: Shared> SeqLock<'_, A> {
+    /// Calls a function that copies the data, until no writer has come between, and returns what
+    /// that call returned.
+    ///
+    /// It tries 128 times at most. The function sees data that may change while it copies: it must
+    /// do nothing with it but copy, and the copies of all calls but the last are worthless. If it
+    /// fails, so is that one.
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock` if a writer came between each time. Either it writes all the time, or it takes
+    /// its time, or it was killed while it wrote. Try again later.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
+    /// let (lock, point) = (mapping.seq_lock(0)?, mapping.cell::<[i32; 2]>(8)?);
+    /// lock.write(|| point.store([3, 4]))?;
+    /// assert_eq!(lock.read(|| point.load())?, [3, 4]);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
+    #[inline]
+    pub fn read<R>(&self, mut copy: impl FnMut() -> R) -> Result<R> {
+        for _ in 0..TRIES {
+            if let Some(copied) = self.try_read(&mut copy) {
+                return Ok(copied);
+            }
+            hint::spin_loop();
+        }
+        Err(blocked())
+    }
+
+    /// Tries once, as [`read`](SeqLock::read) does. `None` if a writer came between.
+    ///
+    /// The function is not called while a writer writes.
+    #[inline]
+    pub fn try_read<R>(&self, copy: impl FnOnce() -> R) -> Option<R> {
+        let before = self.sequence.load(Acquire);
+        if before % 2 != 0 {
+            return None;
+        }
+        let copied = copy();
+        // What was copied was loaded before the sequence is loaded again.
+        fence(Acquire);
+        (self.sequence.load(Relaxed) == before).then_some(copied)
+    }
+}
+
+impl SeqLock<'_, ReadWrite> {
+    /// Calls a function that changes the data, and returns what it returned. Nobody's snapshot has
+    /// a part of what it writes.
+    ///
+    /// If the function panics, it is as if the writer had been killed.
+    ///
+    /// # Errors
+    ///
+    /// `ResourceBusy`:
+    ///
+    /// * if another writer writes, or was killed while it wrote. The function is not called.
+    /// * if another writer, or a [`reset`](SeqLock::reset), came between. Then the data may be a
+    ///   mix, and readers may have taken it for a snapshot. That can only happen if there are two
+    ///   writers, one of which has called `reset`, or a peer that breaks the rules.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::io::ErrorKind;
+    ///
+    /// let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
+    /// let lock = mapping.seq_lock(0)?;
+    /// let second = lock.write(|| lock.write(|| ()))?;
+    /// assert_eq!(second.unwrap_err().kind(), ErrorKind::ResourceBusy);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
+    #[inline]
+    pub fn write<R>(&self, change: impl FnOnce() -> R) -> Result<R> {
+        let even = self.sequence.load(Relaxed);
+        if even % 2 != 0 {
+            return Err(busy("another writer is writing, or was killed while it wrote"));
+        }
+        self.write_after(even, change)
+    }
+
+    /// Writes as [`write`](SeqLock::write) does, also if a writer was killed while it wrote.
+    ///
+    /// Nobody takes a snapshot of what that writer has left: the function must write all of the
+    /// data, or repair it. Only call this if the writer is known to be dead. If it is just slow,
+    /// its own [`write`](SeqLock::write) fails when it ends, and the data may be a mix of both.
+    ///
+    /// # Errors
+    ///
+    /// `ResourceBusy`, as [`write`](SeqLock::write), if another writer came between.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
+    /// let lock = mapping.seq_lock(0)?;
+    /// // As a killed writer leaves it.
+    /// mapping.bytes().fill(1);
+    /// assert!(lock.read(|| mapping.bytes().load(64)).is_err());
+    ///
+    /// lock.reset(|| mapping.bytes().store(64, 7))?;
+    /// assert_eq!(lock.read(|| mapping.bytes().load(64))?, 7);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
+    #[inline]
+    pub fn reset<R>(&self, repair: impl FnOnce() -> R) -> Result<R> {
+        self.write_after(self.sequence.load(Relaxed), repair)
+    }
+
+    #[inline]
+    fn write_after<R>(&self, old: u32, change: impl FnOnce() -> R) -> Result<R> {
+        // The next odd number, also after an odd one: so two that reset do not both succeed.
+        let odd = old.wrapping_add(1) | 1;
+        // A writer sees what the one before it has written.
+        if self.sequence.compare_exchange(old, odd, Acquire, Relaxed).is_err() {
+            return Err(busy("another writer is writing"));
+        }
+        // The odd sequence is seen before anything that is written now.
+        fence(Release);
+        let result = change();
+        match self.sequence.compare_exchange(odd, odd.wrapping_add(1), Release, Relaxed) {
+            Ok(_) => Ok(result),
+            Err(_) => Err(busy("another writer came between, and the data may be a mix")),
+        }
+    }
+}
+
+impl<'m> SeqLock<'m, ReadWrite> {
+    /// Returns the same lock without the operations that write.
+    #[must_use]
+    #[inline]
+    pub fn as_read_only(&self) -> SeqLock<'m, ReadOnly> {
+        SeqLock { sequence: self.sequence.as_read_only() }
+    }
+}
+
+#[cold]
+fn blocked() -> Error {
+    let why = "a writer was writing, or came between, at each of 128 tries; try again later";
+    Failure::refused(Operation::Snapshot, ErrorKind::WouldBlock, why).named(None)
+}
+
+#[cold]
+fn busy(why: &'static str) -> Error {
+    let hint = "a lock has one writer; if it is dead, SeqLock::reset takes it over";
+    Failure::refused(Operation::Snapshot, ErrorKind::ResourceBusy, why).with_hint(hint).named(None)
+}
+
+/// A value in a mapping that is never torn, whatever its size: one writer, any number of readers.
+///
+/// [`Mapping::seq_cell`] makes it. It is a [`SeqLock`] in front of the value: the lock's 4 bytes,
+/// padding up to [`VALUE`](SeqCell::VALUE), and the value. Zeroed memory is a value of zeros.
+///
+/// # Examples
+///
+/// ```
+/// let object = posix_shm::Shm::anonymous(4096)?;
+/// let (writer, reader) = (object.map_mut()?, object.map()?);
+/// writer.seq_cell::<[f64; 8]>(0)?.store([0.5; 8])?;
+/// assert_eq!(reader.seq_cell::<[f64; 8]>(0)?.load()?, [0.5; 8]);
+/// # Ok::<(), posix_shm::Error>(())
+/// ```
+#[doc(alias = "seqlock")]
+pub struct SeqCell<'m, T, A = ReadWrite> {
+    lock: SeqLock<'m, A>,
+    value: SharedCell<'m, T, A>,
+}
+
+impl<T> SeqCell<'_, T> {
+    /// How many bytes after the lock the value is: 4, or the alignment of `T` if that is more.
+    pub const VALUE: usize = if align_of::<T>() > 4 { align_of::<T>() } else { 4 };
+
+    /// How many bytes the lock and the value take.
+    pub const SIZE: usize = Self::VALUE + size_of::<T>();
+}
+
+impl<T: AnyBitPattern, A: Shared> SeqCell<'_, T, A> {
+    /// Loads the value, whole.
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock`, as [`SeqLock::read`].
+    #[inline]
+    pub fn load(&self) -> Result<T> {
+        self.lock.read(|| self.value.load())
+    }
+}
+
+impl<T: AnyBitPattern + NoUninit> SeqCell<'_, T, ReadWrite> {
+    /// Stores a value.
+    ///
+    /// # Errors
+    ///
+    /// `ResourceBusy`, as [`SeqLock::write`].
+    #[inline]
+    pub fn store(&self, value: T) -> Result<()> {
+        self.lock.write(|| self.value.store(value))
+    }
+}
+
+impl<'m, T, A> SeqCell<'m, T, A> {
+    /// The lock alone: to [take it over](SeqLock::reset), or to change only a part of the value.
+    #[must_use]
+    #[inline]
+    pub fn lock(&self) -> SeqLock<'m, A> {
+        self.lock
+    }
+
+    /// The value alone. Read and write it only under the lock.
+    #[must_use]
+    #[inline]
+    pub fn value(&self) -> SharedCell<'m, T, A> {
+        self.value
+    }
+}
+
+/// Many values in a mapping that are copied as a whole: a frame, a table. One writer, any number of
+/// readers.
+///
+/// [`Mapping::seq_slice`] makes it. It is a [`SeqLock`] in front of the values, as in a
+/// [`SeqCell`].
+///
+/// The longer a copy takes, the likelier it is that the writer comes between. If it writes all the
+/// time, use several of them in turn, so that a reader has one that is not written.
+///
+/// # Examples
+///
+/// ```
+/// let object = posix_shm::Shm::anonymous(1 << 20)?;
+/// let (writer, reader) = (object.map_mut()?, object.map()?);
+/// writer.seq_slice::<u8>(0, 640 * 480)?.copy_from(&vec![7; 640 * 480])?;
+///
+/// let mut frame = vec![0; 640 * 480];
+/// reader.seq_slice::<u8>(0, 640 * 480)?.copy_to(&mut frame)?;
+/// assert_eq!(frame, vec![7; 640 * 480]);
+/// # Ok::<(), posix_shm::Error>(())
+/// ```
+#[doc(alias = "seqlock")]
+pub struct SeqSlice<'m, T, A = ReadWrite> {
+    lock: SeqLock<'m, A>,
+    values: SharedSlice<'m, T, A>,
+}
+
+impl<T: AnyBitPattern, A: Shared> SeqSlice<'_, T, A> {
+    /// Copies all values out. After an error, `out` has nothing of use.
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock`, as [`SeqLock::read`].
+    ///
+    /// # Panics
+    ///
+    /// Panics if the lengths differ.
+    #[inline]
+    #[track_caller]
+    pub fn copy_to(&self, out: &mut [T]) -> Result<()> {
+        self.lock.read(|| self.values.copy_to(out))
+    }
+}
+
+impl<T: AnyBitPattern + NoUninit> SeqSlice<'_, T, ReadWrite> {
+    /// Copies all values in.
+    ///
+    /// # Errors
+    ///
+    /// `ResourceBusy`, as [`SeqLock::write`].
+    ///
+    /// # Panics
+    ///
+    /// Panics if the lengths differ. Nothing is changed then.
+    #[inline]
+    #[track_caller]
+    pub fn copy_from(&self, values: &[T]) -> Result<()> {
+        assert_eq!(values.len(), self.values.len(), "the lengths differ");
+        self.lock.write(|| self.values.copy_from(values))
+    }
+}
+
+impl<'m, T, A> SeqSlice<'m, T, A> {
+    /// The lock alone: to [take it over](SeqLock::reset), or to copy only a part of the values.
+    #[must_use]
+    #[inline]
+    pub fn lock(&self) -> SeqLock<'m, A> {
+        self.lock
+    }
+
+    /// The values alone. Read and write them only under the lock.
+    #[must_use]
+    #[inline]
+    pub fn values(&self) -> SharedSlice<'m, T, A> {
+        self.values
+    }
+}
+
+macro_rules! copy_and_debug {
+    ($($name:ident [$($t:ident)?] $at:ident;)*) => {
+        $(
+            impl<$($t,)? A> Clone for $name<'_, $($t,)? A> {
+                fn clone(&self) -> Self {
+                    *self
+                }
+            }
+
+            impl<$($t,)? A> Copy for $name<'_, $($t,)? A> {}
+
+            impl<$($t,)? A> fmt::Debug for $name<'_, $($t,)? A> {
+                fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                    f.debug_struct(stringify!($name)).field(stringify!($at), &self.$at).finish()
+                }
+            }
+        )*
+    };
+}
+
+copy_and_debug! {
+    SeqLock [] sequence;
+    SeqCell [T] value;
+    SeqSlice [T] values;
+}

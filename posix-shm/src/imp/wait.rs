@@ -1,0 +1,149 @@
+//! Sleeping until a word of a shared mapping changes, and waking who sleeps.
+//!
+//! Never with a private flag: it would be quicker, and would reach only this process.
+
+use std::mem::MaybeUninit;
+use std::ptr;
+use std::time::Duration;
+
+use posix_shm_sys as sys;
+
+use crate::failure::{Errno, cvt, cvt_retry};
+
+/// How a call that sleeps has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Slept {
+    /// It was woken, perhaps for nothing.
+    Woken,
+    /// The word had another value, so it did not sleep.
+    Changed,
+    TimedOut,
+    /// A signal came first.
+    Interrupted,
+    /// The system has no call for it, or a filter forbids it.
+    Unable,
+}
+
+/// The time since some start: it never jumps, and is what [`futex_wait`] counts in.
+pub(crate) fn now() -> Result<Duration, Errno> {
+    let mut time = MaybeUninit::<libc::timespec>::uninit();
+    // SAFETY: the pointer is to room for one `timespec`.
+    cvt(unsafe { libc::clock_gettime(sys::CLOCK_MONOTONIC, time.as_mut_ptr()) })?;
+    // SAFETY: the call succeeded, so it has filled in the structure.
+    let time = unsafe { time.assume_init() };
+    // No clock that starts with the system is negative, and nanoseconds are less than a second.
+    #[allow(clippy::unnecessary_cast, reason = "the types differ between machines")]
+    Ok(Duration::new(time.tv_sec as u64, time.tv_nsec as u32))
+}
+
+/// Sleeps for a time of less than a second. If that is not possible, it lets others run.
+pub(crate) fn pause(time: Duration) {
+    // Less than a second of nanoseconds fits into every type.
+    #[allow(clippy::cast_possible_wrap, reason = "less than a second")]
+    let request = libc::timespec { tv_sec: 0, tv_nsec: time.subsec_nanos() as libc::c_long as _ };
+    // SAFETY: the pointer is to a `timespec` that outlives the call.
+    if cvt(unsafe { libc::nanosleep(&raw const request, ptr::null_mut()) }).is_err() {
+        std::thread::yield_now();
+    }
+}
+
+/// `futex` with `FUTEX_WAIT_BITSET`, whose time is a point in time, so that no signal stretches it.
+#[cfg(any(pshm_has_sys_futex, pshm_has_sys_futex_time64))]
+pub(crate) fn futex_wait(
+    word: ptr::NonNull<u32>,
+    seen: u32,
+    until: Option<Duration>,
+) -> Result<Slept, Errno> {
+    let until = until.map(|until| [saturated(until.as_secs()), i64::from(until.subsec_nanos())]);
+    #[cfg(pshm_has_sys_futex_time64)]
+    match wait_call(sys::SYS_futex_time64, word, seen, until.as_ref()) {
+        // Linux before 5.1, and filters that are older than it, know the other call.
+        #[cfg(pshm_has_sys_futex)]
+        Err(Errno::NOSYS | Errno::PERM | Errno::ACCES) => {}
+        result => return slept(result),
+    }
+    #[cfg(pshm_has_sys_futex)]
+    {
+        let until = until.map(|[secs, nanos]| {
+            [Long::try_from(secs).unwrap_or(Long::MAX), Long::try_from(nanos).unwrap_or(0)]
+        });
+        slept(wait_call(sys::SYS_futex, word, seen, until.as_ref()))
+    }
+}
+
+/// The fields of the older call's time. With the small pointers of x32 it is the kernel's own type.
+#[cfg(all(pshm_has_sys_futex, target_arch = "x86_64"))]
+type Long = i64;
+#[cfg(all(pshm_has_sys_futex, not(target_arch = "x86_64")))]
+type Long = libc::c_long;
+
+#[cfg(any(pshm_has_sys_futex, pshm_has_sys_futex_time64))]
+fn saturated(secs: u64) -> i64 {
+    i64::try_from(secs).unwrap_or(i64::MAX)
+}
+
+#[cfg(any(pshm_has_sys_futex, pshm_has_sys_futex_time64))]
+fn wait_call<T>(
+    call: libc::c_long,
+    word: ptr::NonNull<u32>,
+    seen: u32,
+    until: Option<&[T; 2]>,
+) -> Result<isize, Errno> {
+    let until: *const [T; 2] = until.map_or(ptr::null(), ptr::from_ref);
+    // SAFETY: the kernel looks at the word as a system call does: what is not there is an error. It
+    // reads the time, whose layout is the one of this call.
+    let returned = unsafe {
+        libc::syscall(
+            call,
+            word.as_ptr(),
+            sys::FUTEX_WAIT_BITSET,
+            seen,
+            until,
+            ptr::null::<u32>(),
+            sys::FUTEX_BITSET_MATCH_ANY,
+        )
+    };
+    cvt(returned as isize)
+}
+
+#[cfg(any(pshm_has_sys_futex, pshm_has_sys_futex_time64))]
+fn slept(result: Result<isize, Errno>) -> Result<Slept, Errno> {
+    match result {
+        Ok(_) => Ok(Slept::Woken),
+        Err(Errno::AGAIN) => Ok(Slept::Changed),
+        Err(Errno::TIMEDOUT) => Ok(Slept::TimedOut),
+        Err(Errno::INTR) => Ok(Slept::Interrupted),
+        Err(Errno::NOSYS | Errno::PERM | Errno::ACCES) => Ok(Slept::Unable),
+        Err(errno) => Err(errno),
+    }
+}
+
+/// `futex` with `FUTEX_WAKE`: how many it has woken. None where a filter forbids the call.
+#[cfg(any(pshm_has_sys_futex, pshm_has_sys_futex_time64))]
+pub(crate) fn futex_wake(word: ptr::NonNull<u32>, all: bool) -> Result<usize, Errno> {
+    let most = if all { i32::MAX } else { 1 };
+    // Without a time, both calls are the same.
+    #[cfg(pshm_has_sys_futex)]
+    let call = sys::SYS_futex;
+    #[cfg(not(pshm_has_sys_futex))]
+    let call = sys::SYS_futex_time64;
+    // SAFETY: the kernel only looks for who sleeps on the address.
+    let wake = || unsafe { libc::syscall(call, word.as_ptr(), sys::FUTEX_WAKE, most) } as isize;
+    match cvt_retry(wake) {
+        Ok(woken) => Ok(woken.unsigned_abs()),
+        Err(Errno::NOSYS | Errno::PERM | Errno::ACCES) => Ok(0),
+        Err(errno) => Err(errno),
+    }
+}
+
+/// For a system without such a call.
+#[allow(clippy::unnecessary_wraps, reason = "the contract of a system")]
+pub(crate) fn no_wait(_: ptr::NonNull<u32>, _: u32, _: Option<Duration>) -> Result<Slept, Errno> {
+    Ok(Slept::Unable)
+}
+
+/// The same: who waits looks at the word by itself.
+#[allow(clippy::unnecessary_wraps, reason = "the contract of a system")]
+pub(crate) fn no_wake(_: ptr::NonNull<u32>, _: bool) -> Result<usize, Errno> {
+    Ok(0)
+}
