@@ -7,22 +7,22 @@ use std::time::Duration;
 use posix_shm::Shm;
 
 use crate::common::{Names, page, peer};
-use crate::wait::{ASLEEP, Children, PATIENCE, all_ready, meanwhile};
+use crate::wait::{ASLEEP, Children, PATIENCE, all_ready, meanwhile, rounds};
 
 #[test]
 fn two_processes_answer_each_other_and_no_wake_is_lost() {
-    const ROUNDS: u32 = 20_000;
+    let rounds = rounds(20_000);
     let names = Names::new();
     let name = names.name();
     let object = Shm::create(&name, page()).unwrap();
     let mapping = object.map_mut().unwrap();
-    let arguments = [name.to_string(), ROUNDS.to_string()];
+    let arguments = [name.to_string(), rounds.to_string()];
     let child = peer("answer-events", arguments).spawn().expect("the peer starts");
     let mut children = Children(vec![child]);
     all_ready(&mapping, 0, 1);
     object.unlink().unwrap();
     let [asked, answered] = [64, 128].map(|at| mapping.event(at).unwrap());
-    for round in 0..ROUNDS {
+    for round in 0..rounds {
         asked.set().unwrap();
         // Half of the time it spins first.
         let options = ASLEEP.limit(PATIENCE).spin(if round % 2 == 0 { 0 } else { 100 });

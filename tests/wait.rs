@@ -18,6 +18,11 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 const SEATS: usize = 8;
 pub(crate) const ASLEEP: WaitOptions = WaitOptions::new().spin(0).look_again(Duration::MAX);
 
+/// Polling takes up to a millisecond each time, and sleeping a few microseconds.
+pub(crate) fn rounds(asleep: u32) -> u32 {
+    if capabilities().wait { asleep } else { asleep / 50 }
+}
+
 /// How a token has gone round.
 #[derive(Debug, PartialEq)]
 enum End {
@@ -120,12 +125,12 @@ const SOON: Duration = Duration::from_millis(1);
 /// Half of them wait in read-only mappings, and half of them map another part of the object.
 #[test]
 fn eight_processes_pass_a_token_and_no_wake_is_lost() {
-    assert_eq!(pass("alone", 100_000, PATIENCE, |_, _| {}), End::Done);
+    assert_eq!(pass("alone", rounds(100_000), PATIENCE, |_, _| {}), End::Done);
 }
 
 #[test]
 fn no_wake_is_lost_under_signals() {
-    assert_eq!(pass("interrupted", 20_000, PATIENCE, |_, _| {}), End::Done);
+    assert_eq!(pass("interrupted", rounds(20_000), PATIENCE, |_, _| {}), End::Done);
 }
 
 #[test]
@@ -136,7 +141,7 @@ fn no_wake_is_lost_if_processes_are_stopped() {
         thread::sleep(Duration::from_millis(3));
         children.signal(which, libc::SIGCONT);
     };
-    assert_eq!(pass("alone", 20_000, PATIENCE, stop_and_go), End::Done);
+    assert_eq!(pass("alone", rounds(20_000), PATIENCE, stop_and_go), End::Done);
 }
 
 /// The same program would fail if the calls had the flag for one process. It passes without.
@@ -210,14 +215,16 @@ fn a_waiter_whose_page_is_cut_off_gets_an_error() {
     let object = Shm::anonymous(page()).unwrap();
     let (writer, reader) = (object.map_mut().unwrap(), object.map().unwrap());
     let (word, seen) = (writer.atomic::<u32>(64).unwrap(), reader.atomic::<u32>(64).unwrap());
-    let with_limit = WaitOptions::from(Duration::from_millis(100)).look_again(Duration::MAX);
-    for options in [WaitOptions::new().look_again(Duration::from_millis(60)), with_limit] {
+    // Never looking itself, where a page that is gone is a signal.
+    let options = WaitOptions::new().spin(0);
+    let with_limit = options.limit(Duration::from_millis(300)).look_again(Duration::MAX);
+    for options in [options.look_again(Duration::from_millis(60)), with_limit] {
         let result = meanwhile(|| seen.wait(0, options), || object.set_len(0).unwrap());
         let error = result.expect_err("the page is cut off");
         assert_eq!(error.raw_os_error(), Some(libc::EFAULT), "{error}");
         assert_eq!(error.operation(), Operation::Wait, "{error}");
         // A page that is not there from the start.
-        let error = seen.wait(0, options.spin(0)).unwrap_err();
+        let error = seen.wait(0, options).unwrap_err();
         assert_eq!(error.raw_os_error(), Some(libc::EFAULT), "{error}");
         for error in [word.notify_all().unwrap_err(), word.notify_one().unwrap_err()] {
             assert_eq!(error.raw_os_error(), Some(libc::EFAULT), "{error}");
@@ -236,7 +243,8 @@ fn a_waiter_whose_page_is_cut_off_gets_an_error() {
             word.notify_all().unwrap();
         },
     );
-    assert_eq!(woken.unwrap(), Waited::Woken);
+    // Or it began to wait so late that it found the value.
+    assert!(matches!(woken.unwrap(), Waited::Woken | Waited::Changed));
 }
 
 #[test]
@@ -252,10 +260,11 @@ fn a_punched_hole_loses_no_waiter() {
         || {
             object.punch(..).unwrap();
             word.store(1, Release);
-            assert_eq!(word.notify_all().unwrap(), 1);
+            word.notify_all().unwrap();
         },
     );
-    assert_eq!(woken.unwrap(), Waited::Woken);
+    // Or it began to wait so late that it found the value.
+    assert!(matches!(woken.unwrap(), Waited::Woken | Waited::Changed));
 }
 
 /// Nobody notifies, as if the writer had been killed before it could.
@@ -286,7 +295,8 @@ fn a_killed_waiter_swallows_no_wake() {
     assert_eq!(status.signal(), Some(libc::SIGKILL));
     word.store(1, Release);
     let woken = word.notify_one().unwrap();
-    assert!(!capabilities().wait || woken == 1, "{woken} were woken");
+    // None if the other one has not gone to sleep yet.
+    assert!(woken <= 1, "{woken} were woken");
     let begun = Instant::now();
     while children.0[1].try_wait().unwrap().is_none() {
         assert!(begun.elapsed() < PATIENCE, "the other waiter hangs");

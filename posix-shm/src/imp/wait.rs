@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use posix_shm_sys as sys;
 
-use crate::failure::{Errno, cvt, cvt_retry};
+#[cfg(any(pshm_has_sys_futex, pshm_has_sys_futex_time64))]
+use crate::failure::cvt_retry;
+use crate::failure::{Errno, cvt};
 
 /// How a call that sleeps has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,8 +29,10 @@ pub(crate) enum Slept {
 /// The time since some start: it never jumps, and is what [`futex_wait`] counts in.
 pub(crate) fn now() -> Result<Duration, Errno> {
     let mut time = MaybeUninit::<libc::timespec>::uninit();
+    #[allow(clippy::unnecessary_cast, reason = "the type differs between systems")]
+    let clock = sys::CLOCK_MONOTONIC as libc::clockid_t;
     // SAFETY: the pointer is to room for one `timespec`.
-    cvt(unsafe { libc::clock_gettime(sys::CLOCK_MONOTONIC, time.as_mut_ptr()) })?;
+    cvt(unsafe { libc::clock_gettime(clock, time.as_mut_ptr()) })?;
     // SAFETY: the call succeeded, so it has filled in the structure.
     let time = unsafe { time.assume_init() };
     // No clock that starts with the system is negative, and nanoseconds are less than a second.
