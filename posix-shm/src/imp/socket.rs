@@ -167,6 +167,7 @@ pub(crate) enum Item<'a> {
     /// A descriptor that the peer has sent.
     Sent(OwnedFd),
     /// A descriptor of the peer itself, which the system added.
+    #[cfg_attr(not(pshm_has_scm_pidfd), allow(dead_code, reason = "only Linux adds one"))]
     Process(OwnedFd),
     /// A control message without descriptors.
     Other { level: c_int, kind: c_int, data: &'a [u8] },
