@@ -39,6 +39,7 @@ mod metadata;
 mod name;
 mod open;
 mod permissions;
+mod presence;
 mod processes;
 mod races;
 mod seal;

@@ -21,6 +21,8 @@ use posix_shm::{Shm, ShmName, unlink};
 mod alone;
 #[path = "victim/mappings.rs"]
 mod mappings;
+#[path = "victim/presence.rs"]
+mod presence;
 #[path = "victim/tasks.rs"]
 mod tasks;
 #[path = "victim/world.rs"]

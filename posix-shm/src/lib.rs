@@ -294,6 +294,7 @@ mod permissions;
 mod seals;
 
 mod error;
+mod holding;
 mod imp;
 mod metadata;
 mod name;
@@ -305,6 +306,8 @@ mod shm;
 mod length;
 
 mod unlink;
+
+mod presence;
 
 mod seal;
 
@@ -338,6 +341,7 @@ pub use metadata::Metadata;
 pub use name::ShmName;
 pub use open::{IfDoesNotExist, IfExists, OpenOptions};
 pub use permissions::Permissions;
+pub use presence::{Lock, Presence};
 pub use seals::Seals;
 pub use shm::Shm;
 pub use unlink::{UnlinkOnDrop, unlink};
