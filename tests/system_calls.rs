@@ -215,7 +215,7 @@ fn holding_presence() {
     assert_calls_on_existing("lock", &[&["openat"][..], &again, &rest].concat());
 }
 
-/// Asking is one call. Removing takes two locks.
+/// Asking is one call. Removing takes two locks, and drops them before it closes.
 #[test]
 fn creating_with_presence_asking_and_cleaning_up() {
     if !posix_shm::capabilities().presence {
@@ -223,8 +223,9 @@ fn creating_with_presence_asking_and_cleaning_up() {
     }
     let new = ["openat", "openat", "fstat", "fstat", "fcntl", "fallocate", "linkat"];
     let asked = ["openat", "fcntl", "close", "close"];
-    let removed =
-        ["openat", "fstat", "fstat", "fcntl", "fcntl", "fstat", "fstat", "unlink", "close"];
+    let removed = [
+        "openat", "fstat", "fstat", "fcntl", "fcntl", "fstat", "fstat", "unlink", "fcntl", "close",
+    ];
     let names = Names::new();
     let expected = [&new[..], &asked, &removed, &["close"]].concat();
     assert_calls("present", &names.name().to_string(), &expected);

@@ -33,7 +33,7 @@ pub(crate) fn hold_presence_on_new(draft: &mut Draft<'_>) -> Result<bool, Obstac
     let reopen = || open_again(draft.object(), draft.name(), Direction::Input, operation);
     let description = match imp::reopen_created(imp::NAMESPACE, draft.object(), reopen) {
         // Without /proc, an object that has no name yet cannot be opened again.
-        Err(failure) if draft.name().is_none() && imp::CAPABILITIES.presence => {
+        Err(failure) if draft.name().is_none() && may_be_about_the_way(&failure) => {
             return Err(Obstacle::ThisWay(failure));
         }
         Err(failure) if draft.has_own_name() && is_about_the_name(&failure) => return Ok(false),
@@ -48,17 +48,35 @@ pub(crate) fn hold_presence_on_new(draft: &mut Draft<'_>) -> Result<bool, Obstac
     Ok(is_ours)
 }
 
+/// Whether another way to open an object again may work.
+fn may_be_about_the_way(failure: &Failure) -> bool {
+    let is_forbidden = |errno| errno == Errno::NOENT || imp::is_forbidden(errno);
+    imp::CAPABILITIES.presence && failure.errno().is_some_and(is_forbidden)
+}
+
+/// A description that drops its locks before it is closed. A child that another thread forks at this
+/// moment has the description too, and closing it here would not be enough.
+#[derive(Debug)]
+pub(crate) struct Unlocks(pub(crate) OwnedFd);
+
+impl Drop for Unlocks {
+    fn drop(&mut self) {
+        // A drop cannot report an error, and closing is what else there is to do.
+        let _ = imp::unlock_all(self.0.as_fd());
+    }
+}
+
 /// What [`hold_name`] found.
 #[derive(Debug)]
 pub(crate) enum NameHold {
     /// While this lives, no process that takes part gives the name to another object.
     Held {
         #[allow(dead_code, reason = "it is kept open")]
-        description: OwnedFd,
+        description: Unlocks,
     },
     /// Nothing has the name.
     Free,
-    /// This user may not lock the object that has the name.
+    /// This user may not lock what has the name, or it is no object.
     NotPossible,
 }
 
@@ -69,15 +87,23 @@ pub(crate) fn hold_name(name: &CStr) -> Result<NameHold, Failure> {
     let busy = |why| Err(Failure::refused(operation, ErrorKind::ResourceBusy, why));
     for _ in 0..TRIES {
         let description = match imp::open(name, imp::EXCLUSIVE, false) {
-            Ok(description) => description,
+            Ok(description) => Unlocks(description),
             Err(Errno::NOENT) => return Ok(NameHold::Free),
-            Err(_) => return Ok(NameHold::NotPossible),
+            Err(
+                Errno::ACCES
+                | Errno::PERM
+                | Errno::LOOP
+                | Errno::NXIO
+                | Errno::ISDIR
+                | Errno::INVAL,
+            ) => return Ok(NameHold::NotPossible),
+            Err(errno) => return Err(Failure::new(operation, errno)),
         };
-        let attempt = || imp::try_lock(description.as_fd(), Place::Name, Hold::Exclusive);
+        let attempt = || imp::try_lock(description.0.as_fd(), Place::Name, Hold::Exclusive);
         if !poll(PATIENCE, attempt).map_err(Failure::of(operation))? {
             return busy(UNFINISHED);
         }
-        if still_means(name, description.as_fd(), operation)? {
+        if still_means(name, description.0.as_fd(), operation)? {
             return Ok(NameHold::Held { description });
         }
     }
@@ -86,7 +112,8 @@ pub(crate) fn hold_name(name: &CStr) -> Result<NameHold, Failure> {
 
 /// Whether opening an object again by its name has failed because another object has it, or none.
 pub(crate) fn is_about_the_name(failure: &Failure) -> bool {
-    failure.is(Errno::NOENT) || failure.kind() == ErrorKind::AlreadyExists
+    let is_gone = failure.operation == Operation::Open && failure.is(Errno::NOENT);
+    is_gone || failure.errno().is_none() && failure.kind() == ErrorKind::AlreadyExists
 }
 
 /// Whether a name still means this object.

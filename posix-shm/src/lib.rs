@@ -17,6 +17,9 @@
 //! * [`SharedAtomic`] has the standard library's atomic operations, for counters, flags and locks.
 //!   To have an `AtomicU64` in a header, declare a `u64` in the structure, and use
 //!   [`field!`]`(…).atomic()`.
+//! * [`Shm::presence`] tells other processes that this one uses an object, even if it is killed.
+//!   [`Shm::unlink_if_unused`] cleans up what nobody uses, and [`Shm::lock`] lets one process at a
+//!   time in.
 //! * [`Shm::send`] and [`Shm::receive`] pass handles between processes. [`Shm::seal`] and
 //!   [`Shm::read_only`] restrict what peers can do. [`list()`] lists the named objects.
 //! * [`Error`] names the operation, the object and the system's error number, and says what helps.
@@ -115,7 +118,8 @@
 //! What that leaves to you:
 //!
 //! * Values are copied out. Check the copy and use the copy: a second read may give another value.
-//! * There is no mutex here, and no way to sleep until a word changes. Spin for a moment, then
+//! * There is no mutex in the memory here (for what is rare, [`Shm::lock`] is a lock that the kernel
+//!   gives back when its holder dies), and no way to sleep until a word changes. Spin for a moment, then
 //!   yield or sleep; or wake the peer by a socket, a pipe or an eventfd. Decide what happens if a
 //!   peer dies while it holds something.
 //! * Plain loads and stores order nothing around them: a peer may see two stores in either order.
@@ -181,9 +185,34 @@
 //! * If the descriptor can be inherited or sent, the object needs no name: [`Shm::anonymous`]
 //!   cannot leak.
 //! * If all peers have opened it, remove the name at once and go on with the handles.
+//! * If no process knows who is last, have all of them open it with
+//!   [`present`](OpenOptions::present), and remove it with [`Shm::unlink_if_unused`], at the end
+//!   and at the start of each. The kernel knows who is [present](Shm::presence), and forgets those
+//!   who were killed. So this also cleans up after them, and never removes what is in use.
 //! * Otherwise the creator removes it at the end, with [`Shm::unlink_on_drop`] or [`Shm::unlink`],
 //!   which leave a successor's object alone. If a killed predecessor may have left a name, create
 //!   the object with [`IfExists::Supersede`], which needs room for both objects for a moment.
+//!
+//! ```
+//! use posix_shm::{Direction, IfDoesNotExist, OpenOptions, ShmName, capabilities};
+//!
+//! # if !capabilities().presence { return Ok(()) }
+//! let name = ShmName::random("example.")?; // one that all of them know
+//! let mut options = OpenOptions::new();
+//! options.direction(Direction::Io).if_does_not_exist(IfDoesNotExist::Create);
+//! options.size(65536).present(true);
+//!
+//! let first = options.open(&name)?;
+//! let second = options.open(&name)?;
+//! let cleaner = second.try_clone()?;
+//! drop(first);
+//! assert!(!cleaner.unlink_if_unused()?); // the second is present
+//! drop((second, cleaner));
+//!
+//! // Whoever comes next, such as a clean-up job, finds that nobody is present.
+//! assert!(posix_shm::Shm::open(&name)?.unlink_if_unused()?);
+//! # Ok::<(), posix_shm::Error>(())
+//! ```
 //!
 //! Others remove names too. systemd removes all objects of a user who logs out (`RemoveIPC=`),
 //! unless it is a system user. A container's `/dev/shm` goes with the container. Python's
@@ -258,6 +287,8 @@
 //! | `HugePages` | pool | pool | yes | | | |
 //! | `residency` | yes | yes | | | | |
 //! | copy-on-write | yes | yes | yes | yes | yes | |
+//! | presence | yes | not apps | | `flock` | `flock` | |
+//! | `Shm::lock` | yes | not apps | | | | |
 //! | `DontFork` | yes | yes | yes | yes | yes | |
 //! | `DontDump` | yes | yes | yes | | | |
 //!
@@ -273,6 +304,7 @@
 //! * *[`Mapping::grow`]* past the capacity moves the mapping with its pages, or maps the object
 //!   again. Within the capacity no system moves it.
 //! * *`populate`* uses `madvise`, or makes the kernel read each page.
+//! * *[Presence](Shm::presence)* is a lock of an open file description. `flock` needs a name.
 //! * *[`DontFork`](Advice::DontFork)*, *[`DontDump`](Advice::DontDump)*: what else there is, and
 //!   where, [`Mapping::advise`] says.
 //!

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::error::Result;
 use crate::failure::{Errno, Failure, Operation};
-use crate::holding;
+use crate::holding::{self, Unlocks};
 use crate::imp::{self, Hold, Mark, Place};
 use crate::name::ShmName;
 use crate::shm::Shm;
@@ -99,13 +99,15 @@ impl Shm {
     /// # Examples
     ///
     /// ```
-    /// # if !posix_shm::capabilities().presence { return Ok(()) }
-    /// let object = posix_shm::Shm::anonymous(4096)?;
-    /// # #[cfg(any(target_os = "linux", target_os = "android"))] {
+    /// use posix_shm::{Shm, ShmName, capabilities};
+    ///
+    /// # if !capabilities().presence { return Ok(()) }
+    /// let object = Shm::create(ShmName::random("doc.")?, 4096)?;
     /// assert!(object.is_unused()?);
+    ///
     /// let here = object.presence()?;
     /// assert!(!object.is_unused()?);
-    /// # }
+    /// object.unlink()?;
     /// # Ok::<(), posix_shm::Error>(())
     /// ```
     ///
@@ -172,16 +174,17 @@ impl Shm {
     fn unlink_unused(&self, name: &ShmName) -> Result<bool, Failure> {
         let (name, operation) = (name.as_c_str(), Operation::IsUnused);
         let cleaner = match holding::open_again(self.fd(), Some(name), imp::EXCLUSIVE, operation) {
-            Ok(cleaner) => cleaner,
+            Ok(cleaner) => Unlocks(cleaner),
             // It is opened again by its name, which it has lost.
-            Err(failure) if !holding::still_means(name, self.fd(), operation)? => {
-                drop(failure);
-                return Ok(false);
+            Err(failure) => {
+                return match holding::still_means(name, self.fd(), operation) {
+                    Ok(false) => Ok(false),
+                    _ => Err(failure),
+                };
             }
-            Err(failure) => return Err(failure),
         };
         let lock = |place| {
-            imp::try_lock(cleaner.as_fd(), place, Hold::Exclusive).map_err(Failure::of(operation))
+            imp::try_lock(cleaner.0.as_fd(), place, Hold::Exclusive).map_err(Failure::of(operation))
         };
         if !lock(Place::Name)? || !lock(Place::Presence)? {
             return Ok(false);
@@ -360,7 +363,7 @@ impl Drop for Lock {
         // Closing it does not give it back if a child has the description too.
         if self.mark.is_of_this_process() {
             // A drop cannot report an error, and closing is what else there is to do.
-            let _ = imp::unlock_place(self.description.as_fd(), Place::Lock);
+            let _ = imp::unlock_all(self.description.as_fd());
         }
     }
 }

@@ -99,7 +99,7 @@ pub(crate) fn no_wait(_: BorrowedFd<'_>, _: Place) -> Result<(), Errno> {
 }
 
 /// As [`no_try_lock`].
-pub(crate) fn no_unlock(_: BorrowedFd<'_>, _: Place) -> Result<(), Errno> {
+pub(crate) fn no_unlock(_: BorrowedFd<'_>) -> Result<(), Errno> {
     Err(Errno::OPNOTSUPP)
 }
 

@@ -51,9 +51,10 @@ pub(crate) fn wait_for_lock(_: BorrowedFd<'_>, _: Place) -> Result<(), Errno> {
     Err(Errno::OPNOTSUPP)
 }
 
-/// As [`wait_for_lock`].
-pub(crate) fn unlock_place(_: BorrowedFd<'_>, _: Place) -> Result<(), Errno> {
-    Err(Errno::OPNOTSUPP)
+/// Drops the lock, for all descriptors of the description.
+pub(crate) fn unlock_all(description: BorrowedFd<'_>) -> Result<(), Errno> {
+    // SAFETY: passes no pointer.
+    cvt_retry(|| unsafe { sys::flock(description.as_raw_fd(), sys::LOCK_UN) }).map(drop)
 }
 
 /// Whether anyone is present. If another process asks at the same moment, it looks like a user, so

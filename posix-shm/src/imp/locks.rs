@@ -17,6 +17,10 @@ pub(crate) enum Place {
 }
 
 impl Place {
+    /// How many bytes there are, from that of [`Place::Presence`] on.
+    #[allow(dead_code, reason = "not every system has byte ranges")]
+    pub(super) const COUNT: sys::off_t = 3;
+
     /// The byte of the object that is locked, where parts of a file can be. Programs that work
     /// together must agree, so these numbers never change. They lie beyond the end of any object,
     /// so that they meet no lock that a program has put on bytes that it uses.

@@ -81,7 +81,7 @@
 //!     -> Result<OwnedFd, Failure>
 //! fn try_lock(BorrowedFd, Place, Hold) -> Result<bool, Errno>
 //! fn wait_for_lock(BorrowedFd, Place) -> Result<(), Errno>
-//! fn unlock_place(BorrowedFd, Place) -> Result<(), Errno>
+//! fn unlock_all(BorrowedFd) -> Result<(), Errno>
 //! const EXCLUSIVE: Direction
 //! fn is_used(&Namespace, BorrowedFd, Option<&CStr>) -> Result<bool, Failure>
 //! // What helps against an error, if that is special to this system.
@@ -187,5 +187,5 @@ pub(crate) use system::{
     anonymous_of_huge_pages, check_kind, close_room, collapse, draft, find, hint, huge_page_of,
     is_used, map_with_room, may_write, names, open, open_again, open_room, pooled_pages, populate,
     protect, publish, punch, read_only, remap, reserve, reserve_range, resident_pages, resize,
-    transparent_page, try_lock, unlink, unlock_place, wait_for_lock, write_at, write_new,
+    transparent_page, try_lock, unlink, unlock_all, wait_for_lock, write_at, write_new,
 };

@@ -37,9 +37,11 @@ pub(crate) fn wait_for_lock(description: BorrowedFd<'_>, place: Place) -> Result
     set(description, sys::F_OFD_SETLKW, place, sys::F_WRLCK)
 }
 
-/// Drops a lock, for all descriptors of the description.
-pub(crate) fn unlock_place(description: BorrowedFd<'_>, place: Place) -> Result<(), Errno> {
-    set(description, sys::F_OFD_SETLK, place, sys::F_UNLCK)
+/// Drops all locks of a description, for all its descriptors.
+pub(crate) fn unlock_all(description: BorrowedFd<'_>) -> Result<(), Errno> {
+    let mut lock = request(Place::Presence, sys::F_UNLCK);
+    lock.l_len = Place::COUNT;
+    call(description, sys::F_OFD_SETLK, &mut lock)
 }
 
 /// Whether any description but this one is present. Takes no lock, so nobody else notices.

@@ -191,14 +191,14 @@ impl Request<'_> {
     /// Holds presence on an object that has the name. `None` if it has the name no more.
     fn join(&self, object: BorrowedFd<'_>) -> Result<Option<OwnedFd>, Failure> {
         let name = self.name.as_c_str();
-        let presence = holding::hold_presence(object, Some(name));
-        let is_ours = holding::still_means(name, object, Operation::Presence)?;
-        match presence {
-            Ok(presence) => Ok(is_ours.then_some(presence)),
+        let presence = match holding::hold_presence(object, Some(name)) {
+            Ok(presence) => presence,
             // It is opened again by its name, which it has lost.
-            Err(failure) if !is_ours && holding::is_about_the_name(&failure) => Ok(None),
-            Err(failure) => Err(failure),
-        }
+            Err(failure) if holding::is_about_the_name(&failure) => return Ok(None),
+            Err(failure) => return Err(failure),
+        };
+        let is_ours = holding::still_means(name, object, Operation::Presence)?;
+        Ok(is_ours.then_some(presence))
     }
 
     /// Creates a new object, or finds that the name is taken. What was built then is kept, so that

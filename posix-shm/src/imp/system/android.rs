@@ -29,7 +29,7 @@ pub(crate) use crate::imp::mapping::{
     resident_pages_by_mincore as resident_pages,
 };
 pub(crate) use crate::imp::memfd::{check_kind, protect};
-pub(crate) use crate::imp::ofd::{EXCLUSIVE, is_used, try_lock, unlock_place, wait_for_lock};
+pub(crate) use crate::imp::ofd::{EXCLUSIVE, is_used, try_lock, unlock_all, wait_for_lock};
 pub(crate) use crate::imp::populate::by_advice as populate;
 pub(crate) use crate::imp::procfs::open_again;
 pub(crate) use crate::imp::procfs::read_only;

@@ -33,7 +33,7 @@ use crate::permissions::Permissions;
 
 pub(crate) use crate::imp::fallback::open_again;
 pub(crate) use crate::imp::fallback::{
-    EXCLUSIVE, no_is_used as is_used, no_try_lock as try_lock, no_unlock as unlock_place,
+    EXCLUSIVE, no_is_used as is_used, no_try_lock as try_lock, no_unlock as unlock_all,
     no_wait as wait_for_lock,
 };
 pub(crate) use crate::imp::fallback::{find, open, protect};

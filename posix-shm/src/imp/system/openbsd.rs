@@ -35,7 +35,7 @@ pub(crate) use crate::imp::fallback::{
     no_collapse as collapse, no_huge_pages as anonymous_of_huge_pages,
     no_pooled_pages as pooled_pages, no_transparent_page as transparent_page,
 };
-pub(crate) use crate::imp::flock::{EXCLUSIVE, is_used, try_lock, unlock_place, wait_for_lock};
+pub(crate) use crate::imp::flock::{EXCLUSIVE, is_used, try_lock, unlock_all, wait_for_lock};
 pub(crate) use crate::imp::limits::may_write;
 pub(crate) use crate::imp::mapping::{
     close_reserved_room as close_room, map_with_reserved_room as map_with_room, no_remap as remap,
