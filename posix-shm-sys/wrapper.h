@@ -43,7 +43,7 @@
 #include <sys/statvfs.h> /* struct statvfs, fstatvfs */
 #include <sys/types.h>   /* mode_t, off_t and other integer types */
 #include <time.h>        /* struct timespec */
-#include <unistd.h>      /* ftruncate, close, link, unlink, p{read,write}, get*id, sysconf, SEEK_* */
+#include <unistd.h>      /* ftruncate, close, link, pread, get*id, sysconf, SEEK_* and others */
 
 #if defined PSHM_APPLE || defined PSHM_OS_ANDROID
 #include <sys/random.h>  /* getentropy, which other systems have in unistd.h */

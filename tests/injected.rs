@@ -219,8 +219,7 @@ fn survives(task: &str, call: &Call, errno: &str) -> bool {
             "openat",
             "EOPNOTSUPP" | "EINVAL" | "EPERM" | "EACCES" | "EISDIR" | "ENXIO" | "ELOOP" | "ENOTDIR",
         ) if has("/fd/") && again => true,
-        // Another user's object, or none: nobody cleans that up. What has the name is looked at again
-        // if it was not there.
+        // What has the name cannot be locked, or it was not there and is looked at again.
         ("openat", "ENOENT" | "EACCES" | "EPERM" | "ELOOP" | "ENXIO" | "EISDIR" | "EINVAL")
             if task == "supersede-present" && has("/dev/shm/") && has("O_RDWR|O_NONBLOCK") =>
         {

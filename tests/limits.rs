@@ -48,7 +48,8 @@
 //! | 48 | a name that is left where it could be removed |
 //!
 //! `presence_…` are about presence and locks, where processes fork, change users or namespaces, or
-//! may not make the calls. `mappings_…` are about mappings, where memory, address space or rights are short.
+//! may not make the calls. `mappings_…` are about mappings, where memory, address space or rights
+//! are short.
 
 #![cfg(all(target_os = "linux", not(posix_shm_android)))]
 

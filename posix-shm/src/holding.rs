@@ -54,8 +54,8 @@ fn may_be_about_the_way(failure: &Failure) -> bool {
     imp::CAPABILITIES.presence && failure.errno().is_some_and(is_forbidden)
 }
 
-/// A description that drops its locks before it is closed. A child that another thread forks at this
-/// moment has the description too, and closing it here would not be enough.
+/// A description that drops its locks before it is closed. A child that another thread forks at
+/// this moment has the description too, and closing it here would not be enough.
 #[derive(Debug)]
 pub(crate) struct Unlocks(pub(crate) OwnedFd);
 

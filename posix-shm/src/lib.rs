@@ -118,10 +118,10 @@
 //! What that leaves to you:
 //!
 //! * Values are copied out. Check the copy and use the copy: a second read may give another value.
-//! * There is no mutex in the memory here (for what is rare, [`Shm::lock`] is a lock that the kernel
-//!   gives back when its holder dies), and no way to sleep until a word changes. Spin for a moment, then
-//!   yield or sleep; or wake the peer by a socket, a pipe or an eventfd. Decide what happens if a
-//!   peer dies while it holds something.
+//! * There is no mutex in memory here, and no way to sleep until a word changes. Spin for a moment,
+//!   then yield or sleep; or wake the peer by a socket, a pipe or an eventfd. Decide what happens
+//!   if a peer dies while it holds something. For what is rare, [`Shm::lock`] is a lock that the
+//!   kernel gives back then.
 //! * Plain loads and stores order nothing around them: a peer may see two stores in either order.
 //!   To publish data, write it, then store a word that says so by a [`SharedAtomic`] with
 //!   `Ordering::Release`. A peer that loads this word with `Ordering::Acquire` sees the data. What

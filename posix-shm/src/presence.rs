@@ -153,7 +153,8 @@ impl Shm {
     /// ```
     /// use posix_shm::{Shm, list};
     ///
-    /// # if !posix_shm::capabilities().presence || !posix_shm::capabilities().list { return Ok(()) }
+    /// # let can = posix_shm::capabilities();
+    /// # if !can.presence || !can.list { return Ok(()) }
     /// // Remove what killed processes have left, of all objects whose names begin so.
     /// for entry in list()?.flatten() {
     ///     if entry.name().as_os_str().as_encoded_bytes().starts_with(b"/my-frames.") {
@@ -318,13 +319,23 @@ impl Shm {
 ///
 /// # The protocol
 ///
-/// Programs in other languages can take part. On Linux and Android presence is a shared
-/// open-file-description lock on the byte at 2⁶², on a description that is opened for it.
-/// An object is unused if `F_OFD_GETLK` finds no shared lock there. To remove the name of an unused
-/// object, take exclusive locks on the bytes at 2⁶² + 2 and 2⁶², in this order and without waiting,
-/// then look whether the name still means the object. To give the name to another object, take the
-/// first of them, and look. [`Shm::lock`] is an exclusive lock on the byte at 2⁶² + 1. These numbers do not change.
-/// On NetBSD and OpenBSD presence is `flock` with `LOCK_SH`.
+/// Programs in other languages can take part. On Linux and Android, these are open-file-description
+/// locks on single bytes, far beyond the end of the object. The numbers do not change. Each lock is
+/// on a description that was opened for it.
+///
+/// | byte | shared | exclusive |
+/// |---|---|---|
+/// | 2⁶² | presence | a process removes the name, since nobody is present |
+/// | 2⁶² + 1 | | [`Shm::lock`] |
+/// | 2⁶² + 2 | | a process removes the name, or gives it to another object |
+///
+/// * An object is unused if `F_OFD_GETLK` finds no shared lock on the first byte.
+/// * To remove the name of an unused object, lock the third byte and then the first, without
+///   waiting. Then look whether the name still means the object.
+/// * To give the name to another object, lock the third byte of the old one. Then look as well.
+/// * To be present on an object that has a name, lock the first byte. Then look as well.
+///
+/// On NetBSD and OpenBSD presence is `flock` with `LOCK_SH`, and removing takes `LOCK_EX`.
 #[must_use = "presence ends at once if this is not kept"]
 pub struct Presence {
     #[allow(dead_code, reason = "it is kept open")]

@@ -5,8 +5,8 @@
 //! permission to write. To ask is to try, so for a moment the one who asks is in the way of others.
 //!
 //! NetBSD: `shm_open` opens a file of the tmpfs at `/var/shm` (`lib/librt/shm.c`), and `sys_flock`
-//! takes any vnode (`sys/kern/sys_descrip.c`). OpenBSD: a file in `/tmp` (`lib/libc/gen/shm_open.c`),
-//! and `sys_flock` does too (`sys/kern/kern_descrip.c`).
+//! takes any vnode (`sys/kern/sys_descrip.c`). OpenBSD: a file in `/tmp`
+//! (`lib/libc/gen/shm_open.c`), and `sys_flock` does too (`sys/kern/kern_descrip.c`).
 
 use std::ffi::CStr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};

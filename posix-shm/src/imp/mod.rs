@@ -75,8 +75,9 @@
 //! fn read_only(&Namespace, BorrowedFd, Option<&CStr>) -> Result<OwnedFd, Failure>
 //! // Refuses a descriptor that is not of shared memory.
 //! fn check_kind(BorrowedFd) -> Result<(), Errno>
-//! // Opens an object again, so that the description is its own. Takes a lock for one, if it is
-//! // free; waits for it; drops it. What an exclusive one needs. Whether anyone is present.
+//! // Opens an object again, so that the description is its own. Takes a lock for one, if
+//! // it is free; waits for it; drops all. What an exclusive one needs. Whether anyone is
+//! // present.
 //! fn open_again(&Namespace, BorrowedFd, Option<&CStr>, Direction, Operation)
 //!     -> Result<OwnedFd, Failure>
 //! fn try_lock(BorrowedFd, Place, Hold) -> Result<bool, Errno>
@@ -113,7 +114,8 @@
 //! * Memory: [`limits`] and `estimates` ask whether there is enough, and [`mod@reserve`] takes it.
 //! * Mappings: [`mapping`] makes and changes them. [`mod@populate`] makes their pages present, and
 //!   `huge` makes them huge.
-//! * [`procfs`] opens an object again. `ofd` and `flock` lock it. [`fork`] tells a process from its child.
+//! * [`procfs`] opens an object again. `ofd` and `flock` lock it.
+//! * [`fork`] tells a process from its child.
 //! * [`fallback`] is what POSIX gives everywhere.
 
 #[allow(dead_code, reason = "not every system uses all of it")]

@@ -1,5 +1,5 @@
-//! Locks of open file descriptions (`F_OFD_SETLK`), on bytes of an object. The kernel drops them when
-//! the last descriptor of the description is closed, however its process ended.
+//! Locks of open file descriptions (`F_OFD_SETLK`), on bytes of an object. The kernel drops them
+//! when the last descriptor of the description is closed, however its process ended.
 //!
 //! `fcntl(2)`: it wants permission to read for a shared lock and to write for an exclusive one, and
 //! `F_OFD_GETLK` wants neither. The bytes need not be there.
