@@ -362,7 +362,7 @@ fn build<'a, T, E>(
 
 /// Gives a complete object its name. If it is present and takes the name over, no process that
 /// removes unused objects may do that between the look at the old object and its replacement.
-fn publish(draft: &mut Draft<'_>, new: &New<'_>) -> Result<Option<OwnedFd>, Obstacle> {
+fn publish<'a>(draft: &mut Draft<'a>, new: &New<'a>) -> Result<Option<OwnedFd>, Obstacle> {
     if !new.present || !new.replace || draft.has_own_name() {
         return imp::publish(draft, new);
     }
