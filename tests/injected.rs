@@ -226,7 +226,7 @@ fn survives(task: &str, call: &Call, errno: &str) -> bool {
             true
         }
         // Closing the descriptor unlocks as well.
-        ("fcntl", _) if has("F_UNLCK") => true,
+        ("fcntl", _) if has("F_OFD_SETLK, {l_type=F_UNLCK") => true,
         // The file system of a descriptor says whether it is of shared memory.
         ("fcntl", _) if has("F_GET_SEALS") => {
             matches!(task, "from-fd" | "receive") && errno != "EBADF"

@@ -242,6 +242,7 @@ tests! { ON_LINUX:
     presence_that_a_sandbox_forbids_is_an_error_and_leaves_nothing
     presence_without_proc
     presence_waits_for_a_cleaner_but_not_for_ever
+    presence_under_the_own_name_looks_whether_it_has_it
     presence_under_the_own_name_survives_a_cleaner
     punch_gives_memory_back
     punch_refuses_what_is_sealed

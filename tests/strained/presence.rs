@@ -25,6 +25,7 @@ crate::tasks! { ON_LINUX:
     presence_that_a_sandbox_forbids_is_an_error_and_leaves_nothing
     presence_without_proc
     presence_waits_for_a_cleaner_but_not_for_ever
+    presence_under_the_own_name_looks_whether_it_has_it
     presence_under_the_own_name_survives_a_cleaner
 }
 
@@ -363,6 +364,35 @@ fn presence_waits_for_a_cleaner_but_not_for_ever() {
 fn presence_waits_for_a_cleaner_but_not_for_ever() {
     let _ = (lock_by_hand, Instant::now, refused::<()>);
     crate::lab::cannot("pass the structure of 64 bits");
+}
+
+/// At the moment at which the lock is taken for the first time, the name is removed.
+fn presence_under_the_own_name_looks_whether_it_has_it() {
+    own_shm("size=1m");
+    let mut cases = Cases::new();
+    for exists in [false, true] {
+        cases.case(exists, || {
+            if exists {
+                Shm::create("/x", 8).unwrap();
+            }
+            filter::forbid(filter::O_TMPFILE, libc::EACCES);
+            filter::forbid(filter::LINKS, libc::EACCES);
+            filter::forbid(filter::RENAMES, libc::EACCES);
+            const TAKE: &[Call] = &[filter::fcntl(libc::F_OFD_SETLK)];
+            // The thread ends with the process.
+            let mut removed = false;
+            let _watcher = filter::answer(TAKE, move |_| {
+                // At first the object may have a temporary name.
+                removed = removed || std::fs::remove_file("/dev/shm/x").is_ok();
+                filter::Answer::Go
+            });
+            let object = present().open("/x").unwrap();
+            assert!(object.created());
+            assert_eq!(object.metadata().unwrap().links(), 1, "it has lost its name");
+            object.unlink().unwrap();
+        });
+    }
+    cases.end();
 }
 
 /// If an object must be created under its own name, it is unused for a moment.
