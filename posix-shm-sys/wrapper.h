@@ -37,12 +37,13 @@
 #include <stdint.h>      /* intptr_t */
 #include <stdio.h>       /* rename, renameat, renameat2, RENAME_* */
 #include <string.h>      /* strerror */
+#include <sys/file.h>    /* flock, LOCK_* */
 #include <sys/mman.h>    /* shm_*, mmap, memfd_create, PROT_*, MAP_*, MADV_*, MFD_*, SHM_* */
 #include <sys/stat.h>    /* struct stat, fstat, fstatat, fchmod, S_* */
 #include <sys/statvfs.h> /* struct statvfs, fstatvfs */
 #include <sys/types.h>   /* mode_t, off_t and other integer types */
 #include <time.h>        /* struct timespec */
-#include <unistd.h>      /* ftruncate, close, link, unlink, pread, pwrite, get*id, sysconf */
+#include <unistd.h>      /* ftruncate, close, link, pread, get*id, sysconf, SEEK_* and others */
 
 #if defined PSHM_APPLE || defined PSHM_OS_ANDROID
 #include <sys/random.h>  /* getentropy, which other systems have in unistd.h */
@@ -140,6 +141,15 @@ _Static_assert(sizeof(off_t) == 8, "off_t must have 64 bits, or large objects lo
 #ifndef MFD_HUGE_1GB
 /* include/uapi/asm-generic/hugetlb_encode.h, Linux 4.14 */
 #define MFD_HUGE_1GB (30U << MFD_HUGE_SHIFT)
+#endif
+#ifndef F_OFD_GETLK
+#define F_OFD_GETLK 36               /* include/uapi/asm-generic/fcntl.h, Linux 3.15 */
+#endif
+#ifndef F_OFD_SETLK
+#define F_OFD_SETLK 37               /* include/uapi/asm-generic/fcntl.h, Linux 3.15 */
+#endif
+#ifndef F_OFD_SETLKW
+#define F_OFD_SETLKW 38              /* include/uapi/asm-generic/fcntl.h, Linux 3.15 */
 #endif
 #ifndef F_SEAL_FUTURE_WRITE
 #define F_SEAL_FUTURE_WRITE 0x0010   /* include/uapi/linux/fcntl.h, Linux 5.1 */

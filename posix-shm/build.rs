@@ -13,15 +13,17 @@ use std::env;
 
 /// The names that `src/` asks about, each with `cfg(pshm_has_<name>)`. To ask about another name
 /// that posix-shm-sys binds, add it here.
-const ASKED: [&str; 41] = [
+const ASKED: [&str; 43] = [
     "ecapmode",
     "ehwpoison",
     "enotcapable",
     "etoomanyrefs",
     "f_add_seals",
+    "f_ofd_setlk",
     "f_seal_exec",
     "f_seal_future_write",
     "fallocate",
+    "flock",
     "inherit_none",
     "inherit_zero",
     "madv_cold",

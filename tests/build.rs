@@ -5,12 +5,12 @@ use std::{env, fs, path::Path};
 
 /// The names that the sys crate reports and that are no constants, or not in upper case. If one is
 /// missing here, the list does not compile.
-const OTHERS: &str = "close fallocate fchmod fchown fcntl fstat fstatat fstatvfs ftruncate \
-    getentropy geteuid getpid getuid link linkat madvise memfd_create mincore minherit mlock mmap \
-    mprotect mremap msync munlock munmap open posix_fallocate pread pwrite rename renameat \
-    renameat2 shm_create_largepage shm_mkstemp shm_open shm_rename shm_unlink st_atim \
-    st_atimespec st_ctim st_ctimespec st_mtim st_mtimespec strerror SYS_cachestat SYS_futex \
-    SYS_futex_time64 sysconf unlink unlinkat";
+const OTHERS: &str = "close fallocate fchmod fchown fcntl fcntl_lock flock fstat fstatat \
+    fstatvfs ftruncate getentropy geteuid getpid getuid link linkat madvise memfd_create \
+    mincore minherit mlock mmap mprotect mremap msync munlock munmap open posix_fallocate pread \
+    pwrite rename renameat renameat2 shm_create_largepage shm_mkstemp shm_open shm_rename \
+    shm_unlink st_atim st_atimespec st_ctim st_ctimespec st_mtim st_mtimespec strerror \
+    SYS_cachestat SYS_futex SYS_futex_time64 sysconf unlink unlinkat";
 
 /// Constants that the `libc` crate lacks for a system or a C library.
 const NOT_IN_LIBC: &[(&str, &str)] = &[

@@ -77,6 +77,46 @@ fn resize_says_whether_a_length_can_change() {
 }
 
 #[test]
+fn presence_and_lock_say_whether_objects_can_be_locked() {
+    let names = Names::new();
+    let anonymous = Shm::anonymous(1).unwrap();
+    let object = match capabilities().named {
+        true => Shm::create(names.name(), 1).unwrap(),
+        false => anonymous.try_clone().unwrap(),
+    };
+    let mut options = OpenOptions::new();
+    options.direction(Direction::Io).size(1).present(true);
+    let results = [
+        ("presence", object.presence().map(drop), capabilities().presence),
+        ("is_unused", object.is_unused().map(drop), capabilities().presence),
+        ("present", options.open_anonymous().map(drop), capabilities().read_only_anonymous),
+        ("lock", object.lock().map(drop), capabilities().lock),
+        ("try_lock", object.try_lock().map(drop), capabilities().lock),
+    ];
+    for (what, result, works) in results {
+        // Whether an object without a name can be opened again, no capability says.
+        if what == "present" && capabilities().presence && !works {
+            continue;
+        }
+        let works = works && (capabilities().presence || what != "present");
+        assert_eq!(result.is_ok(), works, "{what}: {result:?}");
+        if let Err(error) = result {
+            assert_eq!(error.kind(), ErrorKind::Unsupported, "{what}: {error}");
+        }
+    }
+    if capabilities().named {
+        match object.unlink_if_unused() {
+            Ok(removed) => assert!(removed && capabilities().presence),
+            Err(error) => {
+                let seen = (error.kind(), capabilities().presence);
+                assert_eq!(seen, (ErrorKind::Unsupported, false), "{error}");
+                object.unlink().unwrap();
+            }
+        }
+    }
+}
+
+#[test]
 fn reserve_says_whether_memory_is_reserved() {
     if capabilities().reserve {
         Shm::anonymous(1 << 60).unwrap_err();

@@ -63,6 +63,7 @@ fn structures_have_the_layout_of_libc() {
     assert_eq!(offset_of!(sys::stat, st_atim), offset_of!(libc::stat, st_atime));
     assert_eq!(offset_of!(sys::stat, st_mtim), offset_of!(libc::stat, st_mtime));
     assert_eq!(offset_of!(sys::stat, st_ctim), offset_of!(libc::stat, st_ctime));
+    same_layout!(sys::flock, libc::flock: l_type l_whence l_start l_len l_pid);
     same_layout!(sys::timespec, libc::timespec: tv_sec tv_nsec);
     same_layout!(sys::statvfs, libc::statvfs: f_bsize f_frsize f_blocks f_bfree f_bavail);
 }
@@ -154,5 +155,6 @@ fn print_all_numbers() {
         stat: st_dev st_ino st_mode st_nlink st_uid st_gid st_rdev st_size st_blksize st_blocks
     );
     print_layout!(timespec: tv_sec tv_nsec);
+    print_layout!(flock: l_type l_whence l_start l_len l_pid);
     print_layout!(statvfs: f_bsize f_frsize f_blocks f_bfree f_bavail);
 }

@@ -56,7 +56,7 @@ calls! {
     "read": EIO EAGAIN EBADF EINTR EINVAL EISDIR;
     "pwrite64": ENOSPC EBADF EDQUOT EFBIG EINTR EINVAL EIO EPERM EAGAIN;
     "pread64": EIO EBADF EINTR EINVAL EISDIR EOVERFLOW;
-    "fcntl": EBADF EMFILE EPERM EBUSY;
+    "fcntl": EBADF EMFILE EPERM EBUSY ENOLCK;
     "getdents64": EBADF EINVAL ENOTDIR;
     "getsockname": EBADF EINVAL ENOBUFS ENOTSOCK;
     "sendmsg": EPIPE EACCES EAGAIN EBADF ECONNRESET EDESTADDRREQ EINTR EINVAL EISCONN EMSGSIZE
@@ -92,13 +92,26 @@ fn number(errno: &str) -> i32 {
 /// The operations that an error may name when this call fails.
 fn operations(call: &str) -> &'static [&'static str] {
     match call {
-        "openat" => &["Open", "Create", "Unlink", "Clone", "List", "Receive", "Reserve"],
+        "openat" => &[
+            "Open",
+            "Create",
+            "Unlink",
+            "Clone",
+            "List",
+            "Receive",
+            "Reserve",
+            "Presence",
+            "IsUnused",
+            "LockObject",
+        ],
         "fstat" | "newfstatat" | "statx" => {
-            &["Metadata", "Clone", "Unlink", "Open", "List", "Receive"]
+            &["Metadata", "Clone", "Unlink", "Open", "List", "Receive", "Presence"]
         }
         "fallocate" => &["Reserve", "Punch"],
         "pwrite64" => &["Write", "Reserve"],
-        "fcntl" => &["Clone", "Open", "Seal", "Receive", "Metadata"],
+        "fcntl" => {
+            &["Clone", "Open", "Seal", "Receive", "Metadata", "Presence", "IsUnused", "LockObject"]
+        }
         "getdents64" => &["List"],
         "getsockname" | "sendmsg" => &["Send"],
         "recvmsg" => &["Receive"],
@@ -142,6 +155,11 @@ fn survives(task: &str, call: &Call, errno: &str) -> bool {
     let looks_first = matches!(task, "create-large" | "create-with");
     let is_of_old_object =
         matches!(task, "set-len-longer" | "open-resized" | "grow" | "reserve" | "punch");
+    // The object has a name, by which it can be opened again.
+    let again = matches!(
+        task,
+        "read-only" | "presence" | "open-present" | "unlink-if-unused" | "lock" | "try-lock"
+    );
     let builds = task.starts_with("create") || task.starts_with("supersede");
     match (call.name.as_str(), errno) {
         // The library repeats the call.
@@ -190,9 +208,17 @@ fn survives(task: &str, call: &Call, errno: &str) -> bool {
             true
         }
         ("newfstatat", "EACCES" | "EINVAL" | "ENOENT")
-            if !portable && builds && task.ends_with("read-only") && has("AT_EMPTY_PATH") =>
+            if !portable
+                && builds
+                && (task.ends_with("read-only") || task.contains("present"))
+                // Of the new object, and not of the old one, which is opened last.
+                && has("AT_EMPTY_PATH") && !has("newfstatat(15,") =>
         {
             true
+        }
+        // It looks again what has the name.
+        ("newfstatat", "ENOENT") if task == "open-present" || task == "supersede-present" => {
+            has("AT_SYMLINK_NOFOLLOW")
         }
         // The other path in /proc, or the name.
         ("openat", "ENOENT") if has("/fd/") => true,
@@ -200,7 +226,15 @@ fn survives(task: &str, call: &Call, errno: &str) -> bool {
         (
             "openat",
             "EOPNOTSUPP" | "EINVAL" | "EPERM" | "EACCES" | "EISDIR" | "ENXIO" | "ELOOP" | "ENOTDIR",
-        ) if has("/fd/") && task == "read-only" => true,
+        ) if has("/fd/") && again => true,
+        // What has the name cannot be locked, or it was not there and is looked at again.
+        ("openat", "ENOENT" | "EACCES" | "EPERM" | "ELOOP" | "ENXIO" | "EISDIR" | "EINVAL")
+            if task == "supersede-present" && has("/dev/shm/") && has("O_RDWR|O_NONBLOCK") =>
+        {
+            true
+        }
+        // Closing the descriptor unlocks as well.
+        ("fcntl", _) if has("F_OFD_SETLK, {l_type=F_UNLCK") => true,
         // The file system of a descriptor says whether it is of shared memory.
         ("fcntl", _) if has("F_GET_SEALS") => {
             // A second question, or it counts as a descriptor of something else.
@@ -370,7 +404,11 @@ fn same_errno(case: &Case, found: i32) -> bool {
     let hidden = match (&*case.call.name, case.errno()) {
         ("openat", "EISDIR") => Some(libc::EINVAL),
         // Without /proc there is no way.
-        ("openat", "ENOENT") if case.task == "read-only-anonymous" => Some(libc::EOPNOTSUPP),
+        ("openat", "ENOENT")
+            if matches!(&*case.task, "read-only-anonymous" | "anonymous-present") =>
+        {
+            Some(libc::EOPNOTSUPP)
+        }
         ("unlink", "EPERM") => Some(libc::EACCES),
         // If the file system cannot reserve, glibc looks at it, and returns this for every failure.
         ("newfstatat" | "fstat" | "fstatfs", _) => Some(libc::EBADF),
@@ -432,6 +470,11 @@ fn without_repetitions(calls: &[Call]) -> impl Iterator<Item = &Call> {
 
 /// Whether this answer is none that the library could notice.
 fn is_unnoticed(task: &str, call: &Call, errno: &str) -> bool {
+    // The name is gone, so it need not be removed.
+    let is_gone = errno == "ENOENT" && matches!(&*call.name, "unlink" | "newfstatat");
+    if task == "unlink-if-unused" && is_gone && call.line.contains("/dev/shm/") {
+        return true;
+    }
     task == "list"
         && match call.name.as_str() {
             // std panics if closing a directory fails, and glibc returns this error, not the first.

@@ -8,7 +8,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::process::ExitStatusExt;
 
-use posix_shm::{IfExists, OpenOptions, Permissions, Shm, ShmName, unlink};
+use posix_shm::{IfExists, OpenOptions, Permissions, Shm, ShmName, capabilities, unlink};
 
 use crate::common::Names;
 use crate::common::victim::{Call, Injection, Run, can_trace, in_parallel, trace};
@@ -23,6 +23,10 @@ const TASKS: &[(&str, u64)] = &[
     ("create-sized", SIZE),
     ("create-read-only", SIZE),
     ("create-mapped", SIZE),
+    #[cfg(not(posix_shm_portable))]
+    ("create-present", SIZE),
+    #[cfg(not(posix_shm_portable))]
+    ("create-present-unsized", 0),
     ("open-or-create-absent", SIZE),
     #[cfg(not(posix_shm_portable))]
     ("create-with", SIZE),
@@ -32,6 +36,8 @@ const TASKS: &[(&str, u64)] = &[
     ("supersede", SIZE),
     ("supersede-read-only", SIZE),
     ("supersede-mapped", SIZE),
+    #[cfg(not(posix_shm_portable))]
+    ("supersede-present", SIZE),
 ];
 
 /// Makes the system behave as if it had no `O_TMPFILE`.
@@ -136,6 +142,14 @@ fn kill(
         return Err(format!("another object was changed\n{run}"));
     }
 
+    // The kernel has ended its presence.
+    if capabilities().presence
+        && state.is_some()
+        && !Shm::open(subject).unwrap().is_unused().unwrap()
+    {
+        return Err(format!("the dead process is still present\n{run}"));
+    }
+
     // The next process creates a missing object, learns that it exists, or supersedes it.
     let again = trace(task, &stage.prefix, "shared", &[]);
     let exists = state.is_some() && (task.starts_with("create") || task == "publish");
@@ -188,4 +202,49 @@ fn a_process_killed_at_any_call_leaves_the_old_state_or_the_new_one() {
     println!("kill points: {}", points.len());
     assert!(wrong.is_empty(), "{} cases failed:\n\n{}", wrong.len(), wrong.join("\n"));
     assert!(points.len() > 30, "only {} calls to kill at were found", points.len());
+}
+
+/// Whatever it held or was about to do, the next process finds the object unused and unlocked.
+#[test]
+fn a_process_killed_at_any_call_is_not_present_and_has_no_lock() {
+    if !can_trace() || !capabilities().lock {
+        return;
+    }
+    let names = Names::new();
+    let prefix = names.name().to_string();
+    let mut points = Vec::new();
+    for task in ["open-present", "presence", "is-unused", "unlink-if-unused", "lock", "try-lock"] {
+        let stage = Stage::set(format!("{prefix}.{task}"));
+        let run = trace(task, &stage.prefix, "shared", &[]);
+        assert!(run.line("ok").is_some(), "{run}");
+        points.extend(run.calls.iter().chain(&run.end).cloned().map(|call| (task, call)));
+    }
+    let numbered: Vec<_> = points.iter().enumerate().collect();
+    let results = in_parallel(&numbered, |(i, (task, at))| {
+        let stage = Stage::set(format!("{prefix}.{i}"));
+        let object = Shm::open_io(&stage.old).unwrap();
+        let (call, nth, what) = (at.name.clone(), at.nth, "signal=SIGKILL".into());
+        let injection = Injection { call, nth, and: None, what };
+        let run = trace(task, &stage.prefix, "shared", &[injection]);
+        let wrong = |why: &str| Err(format!("{task}: {why}\n{run}"));
+        if run.status.signal() != Some(libc::SIGKILL) {
+            return wrong("it was not killed at that call");
+        }
+        if !object.is_unused().unwrap() || object.try_lock().unwrap().is_none() {
+            return wrong("the dead process still holds something");
+        }
+        let was_removed = seen(&stage.old).is_none();
+        if was_removed && *task != "unlink-if-unused" {
+            return wrong("the name is gone");
+        }
+        // The next one does what is left to do.
+        match object.unlink_if_unused().unwrap() != was_removed && seen(&stage.old).is_none() {
+            true => Ok(()),
+            false => wrong("the name is not removed once"),
+        }
+    });
+    let wrong: Vec<String> = results.into_iter().filter_map(Result::err).collect();
+    println!("kill points: {}", points.len());
+    assert!(wrong.is_empty(), "{} cases failed:\n\n{}", wrong.len(), wrong.join("\n"));
+    assert!(points.len() > 15, "only {} calls to kill at were found", points.len());
 }

@@ -47,7 +47,9 @@
 //! | 47 | pages of another size again |
 //! | 48 | a name that is left where it could be removed |
 //!
-//! `mappings_…` are about mappings, where memory, address space or rights are short.
+//! `presence_…` are about presence and locks, where processes fork, change users or namespaces, or
+//! may not make the calls. `mappings_…` are about mappings, where memory, address space or rights
+//! are short.
 
 #![cfg(all(target_os = "linux", not(posix_shm_android)))]
 
@@ -238,6 +240,16 @@ tests! { ON_LINUX:
     message_of_a_hostile_peer_has_an_outcome_without_a_leak_or_a_wait
     message_receiver_of_another_user_cannot_change_what_was_sent
     metadata_has_block_size_and_rdev
+    presence_across_namespaces_of_processes
+    presence_and_locks_of_a_forked_child
+    presence_ends_when_a_program_is_started
+    presence_of_a_user_who_can_only_read
+    presence_of_a_new_object_that_its_owner_may_not_read
+    presence_that_a_sandbox_forbids_is_an_error_and_leaves_nothing
+    presence_without_proc
+    presence_waits_for_a_cleaner_but_not_for_ever
+    presence_under_the_own_name_looks_whether_it_has_it
+    presence_under_the_own_name_survives_a_cleaner
     punch_gives_memory_back
     punch_refuses_what_is_sealed
     reserve_refuses_what_has_no_length

@@ -45,6 +45,7 @@ mod model;
 mod name;
 mod open;
 mod permissions;
+mod presence;
 mod processes;
 mod races;
 mod seal;

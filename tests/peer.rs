@@ -57,6 +57,9 @@ fn main() {
         ["give-to-root"] => give_to_root(),
         ["closed-descriptor"] => closed_descriptor(),
         ["inherits-nothing"] => inherits_nothing(),
+        ["newborn", name, rounds] => newborn(name, rounds.parse().unwrap(), IfExists::Overwrite),
+        ["successor", name, rounds] => newborn(name, rounds.parse().unwrap(), IfExists::Supersede),
+        ["clean", name] => clean(name),
         ["calls", task, name] => calls(task, name),
         _ if waiting::task(&arguments) => {}
         #[cfg(target_os = "linux")]
@@ -140,6 +143,66 @@ fn supersede(name: &str, times: u64) {
             })
             .unwrap();
     }
+}
+
+/// Opens, creates and supersedes an object again and again, and is present on it for a moment. In
+/// this time the name must mean the object. Prints how often it did so, and created it.
+fn newborn(name: &str, rounds: u32, if_exists: IfExists) {
+    let identity = |object: &Shm| {
+        let metadata = object.metadata().unwrap();
+        (metadata.device(), metadata.inode())
+    };
+    let (mut state, mut created) = (u64::from(std::process::id()) | 1 << 40, 0);
+    for _ in 0..rounds {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        let mut options = OpenOptions::new();
+        options.direction(Direction::Io).present(true).if_exists(if_exists);
+        options.if_does_not_exist(IfDoesNotExist::Create);
+        // Unsized and sized objects are created in different ways.
+        options.size(if state & 1 == 0 { 0 } else { 64 });
+        let object = match options.open(name) {
+            Ok(object) => object,
+            // It came and went too often.
+            Err(error) if error.kind() == ErrorKind::ResourceBusy => continue,
+            Err(error) => panic!("{error}"),
+        };
+        created += u32::from(object.created());
+        for _ in 0..state >> 8 & 3 {
+            let found = Shm::open(name).expect("the name of a live object was removed");
+            assert_eq!(identity(&found), identity(&object), "the name means another object");
+            assert!(!found.is_unused().unwrap(), "a live object is called dead");
+            // Others do what they can.
+            assert!(!found.unlink_if_unused().unwrap(), "a live object was removed");
+        }
+        // The name is this one's for as long as the handle lives.
+        let found = Shm::open(name).expect("the name of a live object was removed");
+        assert_eq!(identity(&found), identity(&object), "the name means another object");
+        drop(object);
+        // Now and then nobody is present for a moment.
+        if state >> 10 & 1 == 0 {
+            std::thread::sleep(Duration::from_micros(state >> 11 & 127));
+        }
+    }
+    println!("{created}");
+}
+
+/// Removes the object whenever it is unused, until its parent closes its standard input. Prints how
+/// often.
+fn clean(name: &str) {
+    let mut removed = 0;
+    let parent = io::stdin();
+    let ended = || {
+        let mut ask = libc::pollfd { fd: parent.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        // SAFETY: the pointer is to one structure.
+        unsafe { libc::poll(&raw mut ask, 1, 0) != 0 }
+    };
+    while !ended() {
+        let Ok(object) = Shm::open(name) else { continue };
+        removed += u32::from(object.unlink_if_unused().unwrap());
+    }
+    println!("{removed}");
 }
 
 /// A forked child that drops the guard removes nothing. Its parent removes the name.
@@ -514,6 +577,16 @@ fn calls(task: &str, name: &str) {
             object.close().unwrap();
             unlink(&name).unwrap();
         },
+        "present" => &|| {
+            let object = creating(4096).present(true).open(&name).unwrap();
+            let cleaner = Shm::open(&name).unwrap();
+            assert!(!cleaner.is_unused().unwrap());
+            object.close().unwrap();
+            assert!(cleaner.unlink_if_unused().unwrap());
+        },
+        "open-present" => &|| drop(OpenOptions::new().present(true).open(&name).unwrap()),
+        "presence" => &|| drop(Shm::open(&name).unwrap().presence().unwrap()),
+        "lock" => &|| drop(Shm::open_io(&name).unwrap().try_lock().unwrap().unwrap()),
         "immutable" => &|| {
             let object = Shm::anonymous(4096).unwrap().make_immutable().unwrap();
             let mapping = object.map_immutable().unwrap();

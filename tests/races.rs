@@ -1,6 +1,6 @@
 //! Many processes and one name.
 
-use std::process::Stdio;
+use std::process::{Child, Stdio};
 
 use posix_shm::{OpenOptions, Shm, capabilities, unlink};
 
@@ -62,4 +62,59 @@ fn a_reader_always_finds_the_old_object_or_the_new_one() {
     assert!(changes > 100, "only {changes} changes were seen");
     println!("{TIMES} times superseded, {opened} times opened, {changes} changes seen");
     Shm::open(&name).unwrap().unlink().unwrap();
+}
+
+/// Processes that are present on an object, and processes that remove it whenever nobody is. No
+/// live object loses its name, and no dead one keeps it.
+#[test]
+fn cleaners_never_remove_a_newborn() {
+    if capabilities().presence {
+        let [created, removed] = newborns_and_cleaners("newborn", 2);
+        assert_eq!(created, removed, "each object was created and removed once");
+    }
+}
+
+/// The same, while one process takes the name over again and again. The object that it replaces is
+/// unused, so the cleaners are about to remove the name.
+#[test]
+fn cleaners_never_remove_a_successor() {
+    if capabilities().presence && capabilities().supersede_in_one_step {
+        newborns_and_cleaners("successor", 1);
+    }
+}
+
+/// Returns how many objects were created and removed. The step "90-soak" of the CI asks for ten
+/// times as many rounds.
+fn newborns_and_cleaners(task: &str, processes: u32) -> [u32; 2] {
+    let rounds = match std::env::var_os("POSIX_SHM_TESTS_SOAK") {
+        Some(_) => 100_000,
+        None => 10_000,
+    };
+    let names = Names::new();
+    let name = names.name();
+    let spawn = |task, arguments: &[String], stdin| {
+        let mut command = peer(task, arguments);
+        command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let cleaners: Vec<_> =
+        (0..2).map(|_| spawn("clean", &[name.to_string()], Stdio::piped())).collect();
+    let arguments = [name.to_string(), (rounds / processes).to_string()];
+    let newborns: Vec<_> = (0..processes).map(|_| spawn(task, &arguments, Stdio::null())).collect();
+    let number = |child: Child| -> u32 {
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().trim().parse().unwrap()
+    };
+    let created = newborns.into_iter().map(number).sum();
+    // Waiting for a child closes its standard input, which ends a cleaner.
+    let mut removed: u32 = cleaners.into_iter().map(number).sum();
+    // What the last one has left is dead.
+    if let Ok(object) = Shm::open(&name) {
+        assert!(object.is_unused().unwrap(), "a dead object is called alive");
+        assert!(object.unlink_if_unused().unwrap(), "a dead object is not removed");
+        removed += 1;
+    }
+    println!("{rounds} rounds, {created} objects, {removed} removed");
+    assert!(removed > rounds / 100, "only {removed} objects were removed");
+    [created, removed]
 }

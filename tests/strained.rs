@@ -56,6 +56,9 @@ mod peers;
 #[path = "strained/planted.rs"]
 mod planted;
 #[cfg(target_os = "linux")]
+#[path = "strained/presence.rs"]
+mod presence;
+#[cfg(target_os = "linux")]
 #[path = "strained/sockets.rs"]
 mod sockets;
 #[cfg(target_os = "linux")]
@@ -95,6 +98,7 @@ fn main() {
         tasks.extend([descriptors::ON_LINUX, messages::ON_LINUX].concat());
         tasks.extend(immutable::ON_LINUX);
         tasks.extend([mappings::ON_LINUX, memory::ON_LINUX, peers::ON_LINUX].concat());
+        tasks.extend(presence::ON_LINUX);
         tasks.extend([ways::ON_LINUX, words::ON_LINUX].concat());
     }
     let arguments: Vec<String> = std::env::args().skip(1).collect();

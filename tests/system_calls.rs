@@ -21,7 +21,9 @@ fn traced(task: &str, name: &str) -> Option<Vec<String>> {
     let output = strace.output().unwrap();
     let log = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{log}");
-    let calls = log.lines().filter_map(|line| line.split_once('(')).map(|(call, _)| call);
+    // std's own check, in a debug build, of a descriptor that it closes.
+    let lines = log.lines().filter(|line| !line.contains("F_GETFD"));
+    let calls = lines.filter_map(|line| line.split_once('(')).map(|(call, _)| call);
     let between = calls.skip_while(|&call| call != "getppid").skip(1);
     let calls = between.take_while(|&call| call != "getppid").map(same_call).collect();
     assert_eq!(log.matches("getppid(").count(), 2, "{log}");
@@ -219,4 +221,47 @@ fn waiting_and_notifying() {
 fn setting_an_event_that_nobody_waits_for() {
     let wake: &[&str] = if posix_shm::capabilities().wait { &["futex"] } else { &[] };
     assert_mapping_calls("event", &[&["mmap"][..], wake, &["munmap"]].concat());
+}
+
+/// An object with a name, and a task that opens it. Another thing than [`assert_mapping_calls`].
+#[track_caller]
+fn assert_calls_on_existing(task: &str, expected: &[&str]) {
+    let names = Names::new();
+    let name = names.name();
+    let object = Shm::create(&name, 4096).unwrap();
+    assert_calls(task, &name.to_string(), expected);
+    object.unlink().unwrap();
+}
+
+/// Presence takes four calls and one for its end: opening the object again, comparing both, the
+/// lock. Opening by name also looks whether the name still means the object.
+#[test]
+fn holding_presence() {
+    if !posix_shm::capabilities().presence {
+        return;
+    }
+    let again = ["openat", "fstat", "fstat", "fcntl"];
+    let calls = [&["openat"][..], &again, &["close", "close"]].concat();
+    assert_calls_on_existing("presence", &calls);
+    let calls = [&["openat"][..], &again, &["fstat", "fstat", "close", "close"]].concat();
+    assert_calls_on_existing("open-present", &calls);
+    // One more call unlocks, in case that a forked child has the descriptor too.
+    let rest = ["fcntl", "close", "close"];
+    assert_calls_on_existing("lock", &[&["openat"][..], &again, &rest].concat());
+}
+
+/// Asking is one call. Removing takes two locks, and drops them before it closes.
+#[test]
+fn creating_with_presence_asking_and_cleaning_up() {
+    if !posix_shm::capabilities().presence {
+        return;
+    }
+    let new = ["openat", "openat", "fstat", "fstat", "fcntl", "fallocate", "linkat"];
+    let asked = ["openat", "fcntl", "close", "close"];
+    let removed = [
+        "openat", "fstat", "fstat", "fcntl", "fcntl", "fstat", "fstat", "unlink", "fcntl", "close",
+    ];
+    let names = Names::new();
+    let expected = [&new[..], &asked, &removed, &["close"]].concat();
+    assert_calls("present", &names.name().to_string(), &expected);
 }

@@ -23,6 +23,8 @@ mod alone;
 mod handles;
 #[path = "victim/mappings.rs"]
 mod mappings;
+#[path = "victim/presence.rs"]
+mod presence;
 #[path = "victim/tasks.rs"]
 mod tasks;
 #[path = "victim/world.rs"]
@@ -151,6 +153,8 @@ fn give(prefix: &str, shared: bool) -> Given {
     if let Some(descriptor) = &descriptor {
         Shm::from(OwnedFd::try_clone(descriptor).unwrap()).send(&sockets.0).unwrap();
     }
+    // Makes the page that tells this process from a child, which stays.
+    drop(Shm::anonymous(SIZE).map(Shm::unlink_on_drop));
     let huge = Shm::anonymous(HUGE).ok();
     let heir = heir();
     Given {

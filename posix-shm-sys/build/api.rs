@@ -47,6 +47,9 @@ impl Found {
         self.functions(target, &mut offered, &mut module);
         offered.extend(names::TYPES.iter().map(|name| name.to_string()));
         offered.extend(names::STRUCTS.iter().map(|structure| structure.name.to_string()));
+        // A structure and a function may share a name, which is offered once for both.
+        offered.sort();
+        offered.dedup();
         let _ = writeln!(module, "pub use raw::{{{}}};", offered.join(", "));
         let _ = writeln!(module, "pub(super) const SOURCE: &str = {:?};", self.source);
         module
@@ -83,12 +86,12 @@ impl Found {
                 continue;
             }
             if self.variadic && function.is_variadic(target) {
-                let arguments = function.variadic_arguments();
+                let (calls, arguments) = (function.calls, function.variadic_arguments());
                 let _ = writeln!(
                     module,
                     "#[inline]\npub unsafe extern \"C\" fn {name}{signature} {{\n    \
                      // SAFETY: the caller meets the requirements of the C function.\n    \
-                     unsafe {{ raw::{name}_variadic({arguments}) }}\n}}"
+                     unsafe {{ raw::{calls}_variadic({arguments}) }}\n}}"
                 );
             } else {
                 offered.push(name.to_string());

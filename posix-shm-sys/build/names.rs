@@ -3,7 +3,8 @@
 //! # To add a name
 //!
 //! * A **constant**: add a line to [`CONSTANTS`], in the group of its function and C type.
-//! * A **function**: add its C declaration to [`FUNCTIONS`].
+//! * A **function**: add its C declaration to [`FUNCTIONS`]. If it is another form of a function
+//!   that is there already, give it a name of its own, and add that to [`ALIASES`].
 //! * A **type**: add it to [`TYPES`]. A **structure** or one of its fields: add it to [`STRUCTS`].
 //!
 //! A constant needs nothing else, unless one of these applies:
@@ -80,7 +81,7 @@ pub(crate) const CONSTANTS: &[(&str, &[&str])] = &[
             "MAP_HUGE_1GB",
         ],
     ),
-    // `lseek`: where an offset counts from.
+    // `lseek` and `struct flock`: what an offset counts from.
     ("int", &["SEEK_SET", "SEEK_CUR", "SEEK_END"]),
     // `msync`: flags.
     ("int", &["MS_ASYNC", "MS_SYNC", "MS_INVALIDATE"]),
@@ -157,6 +158,12 @@ pub(crate) const CONSTANTS: &[(&str, &[&str])] = &[
         "int",
         &["F_DUPFD", "F_DUPFD_CLOEXEC", "F_GETFD", "F_SETFD", "FD_CLOEXEC", "F_GETFL", "F_SETFL"],
     ),
+    // `fcntl`: commands for locks, of an open file description and of a process.
+    ("int", &["F_OFD_GETLK", "F_OFD_SETLK", "F_OFD_SETLKW", "F_GETLK", "F_SETLK", "F_SETLKW"]),
+    // `struct flock`: kinds of lock.
+    ("short", &["F_RDLCK", "F_WRLCK", "F_UNLCK"]),
+    // `flock`: operations.
+    ("int", &["LOCK_SH", "LOCK_EX", "LOCK_NB", "LOCK_UN"]),
     // `fcntl`: seals.
     (
         "int",
@@ -333,6 +340,11 @@ pub(crate) const STRUCTS: &[Struct] = &[
         ],
     },
     Struct {
+        name: "flock",
+        integers: &["l_type", "l_whence", "l_start", "l_len", "l_pid"],
+        timespecs: &[],
+    },
+    Struct {
         name: "statvfs",
         integers: &[
             "f_bsize", "f_frsize", "f_blocks", "f_bfree", "f_bavail", "f_files", "f_ffree",
@@ -370,6 +382,7 @@ pub(crate) const FUNCTIONS: &[(Presence, &[&str])] = &[
             "int open(const char *path, int oflag, mode_t mode)",
             "int close(int fd)",
             "int fcntl(int fd, int cmd, int arg)",
+            "int fcntl_lock(int fd, int cmd, struct flock *lock)",
             "int fstat(int fd, struct stat *buf)",
             "int fstatat(int fd, const char *path, struct stat *buf, int flag)",
             "int fstatvfs(int fd, struct statvfs *buf)",
@@ -405,6 +418,7 @@ pub(crate) const FUNCTIONS: &[(Presence, &[&str])] = &[
              unsigned int flags)",
             "int getentropy(void *buffer, size_t length)",
             "int minherit(void *addr, size_t length, int inherit)",
+            "int flock(int fd, int operation)",
         ],
     ),
     (
@@ -417,6 +431,10 @@ pub(crate) const FUNCTIONS: &[(Presence, &[&str])] = &[
         ],
     ),
 ];
+
+/// (our name, C's name) of functions that C calls with arguments of several types: each of ours
+/// takes one of them.
+pub(crate) const ALIASES: &[(&str, &str)] = &[("fcntl_lock", "fcntl")];
 
 /// Functions whose last argument C passes through `...`.
 pub(crate) const VARIADIC: &[&str] = &["open", "fcntl", "mremap"];

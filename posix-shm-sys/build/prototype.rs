@@ -6,6 +6,8 @@ use crate::target::Target;
 /// A C declaration, such as `int shm_open(const char *name, int oflag, mode_t mode)`.
 pub(crate) struct Prototype {
     pub(crate) name: &'static str,
+    /// The C function that it calls.
+    pub(crate) calls: &'static str,
     /// The C type that it returns.
     returns: &'static str,
     /// (C type, name) of each argument.
@@ -37,13 +39,15 @@ impl Prototype {
             "void" => Vec::new(),
             list => list.split(", ").map(split_name).collect(),
         };
-        Self { name, returns, arguments, optional }
+        let alias = names::ALIASES.iter().find(|(ours, _)| *ours == name);
+        let calls = alias.map_or(name, |(_, theirs)| theirs);
+        Self { name, calls, returns, arguments, optional }
     }
 
     /// Whether C passes the last argument through `...` on this target.
     pub(crate) fn is_variadic(&self, target: &Target) -> bool {
-        names::VARIADIC.contains(&self.name)
-            || (target.is_apple() && names::VARIADIC_ON_APPLE.contains(&self.name))
+        names::VARIADIC.contains(&self.calls)
+            || (target.is_apple() && names::VARIADIC_ON_APPLE.contains(&self.calls))
     }
 
     /// The declaration in C, with a prefix to the name.
@@ -57,7 +61,7 @@ impl Prototype {
     /// A call in C with the names of the arguments.
     pub(crate) fn c_call(&self) -> String {
         let names: Vec<_> = self.arguments.iter().map(|(_, name)| *name).collect();
-        format!("{}({})", self.name, names.join(", "))
+        format!("{}({})", self.calls, names.join(", "))
     }
 
     /// The arguments of a call to the variadic function in Rust. C widens a small integer that is
@@ -97,6 +101,7 @@ pub(crate) fn rust_type(c: &str) -> String {
         "void" => "::core::ffi::c_void".into(),
         "char" => "::core::ffi::c_char".into(),
         "unsigned char" => "::core::ffi::c_uchar".into(),
+        "short" => "::core::ffi::c_short".into(),
         "int" => "::core::ffi::c_int".into(),
         "unsigned int" => "::core::ffi::c_uint".into(),
         "long" => "::core::ffi::c_long".into(),

@@ -25,7 +25,7 @@ pub(crate) fn generate(target: &Target) -> Result<Found, String> {
     let mut names = BTreeSet::new();
     for function in &functions {
         let declares =
-            declared.has("fn", function.name) || declared.has("fn", &variadic(function.name));
+            declared.has("fn", function.calls) || declared.has("fn", &variadic(function.calls));
         if declares {
             names.insert(function.name);
         } else if !function.optional {
@@ -55,7 +55,7 @@ pub(crate) fn generate(target: &Target) -> Result<Found, String> {
 fn builder(target: &Target, functions: &[Prototype]) -> bindgen::Builder {
     let root = env::var("CARGO_MANIFEST_DIR").expect("Cargo sets CARGO_MANIFEST_DIR");
     let variadic_names: Vec<_> =
-        functions.iter().filter(|f| f.is_variadic(target)).map(|f| f.name).collect();
+        functions.iter().filter(|f| f.is_variadic(target)).map(|f| f.calls).collect();
     let mut builder = bindgen::builder()
         .header_contents("posix-shm-sys.h", &header())
         .clang_arg(format!("-I{root}"))
@@ -77,7 +77,7 @@ fn builder(target: &Target, functions: &[Prototype]) -> bindgen::Builder {
         .allowlist_var(format!("{PREFIX}.*"));
     for function in functions {
         builder =
-            builder.allowlist_function(function.name).allowlist_function(variadic(function.name));
+            builder.allowlist_function(function.calls).allowlist_function(variadic(function.calls));
     }
     for name in names::ERRNO_LOCATION {
         builder = builder.allowlist_function(name);

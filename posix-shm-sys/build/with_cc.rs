@@ -33,7 +33,7 @@ pub(crate) fn generate(target: &Target) -> Result<Found, String> {
     let answers = Answers::read(&bytes);
 
     let mut functions = prototype::functions(target);
-    functions.retain(|function| !function.optional || declares(&compiler, function.name));
+    functions.retain(|function| !function.optional || declares(&compiler, function.calls));
     let shim = compiler.object("shim", &shim(&functions))?;
     compiler.link(&shim, "posix_shm_sys_shim")?;
 

@@ -6,15 +6,16 @@
 //!
 //! * [`open`], [`fcntl`], `mremap` and `shm_open` have a fixed number of arguments on every system.
 //!   C declares some of them with `...`, and on Apple's systems `shm_open` too.
-//! * The last argument of [`fcntl`] is an `int`. Each command that this crate binds takes an `int`
-//!   or nothing.
+//! * The last argument of [`fcntl`] is an `int`. [`fcntl_lock`] is the same C function, for the
+//!   commands that take a [`struct flock`](struct@flock).
 //! * `mremap` and `mincore` exist only on Linux. Other systems have functions of these names whose
 //!   arguments differ.
 //! * [`errno_location`] returns the address of `errno`. It is the function behind the macro, whose
 //!   name differs between systems.
 //! * [`off_t`] has 64 bits on every system, and the functions match it.
-//! * [`stat`], [`timespec`] and [`statvfs`] have the fields that all systems share. The rest of a
-//!   structure is padding or other fields, so create one with `MaybeUninit`, not with a literal.
+//! * [`stat`], [`timespec`], [`statvfs`] and [`struct flock`](struct@flock) have the fields that
+//!   all systems share. The rest of a structure is padding or other fields, so create one with
+//!   `MaybeUninit`, not with a literal.
 //! * Constants of the Linux kernel, such as `MFD_NOEXEC_SEAL`, exist on every Linux, even if the
 //!   headers are older than the constant.
 

@@ -51,6 +51,12 @@ pub struct Capabilities {
     /// Objects can be told apart, so that [`Shm::unlink`](crate::Shm::unlink) leaves a successor's
     /// object alone.
     pub tell_objects_apart: bool,
+    /// [`presence`](crate::Shm::presence), [`is_unused`](crate::Shm::is_unused) and
+    /// [`unlink_if_unused`](crate::Shm::unlink_if_unused) work.
+    pub presence: bool,
+    /// [`lock`](crate::Shm::lock), [`try_lock`](crate::Shm::try_lock) and
+    /// [`lock_for`](crate::Shm::lock_for) work.
+    pub lock: bool,
     /// [`grow`](crate::Mapping::grow) moves a mapping with its pages past its capacity. Otherwise
     /// it maps the object again.
     pub move_mappings: bool,

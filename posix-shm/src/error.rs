@@ -225,6 +225,9 @@ impl Operation {
             Operation::Write => "write",
             Operation::Clone => "make another handle of",
             Operation::Seal => "seal",
+            Operation::Presence => "hold presence on",
+            Operation::IsUnused => "look for users of",
+            Operation::LockObject => "take the lock of",
             Operation::Send => "send",
             Operation::Receive => "receive",
             Operation::List => "list",
@@ -269,6 +272,20 @@ fn hint(operation: Operation, errno: Errno) -> Option<&'static str> {
         (Operation::Open, Errno::LOOP) => "the name is a symbolic link, and links are not followed",
         (Operation::Create, Errno::EXIST) => {
             "open_or_create opens it, IfExists::Supersede replaces it"
+        }
+        (Operation::IsUnused | Operation::LockObject, Errno::ACCES) => {
+            "an exclusive lock takes permission to write the object"
+        }
+        (Operation::Presence | Operation::IsUnused | Operation::LockObject, Errno::NXIO) => {
+            "this is not a shared memory object"
+        }
+        (Operation::Presence, Errno::ACCES) => "presence takes permission to read the object",
+        (
+            Operation::Presence | Operation::IsUnused | Operation::LockObject,
+            Errno::PERM | Errno::INVAL,
+        ) => {
+            "the kernel (Linux before 3.15) or a sandbox does not allow locks of open file \
+             descriptions"
         }
         (Operation::Populate, Errno::FAULT) => {
             "the object has no memory for a page of it: the object was cut off, or there is none \

@@ -72,6 +72,12 @@ pub enum Operation {
     Clone,
     /// Sealing an object, or asking how it is sealed (`fcntl`).
     Seal,
+    /// Holding presence on an object (`fcntl` with a shared lock).
+    Presence,
+    /// Finding out whether an object is used (`fcntl` with an exclusive lock).
+    IsUnused,
+    /// Locking an object against others who lock it (`fcntl` with an exclusive lock).
+    LockObject,
     /// Sending a handle over a socket (`sendmsg`).
     Send,
     /// Receiving a handle from a socket (`recvmsg`).

@@ -19,6 +19,9 @@
 //!   [`field!`]`(…).atomic()`.
 //! * [`SharedAtomic::wait`] sleeps until a word changes, in whatever process. [`Event`] is a flag
 //!   to wait for, and [`SeqLock`] takes snapshots of data that somebody writes.
+//! * [`Shm::presence`] tells other processes that this one uses an object, even if it is killed.
+//!   [`Shm::unlink_if_unused`] cleans up what nobody uses, and [`Shm::lock`] lets one process at a
+//!   time in.
 //! * [`Shm::send`] and [`Shm::receive`] pass handles between processes, and the functions of
 //!   [`transfer`] several, with bytes beside them. [`Shm::pass_to`] lets a child inherit one.
 //!   [`Shm::inspect`] tells what a peer's object is before it is mapped. [`Shm::seal`] and
@@ -135,8 +138,9 @@
 //! What that leaves to you:
 //!
 //! * Values are copied out. Check the copy and use the copy: a second read may give another value.
-//! * There is no mutex here. [Waiting](SharedAtomic::wait) and [snapshots](SeqLock) do without.
-//!   Decide what happens if a peer dies while it holds something.
+//! * There is no mutex in memory here. [Waiting](SharedAtomic::wait) and [snapshots](SeqLock) do
+//!   without. Decide what happens if a peer dies while it holds something. For what is rare,
+//!   [`Shm::lock`] is a lock that the kernel gives back then.
 //! * Plain loads and stores order nothing around them: a peer may see two stores in either order.
 //!   To publish data, write it, then store a word that says so by a [`SharedAtomic`] with
 //!   `Ordering::Release`. A peer that loads this word with `Ordering::Acquire` sees the data. What
@@ -268,9 +272,34 @@
 //! * If the descriptor can be inherited or sent, the object needs no name: [`Shm::anonymous`]
 //!   cannot leak.
 //! * If all peers have opened it, remove the name at once and go on with the handles.
+//! * If no process knows who is last, have all of them open it with
+//!   [`present`](OpenOptions::present), and remove it with [`Shm::unlink_if_unused`], at the end
+//!   and at the start of each. The kernel knows who is [present](Shm::presence), and forgets those
+//!   who were killed. So this also cleans up after them, and never removes what is in use.
 //! * Otherwise the creator removes it at the end, with [`Shm::unlink_on_drop`] or [`Shm::unlink`],
 //!   which leave a successor's object alone. If a killed predecessor may have left a name, create
 //!   the object with [`IfExists::Supersede`], which needs room for both objects for a moment.
+//!
+//! ```
+//! use posix_shm::{Direction, IfDoesNotExist, OpenOptions, ShmName, capabilities};
+//!
+//! # if !capabilities().presence { return Ok(()) }
+//! let name = ShmName::random("example.")?; // one that all of them know
+//! let mut options = OpenOptions::new();
+//! options.direction(Direction::Io).if_does_not_exist(IfDoesNotExist::Create);
+//! options.size(65536).present(true);
+//!
+//! let first = options.open(&name)?;
+//! let second = options.open(&name)?;
+//! let cleaner = second.try_clone()?;
+//! drop(first);
+//! assert!(!cleaner.unlink_if_unused()?); // the second is present
+//! drop((second, cleaner));
+//!
+//! // Whoever comes next, such as a clean-up job, finds that nobody is present.
+//! assert!(posix_shm::Shm::open(&name)?.unlink_if_unused()?);
+//! # Ok::<(), posix_shm::Error>(())
+//! ```
 //!
 //! Others remove names too. systemd removes all objects of a user who logs out (`RemoveIPC=`),
 //! unless it is a system user. A container's `/dev/shm` goes with the container. Python's
@@ -348,6 +377,8 @@
 //! | `residency` | yes | yes | | | | |
 //! | `wait` | sleeps | sleeps | polls | polls | polls | polls |
 //! | copy-on-write | yes | yes | yes | yes | yes | |
+//! | presence | yes | not apps | | `flock` | `flock` | |
+//! | `Shm::lock` | yes | not apps | | | | |
 //! | `DontFork` | yes | yes | yes | yes | yes | |
 //! | `DontDump` | yes | yes | yes | | | |
 //!
@@ -365,6 +396,7 @@
 //! * *`populate`* uses `madvise`, or makes the kernel read each page.
 //! * *[`wait`](SharedAtomic::wait)* sleeps until it is woken, or looks again and again, with pauses
 //!   of up to a millisecond.
+//! * *[Presence](Shm::presence)* is a lock of an open file description. `flock` needs a name.
 //! * *[`DontFork`](Advice::DontFork)*, *[`DontDump`](Advice::DontDump)*: what else there is, and
 //!   where, [`Mapping::advise`] says.
 //!
@@ -386,6 +418,7 @@ mod permissions;
 mod seals;
 
 mod error;
+mod holding;
 mod imp;
 mod metadata;
 mod name;
@@ -399,6 +432,8 @@ mod shm;
 mod length;
 
 mod unlink;
+
+mod presence;
 
 mod seal;
 
@@ -437,6 +472,7 @@ pub use metadata::Metadata;
 pub use name::ShmName;
 pub use open::{IfDoesNotExist, IfExists, OpenOptions};
 pub use permissions::Permissions;
+pub use presence::{Lock, Presence};
 pub use seals::Seals;
 pub use shm::Shm;
 pub use unlink::{UnlinkOnDrop, unlink};

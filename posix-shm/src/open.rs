@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::map::{HugePages, MapOptions, Mapping, ReadWrite};
 use crate::name::ShmName;
 use crate::permissions::Permissions;
-use crate::shm::{Origin, Shm};
+use crate::shm::Shm;
 
 mod attempt;
 mod policy;
@@ -88,6 +88,7 @@ pub struct OpenOptions {
     map_options: MapOptions,
     label: Option<String>,
     huge_pages: Option<HugePages>,
+    present: bool,
 }
 
 impl OpenOptions {
@@ -385,6 +386,48 @@ impl OpenOptions {
         self
     }
 
+    /// Holds [`presence`](Shm::presence) on the object for as long as the handle lives, from before
+    /// a new object has its name. The default is `false`.
+    ///
+    /// So [`unlink_if_unused`](Shm::unlink_if_unused) never removes the name of an object between
+    /// its creation and its first use. An object that exists is opened only if it still has the
+    /// name when presence holds; otherwise the call looks again what has the name. If presence is
+    /// not possible, the call fails ([`Operation::Presence`](crate::Operation::Presence)).
+    ///
+    /// Clones of the handle ([`try_clone`](Shm::try_clone)) hold the same presence. A mapping does
+    /// not, so keep the handle, or take a [`Presence`](crate::Presence) of it.
+    ///
+    /// # Platform-specific behavior
+    ///
+    /// `Unsupported` if [`capabilities`](crate::capabilities()) says so (`presence`). On OpenBSD,
+    /// and if a sandbox on Linux forbids the other ways, an object has its name first. Then the
+    /// call looks whether it was removed, and creates another one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use posix_shm::{Direction, IfExists, OpenOptions, Shm, ShmName, capabilities};
+    ///
+    /// # if !capabilities().presence { return Ok(()) }
+    /// let name = ShmName::random("doc.")?;
+    /// let object = OpenOptions::new()
+    ///     .direction(Direction::Io)
+    ///     .if_exists(IfExists::Error)
+    ///     .size(4096)
+    ///     .present(true)
+    ///     .open(&name)?;
+    /// let cleaner = Shm::open_io(&name)?;
+    /// assert!(!cleaner.unlink_if_unused()?);
+    /// drop(object);
+    /// assert!(cleaner.unlink_if_unused()?);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
+    #[doc(alias = "F_OFD_SETLK")]
+    pub fn present(&mut self, yes: bool) -> &mut OpenOptions {
+        self.present = yes;
+        self
+    }
+
     /// Opens the object, or creates it: `shm_open`.
     ///
     /// The descriptor is closed on exec. A failed call leaves nothing behind: no name, no
@@ -446,8 +489,8 @@ impl OpenOptions {
         let request = self.request(&name, false)?;
         let fill: Fill<'_, _, Error> = &mut |object| Ok(self.fill(object, bytes)?);
         Ok(match request.attempt(fill)? {
-            Outcome::Found(fd) => Some(self.found(fd, &name)?),
-            Outcome::Created(fd, ()) => Some(self.created(fd, Some(&name))),
+            Outcome::Found(opened) => Some(self.found(opened, &name)?),
+            Outcome::Created(opened, ()) => Some(self.created(opened, Some(&name))),
             Outcome::Absent | Outcome::Present | Outcome::Short(_) => None,
         })
     }
@@ -493,9 +536,9 @@ impl OpenOptions {
             Ok(self.map_options.map_new(object, self.size, false)?)
         };
         match request.attempt(fill)? {
-            Outcome::Created(fd, mapping) => Ok((self.created(fd, Some(&name)), mapping)),
-            Outcome::Found(fd) => {
-                let object = self.handle(fd, &name);
+            Outcome::Created(opened, mapping) => Ok((self.created(opened, Some(&name)), mapping)),
+            Outcome::Found(opened) => {
+                let object = self.handle(opened, &name);
                 // What can fail comes before what cannot be undone.
                 if self.resize && object.len()? > self.size {
                     let (options, size) = (&self.map_options, self.size);
@@ -559,16 +602,12 @@ impl OpenOptions {
             Ok(self.check_filled(object)?)
         })?;
         match outcome {
-            Outcome::Found(fd) => Ok(self.found(fd, &name)?),
-            // `init` may have given it any length.
-            Outcome::Created(fd, ()) => {
-                let origin = self.origin(true);
-                Ok(Shm::new(
-                    fd,
-                    Some(name),
-                    Some(self.direction),
-                    Origin { still_empty: false, ..origin },
-                ))
+            Outcome::Found(opened) => Ok(self.found(opened, &name)?),
+            Outcome::Created(opened, ()) => {
+                let object = self.created(opened, Some(&name));
+                // `init` may have given it any length.
+                object.take_still_empty();
+                Ok(object)
             }
             refused => Err(refused.refusal(&request).into()),
         }

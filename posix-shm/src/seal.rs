@@ -238,6 +238,7 @@ impl Shm {
         }
         let fd = imp::read_only(imp::NAMESPACE, self.fd(), name.map(|name| name.as_c_str()))
             .map_err(|failure| self.named(failure))?;
-        Ok(Shm::new(fd, name.cloned(), Some(Direction::Input), Origin::default()))
+        let reader = Shm::new(fd, name.cloned(), Some(Direction::Input), Origin::default());
+        Ok(reader.with_presence(self.clone_presence()?))
     }
 }

@@ -62,6 +62,8 @@ pub struct Shm {
     unprotected: AtomicBool,
     /// We created it empty and have lent the descriptor to no one, so its length is known.
     still_empty: AtomicBool,
+    /// A description of its own that holds presence.
+    presence: Option<OwnedFd>,
 }
 
 /// What is known about a new handle, apart from its descriptor, name and direction.
@@ -419,7 +421,7 @@ impl Shm {
     }
 
     /// Makes another handle of the same opening, with the same direction: `fcntl` with
-    /// `F_DUPFD_CLOEXEC`.
+    /// `F_DUPFD_CLOEXEC`. If this handle holds [`presence`](OpenOptions::present), both do.
     ///
     /// # Errors
     ///
@@ -432,7 +434,8 @@ impl Shm {
             unprotected: self.is_unprotected(),
             ..Origin::default()
         };
-        Ok(Shm::new(fd, self.name.clone(), self.direction, origin))
+        let clone = Shm::new(fd, self.name.clone(), self.direction, origin);
+        Ok(clone.with_presence(self.clone_presence()?))
     }
 
     /// Closes the handle and returns the error that drop would ignore: `close`.
@@ -460,7 +463,19 @@ impl Shm {
         let Origin { created, ignore_estimates, unprotected, still_empty } = origin;
         let (unprotected, still_empty) =
             (AtomicBool::new(unprotected), AtomicBool::new(still_empty));
-        Shm { fd, name, direction, created, ignore_estimates, unprotected, still_empty }
+        let presence = None;
+        Shm { fd, name, direction, created, ignore_estimates, unprotected, still_empty, presence }
+    }
+
+    /// Keeps a description that holds presence for as long as the handle.
+    pub(crate) fn with_presence(self, presence: Option<OwnedFd>) -> Shm {
+        Shm { presence, ..self }
+    }
+
+    /// Another descriptor of the description that holds presence, if there is one.
+    pub(crate) fn clone_presence(&self) -> Result<Option<OwnedFd>> {
+        let clone = |presence: &OwnedFd| imp::clone(presence.as_fd());
+        self.presence.as_ref().map(clone).transpose().map_err(self.error(Operation::Clone))
     }
 
     /// Shows an object that is being created, by a handle that lives as long as the call.

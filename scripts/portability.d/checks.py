@@ -16,7 +16,7 @@ IN_LIBC = {"st_atim": "st_atime", "st_mtim": "st_mtime", "st_ctim": "st_ctime"}
 IN_LIBC |= {f"{name}espec": other for name, other in IN_LIBC.items()}
 """Fields with another name in the libc crate, which has names from before POSIX had nanoseconds."""
 
-LARGE_FILES = {name: f"{name}64" for name in ("stat", "statvfs")}
+LARGE_FILES = {name: f"{name}64" for name in ("stat", "statvfs", "flock")}
 LARGE_FILES |= {"off_t": "off64_t", "ino_t": "ino64_t", "blkcnt_t": "blkcnt64_t"}
 """Types with another name in the libc crate on 32-bit targets where `Target.large_files` is set."""
 

@@ -19,8 +19,11 @@ from pathlib import Path
 
 FACT = re.compile(rb"PSHM_FACT:([^=]+)=([+-]\d{19});")
 
-INTEGERS = {2: "uint16_t", 4: "uint32_t", -4: "int32_t", -8: "int64_t"}
+INTEGERS = {2: "uint16_t", -2: "int16_t", 4: "uint32_t", -4: "int32_t", -8: "int64_t"}
 """The C types of constants, by their number."""
+
+ALIASES = {"fcntl_lock": "fcntl"}
+"""The functions of the bindings that call a C function of another name."""
 
 RUST = """\
 #![no_std]
@@ -51,6 +54,7 @@ const fn value<T: Shape + Copy>(it: T) -> i64 {
         match shape::<T>() {
             0 => 0,
             2 => transmute_copy::<T, u16>(&it) as i64,
+            -2 => transmute_copy::<T, i16>(&it) as i64,
             4 => transmute_copy::<T, u32>(&it) as i64,
             -4 => transmute_copy::<T, i32>(&it) as i64,
             -8 => transmute_copy::<T, i64>(&it),
@@ -97,11 +101,13 @@ class Interface:
         functions = {name for name in has - constants if not name.startswith("st_")}
         # The last match is the crate's own list. bindgen may write others before it.
         offered = re.findall(r"pub use raw::\{(.*?)\};", bindings, re.DOTALL)[-1].split(", ")
-        others = {name for name in offered if name not in has and " as " not in name}
+        offered = [name for name in offered if " as " not in name]
         bodies = {
             name: re.search(rf"pub struct {name}\s*\{{(.*?)\}}", bindings, re.DOTALL)
-            for name in others
+            for name in offered
         }
+        # A structure may have the name of a function.
+        others = {name for name in offered if name not in has or bodies[name]}
         structures = {name for name, body in bodies.items() if body}
         fields = {
             (name, *field)
@@ -194,6 +200,7 @@ def _is_integer(of: str, shape: int) -> str:
 def addresses_in_c(functions: frozenset[str]) -> str:
     """Returns a C file that refers to functions and to the function behind `errno`."""
     lines = ['#include "wrapper.h"', "int *use_errno(void) { return &errno; }"]
-    for name in sorted(functions):
+    # Other forms of a function, which C declares with another last argument, are that function.
+    for name in sorted({ALIASES.get(name, name) for name in functions}):
         lines.append(f"void *use_{name}(void) {{ return (void *) {name}; }}")
     return "\n".join(lines) + "\n"

@@ -23,6 +23,18 @@ use crate::common::{Names, page, peer, run_if_allowed};
 /// - `{long}` for a name that is too long.
 #[rustfmt::skip]
 const TEXTS: &[(&str, &str)] = &[
+    ("cleaning up an anonymous object",
+        "unlink the object: it is anonymous or came as a descriptor, so it has no name to remove"),
+    ("presence on a socket",
+        "hold presence on the object: {ENXIO}; this is not a shared memory object"),
+    ("presence without permission to read",
+        "hold presence on \"/name\": {EACCES}; presence takes permission to read the object"),
+    ("cleaning up without permission to write",
+        "look for users of \"/name\": {EACCES}; an exclusive lock takes permission to write the \
+         object"),
+    ("locking without permission to write",
+        "take the lock of \"/name\": {EACCES}; an exclusive lock takes permission to write the \
+         object"),
     ("an empty name",
         "name an object: \"\" cannot be used: it is empty"),
     ("a slash inside a name",
@@ -335,6 +347,7 @@ fn every_message_has_its_exact_text() {
     messages.in_the_way();
     messages.shortages();
     messages.unlinking();
+    messages.presence();
     messages.sizing();
     messages.mapping();
     messages.changing_mappings();
@@ -399,7 +412,7 @@ impl Messages {
         }
         words!(
             EACCES EAFNOSUPPORT EAGAIN EBADF EBUSY EEXIST EFAULT EINVAL ELOOP EMFILE ENOENT ENOMEM
-            ENOSPC ENOTSOCK EPERM EPIPE
+            ENOSPC ENOTSOCK ENXIO EPERM EPIPE
         );
         text = text.replace(&long_name(), "{long}").replace(&page().to_string(), "{page}");
         let beyond = (usize::MAX as u128 + 1).to_string();
@@ -545,6 +558,22 @@ impl Messages {
         self.add("unlinking a handle whose name another object has", old.unlink());
         new.unlink().unwrap();
         self.add("unlinking an anonymous object", Shm::anonymous(10).unwrap().unlink());
+    }
+
+    /// What another process of this user, or a limit, makes impossible.
+    fn presence(&mut self) {
+        let anonymous = Shm::anonymous(10).unwrap();
+        self.add("cleaning up an anonymous object", anonymous.unlink_if_unused());
+        let (socket, _other_end) = UnixStream::pair().unwrap();
+        let socket = Shm::from(OwnedFd::from(socket));
+        self.add("presence on a socket", socket.presence());
+        let object = Shm::create(&self.name, 10).unwrap();
+        object.set_permissions(posix_shm::Permissions::empty()).unwrap();
+        self.add_of_peer("presence without permission to read", "presence-denied");
+        object.set_permissions(posix_shm::Permissions::from_mode(0o444)).unwrap();
+        self.add_of_peer("cleaning up without permission to write", "cleaning-denied");
+        self.add_of_peer("locking without permission to write", "lock-denied");
+        object.unlink().unwrap();
     }
 
     fn sizing(&mut self) {

@@ -45,6 +45,10 @@ pub(crate) const PWRITE: &[Call] =
 pub(crate) const FCHMOD: &[Call] = &[any(libc::SYS_fchmod)];
 pub(crate) const ADD_SEALS: &[Call] =
     &[if_bits(long_files::FCNTL, 1, u32::MAX, libc::F_ADD_SEALS as u32)];
+/// One command of `fcntl`.
+pub(crate) const fn fcntl(command: c_int) -> Call {
+    if_bits(long_files::FCNTL, 1, u32::MAX, command as u32)
+}
 pub(crate) const MMAP_SHARED: &[Call] =
     &[if_bits(long_files::MMAP, 3, libc::MAP_SHARED as u32, libc::MAP_SHARED as u32)];
 pub(crate) const GET_SEALS: &[Call] =

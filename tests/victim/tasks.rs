@@ -8,13 +8,13 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use posix_shm::{
-    Collapsed, CopyOnWrite, Direction, Error, IfDoesNotExist, IfExists, ImmutableMapping,
-    MapOptions, Mapping, Metadata, OpenOptions, Permissions, Protection, RawMapping, ReadOnly,
-    ReadWrite, Result, Seals, Shm, ShmName, Waited, capabilities, list, unlink,
+    Collapsed, CopyOnWrite, Direction, Error, IfDoesNotExist, IfExists, ImmutableMapping, Lock,
+    MapOptions, Mapping, Metadata, OpenOptions, Permissions, Presence, Protection, RawMapping,
+    ReadOnly, ReadWrite, Result, Seals, Shm, ShmName, Waited, capabilities, list, unlink,
 };
 
 use crate::world::{NEW, OLD, OLD_SIZE, World, runs};
-use crate::{handles, mappings};
+use crate::{handles, mappings, presence};
 
 /// The length of new objects.
 pub(crate) const SIZE: u64 = 8192;
@@ -48,6 +48,9 @@ impl Task {
             "make-immutable" | "map-immutable" => capabilities().map_immutable,
             "read-only-anonymous" => capabilities().read_only_anonymous,
             "list" => capabilities().list,
+            "lock" | "try-lock" => capabilities().lock,
+            name if name.contains("present") || name.contains("unused") => capabilities().presence,
+            "presence" => capabilities().presence,
             _ => true,
         }
     }
@@ -101,6 +104,8 @@ pub(crate) enum Got {
     Writer(Mapping<ReadWrite>),
     Raw(RawMapping),
     Immutable(ImmutableMapping),
+    Present(Shm, #[allow(dead_code, reason = "it is held")] Presence),
+    Lock(#[allow(dead_code, reason = "it is held")] Lock),
     Metadata(Metadata),
     Answer(bool),
     Seals(Seals),
@@ -214,7 +219,7 @@ impl fmt::Debug for Task {
 
 /// All tasks.
 pub(crate) fn all() -> impl Iterator<Item = &'static Task> {
-    TASKS.iter().chain(handles::TASKS).chain(mappings::TASKS)
+    TASKS.iter().chain(handles::TASKS).chain(mappings::TASKS).chain(presence::TASKS)
 }
 
 /// A new operation gets an entry here, and is then tested with every error and every kill.

@@ -56,12 +56,15 @@ pub(crate) struct New<'a> {
     pub(crate) size: u64,
     /// The caller's own code, which may fork, runs before the object is complete.
     pub(crate) lent: bool,
+    /// This process is to be present before the object has its name.
+    pub(crate) present: bool,
 }
 
 impl New<'_> {
     /// Whether the object is complete as soon as it exists.
     fn is_complete_at_once(&self) -> bool {
-        self.size == 0 && !self.lent && !self.exact && !self.replace
+        let Self { size, lent, exact, replace, present, .. } = *self;
+        size == 0 && !lent && !exact && !replace && !present
     }
 
     /// The ways to build it, the best one first.
@@ -116,6 +119,8 @@ pub(crate) struct Draft<'a> {
     namespace: &'static Namespace,
     object: ManuallyDrop<OwnedFd>,
     held: Held<'a>,
+    /// Holds presence on the object.
+    presence: Option<OwnedFd>,
     /// Of the process that made it. `None` if only our own code runs until it is complete, which
     /// does not fork.
     mark: Option<Mark>,
@@ -151,12 +156,31 @@ impl<'a> Draft<'a> {
         lent: bool,
     ) -> Draft<'a> {
         let mark = (lent && held.name().is_some()).then(Mark::now);
-        Draft { namespace, object: ManuallyDrop::new(object), held, mark }
+        Draft { namespace, object: ManuallyDrop::new(object), held, presence: None, mark }
     }
 
     /// The object, to be filled.
     pub(crate) fn object(&self) -> BorrowedFd<'_> {
         self.object.as_fd()
+    }
+
+    /// The name that it has now, if it has one.
+    pub(crate) fn name(&self) -> Option<&CStr> {
+        self.held.name()
+    }
+
+    /// Whether it has its own name already.
+    pub(crate) fn has_own_name(&self) -> bool {
+        matches!(self.held, Held::Own(_))
+    }
+
+    /// Keeps a description that holds presence for as long as the draft.
+    pub(crate) fn set_presence(&mut self, presence: OwnedFd) {
+        self.presence = Some(presence);
+    }
+
+    pub(crate) fn take_presence(&mut self) -> Option<OwnedFd> {
+        self.presence.take()
     }
 
     pub(super) fn held(&self) -> &Held<'a> {
@@ -168,8 +192,9 @@ impl<'a> Draft<'a> {
         self.held = held;
     }
 
-    /// Returns the object. Its name stays.
-    pub(crate) fn keep(self) -> OwnedFd {
+    /// Returns the object. Its name stays. Presence ends, unless it was taken before.
+    pub(crate) fn keep(mut self) -> OwnedFd {
+        drop(self.presence.take());
         let mut draft = ManuallyDrop::new(self);
         draft.held = Held::Nothing;
         // SAFETY: the draft is never used or dropped again, so this is the only owner.

@@ -7,6 +7,7 @@ use std::ptr::NonNull;
 use posix_shm_sys as sys;
 
 use super::draft::{Draft, Namespace, New, Obstacle, Way};
+use super::locks::{Hold, Place};
 use super::named::{self, Names};
 use super::stat::Stat;
 use super::syscalls;
@@ -71,10 +72,48 @@ pub(crate) fn read_only(
     object: BorrowedFd<'_>,
     name: Option<&CStr>,
 ) -> Result<OwnedFd, Failure> {
+    open_again(namespace, object, name, Direction::Input, Operation::Clone)
+}
+
+/// Opens the object again: only by its name, and only while it means this object.
+pub(crate) fn open_again(
+    namespace: &Namespace,
+    object: BorrowedFd<'_>,
+    name: Option<&CStr>,
+    direction: Direction,
+    operation: Operation,
+) -> Result<OwnedFd, Failure> {
     match name {
-        Some(name) => named::reopen(namespace, name, object),
-        None => Err(Failure::new(Operation::Clone, Errno::OPNOTSUPP)),
+        Some(name) => named::reopen(namespace, name, object, direction),
+        None => Err(Failure::new(operation, Errno::OPNOTSUPP)),
     }
+}
+
+/// As [`no_try_lock`], which nothing needs.
+pub(crate) const EXCLUSIVE: Direction = Direction::Io;
+
+/// POSIX has no locks of shared memory objects.
+pub(crate) fn no_try_lock(_: BorrowedFd<'_>, _: Place, _: Hold) -> Result<bool, Errno> {
+    Err(Errno::OPNOTSUPP)
+}
+
+/// As [`no_try_lock`].
+pub(crate) fn no_wait(_: BorrowedFd<'_>, _: Place) -> Result<(), Errno> {
+    Err(Errno::OPNOTSUPP)
+}
+
+/// As [`no_try_lock`].
+pub(crate) fn no_unlock(_: BorrowedFd<'_>) -> Result<(), Errno> {
+    Err(Errno::OPNOTSUPP)
+}
+
+/// As [`no_try_lock`].
+pub(crate) fn no_is_used(
+    _: &Namespace,
+    _: BorrowedFd<'_>,
+    _: Option<&CStr>,
+) -> Result<bool, Failure> {
+    Err(Failure::new(Operation::IsUnused, Errno::OPNOTSUPP))
 }
 
 /// Nothing to do: an object has the permissions that it was created with, 0o600 by default.

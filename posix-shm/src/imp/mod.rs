@@ -80,6 +80,16 @@
 //! fn read_only(&Namespace, BorrowedFd, Option<&CStr>) -> Result<OwnedFd, Failure>
 //! // Refuses a descriptor that is not of shared memory.
 //! fn check_kind(BorrowedFd) -> Result<(), Errno>
+//! // Opens an object again, so that the description is its own. Takes a lock for one, if
+//! // it is free; waits for it; drops all. What an exclusive one needs. Whether anyone is
+//! // present.
+//! fn open_again(&Namespace, BorrowedFd, Option<&CStr>, Direction, Operation)
+//!     -> Result<OwnedFd, Failure>
+//! fn try_lock(BorrowedFd, Place, Hold) -> Result<bool, Errno>
+//! fn wait_for_lock(BorrowedFd, Place) -> Result<(), Errno>
+//! fn unlock_all(BorrowedFd) -> Result<(), Errno>
+//! const EXCLUSIVE: Direction
+//! fn is_used(&Namespace, BorrowedFd, Option<&CStr>) -> Result<bool, Failure>
 //! // What helps against an error, if that is special to this system.
 //! fn hint(Operation, Errno) -> Option<&'static str>
 //! ```
@@ -110,7 +120,8 @@
 //! * Mappings: [`mapping`] makes and changes them. [`mod@populate`] makes their pages present, and
 //!   `huge` makes them huge.
 //! * Waiting: [`mod@wait`] has the calls that sleep and wake, and the clock.
-//! * [`procfs`] opens an object again. [`fork`] tells a process from its child.
+//! * [`procfs`] opens an object again. `ofd` and `flock` lock it.
+//! * [`fork`] tells a process from its child.
 //! * [`fallback`] is what POSIX gives everywhere.
 
 #[allow(dead_code, reason = "not every system uses all of it")]
@@ -119,6 +130,8 @@ mod draft;
 mod estimates;
 #[allow(dead_code, reason = "not every system uses all of it")]
 mod fallback;
+#[cfg(any(pshm_system = "netbsd", pshm_system = "openbsd"))]
+mod flock;
 mod fork;
 #[cfg(all(pshm_has_memfd_create, pshm_has_mfd_hugetlb, pshm_has_madv_collapse))]
 #[allow(dead_code, reason = "not every system uses it")]
@@ -126,12 +139,17 @@ mod huge;
 #[allow(dead_code, reason = "not every system uses all of it")]
 mod limits;
 #[allow(dead_code, reason = "not every system uses all of it")]
+mod locks;
+#[allow(dead_code, reason = "not every system uses all of it")]
 mod mapping;
 #[cfg(pshm_has_memfd_create)]
 #[allow(dead_code, reason = "not every system uses it")]
 mod memfd;
 #[allow(dead_code, reason = "not every system uses all of it")]
 mod named;
+#[cfg(pshm_has_f_ofd_setlk)]
+#[allow(dead_code, reason = "not every system uses it")]
+mod ofd;
 #[allow(dead_code, reason = "not every system uses all of it")]
 mod populate;
 #[allow(dead_code, reason = "not every system uses it")]
@@ -162,9 +180,11 @@ mod system;
 pub(crate) use draft::{Draft, New, Obstacle, Way, is_forbidden};
 pub(crate) use fork::Mark;
 pub(crate) use limits::{Growth, denied, may_take};
+pub(crate) use locks::{Hold, Place};
 pub(crate) use mapping::{
     Lost, Part, Wish, aligned_address, lock, map_part, set_protection, unlock, unmap_whole,
 };
+pub(crate) use named::reopen_created;
 pub(crate) use reserve::{Lack, has_all_memory, lack_of};
 pub(crate) use seals::{add_seals, seals};
 pub(crate) use socket::{Item, Items, MAX_DESCRIPTORS, Taken, more_follows, receive, send};
@@ -174,10 +194,10 @@ pub(crate) use syscalls::{
     page_size, random, random_suffix, read_at, set_owner, set_permissions, stat, unmap,
 };
 pub(crate) use system::{
-    CAPABILITIES, NAME_MAX, NAMESPACE, RESERVE_ONLY_GROWS, allocated, anonymous,
+    CAPABILITIES, EXCLUSIVE, NAME_MAX, NAMESPACE, RESERVE_ONLY_GROWS, allocated, anonymous,
     anonymous_of_huge_pages, check_kind, close_room, collapse, draft, find, hint, huge_page_of,
-    map_with_room, may_write, names, open, open_room, pooled_pages, populate, protect, publish,
-    punch, read_only, remap, reserve, reserve_range, resident_pages, resize, transparent_page,
-    unlink, wait, wake, write_at, write_new,
+    is_used, map_with_room, may_write, names, open, open_again, open_room, pooled_pages, populate,
+    protect, publish, punch, read_only, remap, reserve, reserve_range, resident_pages, resize,
+    transparent_page, try_lock, unlink, unlock_all, wait, wait_for_lock, wake, write_at, write_new,
 };
 pub(crate) use wait::{Slept, now, pause};

@@ -185,19 +185,19 @@ pub(super) fn publish_claimed(
     if !needs_both(new) {
         return Ok(None);
     }
-    let reopen = || reopen(new.namespace, new.name, draft.object());
+    let reopen = || reopen(new.namespace, new.name, draft.object(), Direction::Input);
     reopen_created(new.namespace, draft.object(), reopen).map(Some)
 }
 
 /// Opens an object again that this process has just created. Its permissions do not limit that, as
 /// they did not limit creating it.
-pub(super) fn reopen_created(
+pub(crate) fn reopen_created(
     namespace: &Namespace,
     object: BorrowedFd<'_>,
     reopen: impl Fn() -> Result<OwnedFd, Failure>,
 ) -> Result<OwnedFd, Failure> {
     let denied = match reopen() {
-        Err(failure) if failure.operation == Operation::Open && failure.is(Errno::ACCES) => failure,
+        Err(failure) if failure.is(Errno::ACCES) => failure,
         result => return result,
     };
     let permissions = stat(object).map_err(Failure::of(Operation::Metadata))?.permissions();
@@ -214,11 +214,12 @@ pub(super) fn reopen_created(
     handle
 }
 
-/// A read-only handle of the object that has the name, if it is still this one.
+/// Opens the object that has the name, if it is still this one.
 pub(super) fn reopen(
     namespace: &Namespace,
     name: &CStr,
     object: BorrowedFd<'_>,
+    direction: Direction,
 ) -> Result<OwnedFd, Failure> {
     let stat = |fd| stat(fd).map_err(Failure::of(Operation::Metadata));
     let ours = stat(object)?;
@@ -226,8 +227,7 @@ pub(super) fn reopen(
         let why = "this is not a shared memory object";
         return Err(Failure::refused(Operation::Clone, io::ErrorKind::InvalidInput, why));
     }
-    let handle =
-        (namespace.open)(name, Direction::Input, false).map_err(Failure::of(Operation::Open))?;
+    let handle = (namespace.open)(name, direction, false).map_err(Failure::of(Operation::Open))?;
     if stat(handle.as_fd())?.is_same_object(&ours) {
         Ok(handle)
     } else {

@@ -12,17 +12,19 @@ use posix_shm_sys as sys;
 
 use super::draft::{Namespace, is_forbidden};
 use super::{named, syscalls};
+use crate::direction::Direction;
 use crate::failure::{Errno, Failure, Operation, cvt_owned_fd};
 
-/// A read-only handle of the same object. `None` if `/proc` does not lead to it; `EACCES` if the
+/// Opens the same object again. `None` if `/proc` does not lead to it; `EACCES` if the
 /// object's permissions forbid it.
 pub(super) fn reopen(
     object: BorrowedFd<'_>,
+    direction: Direction,
     operation: Operation,
 ) -> Result<Option<OwnedFd>, Failure> {
     for path in paths(object) {
         // A FIFO that a peer has planted must not make us wait for its other end.
-        let flags = sys::O_RDONLY | sys::O_CLOEXEC | sys::O_NONBLOCK;
+        let flags = named::access(direction) | sys::O_CLOEXEC | sys::O_NONBLOCK;
         // SAFETY: the path is a NUL-terminated string that outlives the call.
         let call = || unsafe { sys::open(path.as_ptr(), flags, 0) };
         // SAFETY: the call makes a new descriptor.
@@ -46,11 +48,11 @@ pub(super) fn reopen(
 }
 
 /// Whether an answer to opening a path in `/proc` may be about the path and not about the object.
-fn is_refusal(failure: &Failure) -> bool {
+fn is_refusal(failure: &Failure, operation: Operation) -> bool {
     // A socket, and a link that is not followed.
     let others = [Errno::NXIO, Errno::LOOP, Errno::NOTDIR];
     let refuses = |errno| is_forbidden(errno) || others.contains(&errno);
-    failure.operation == Operation::Clone && failure.errno().is_some_and(refuses)
+    failure.operation == operation && failure.errno().is_some_and(refuses)
 }
 
 /// The path that leads to the object of a descriptor. `None` if `/proc` is not there, or leads
@@ -71,25 +73,36 @@ fn paths(object: BorrowedFd<'_>) -> impl Iterator<Item = CString> {
     })
 }
 
-/// A second, read-only handle of the same object: through `/proc`, or else by its name.
+/// A second, read-only handle of the same object.
 pub(crate) fn read_only(
     namespace: &Namespace,
     object: BorrowedFd<'_>,
     name: Option<&CStr>,
 ) -> Result<OwnedFd, Failure> {
-    match (reopen(object, Operation::Clone), name) {
+    open_again(namespace, object, name, Direction::Input, Operation::Clone)
+}
+
+/// Opens the same object again, through `/proc`, or else by its name.
+pub(crate) fn open_again(
+    namespace: &Namespace,
+    object: BorrowedFd<'_>,
+    name: Option<&CStr>,
+    direction: Direction,
+    operation: Operation,
+) -> Result<OwnedFd, Failure> {
+    match (reopen(object, direction, operation), name) {
         (Ok(Some(handle)), _) => Ok(handle),
-        (Ok(None), Some(name)) => named::reopen(namespace, name, object),
+        (Ok(None), Some(name)) => named::reopen(namespace, name, object, direction),
         // Nor does `/proc` lead to a descriptor that is not open.
         (Ok(None), None) if syscalls::stat(object).is_err_and(|errno| errno == Errno::BADF) => {
-            Err(Failure::new(Operation::Clone, Errno::BADF))
+            Err(Failure::new(operation, Errno::BADF))
         }
-        (Ok(None), None) => Err(Failure::new(Operation::Clone, Errno::OPNOTSUPP)
+        (Ok(None), None) => Err(Failure::new(operation, Errno::OPNOTSUPP)
             .with_hint("an anonymous object is opened again through /proc; is it mounted?")),
         // A false /proc, or a sandbox that closes it. The name may do, but the first error tells
         // more.
-        (Err(failure), Some(name)) if is_refusal(&failure) => {
-            named::reopen(namespace, name, object).map_err(|_| failure)
+        (Err(failure), Some(name)) if is_refusal(&failure, operation) => {
+            named::reopen(namespace, name, object, direction).map_err(|_| failure)
         }
         (Err(failure), _) => Err(failure),
     }

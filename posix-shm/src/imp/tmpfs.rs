@@ -100,7 +100,7 @@ impl Directory {
             Direction::Io => None,
             Direction::Input => {
                 let object = draft.object();
-                let reopen = || named::reopen(new.namespace, temporary, object);
+                let reopen = || named::reopen(new.namespace, temporary, object, Direction::Input);
                 Some(named::reopen_created(new.namespace, object, reopen)?)
             }
         };

@@ -8,6 +8,7 @@ use super::policy::Policy;
 use crate::direction::Direction;
 use crate::error::Error;
 use crate::failure::{Errno, Failure, Operation};
+use crate::holding::{self, NameHold};
 use crate::imp::{self, Draft, New, Obstacle};
 use crate::name::ShmName;
 use crate::permissions::Permissions;
@@ -41,15 +42,24 @@ pub(super) struct Request<'a> {
     /// How short an existing object may be. 0 if it is going to be resized.
     pub(super) at_least: u64,
     pub(super) wait: Duration,
+    /// The handle holds presence, from before a new object has its name.
+    pub(super) present: bool,
+}
+
+/// A descriptor of an object, and if it was asked for, one that holds presence.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub(super) fd: OwnedFd,
+    pub(super) presence: Option<OwnedFd>,
 }
 
 /// How opening or creating ended.
 #[derive(Debug)]
 pub(super) enum Outcome<T> {
     /// The name had an object; this is a handle of it.
-    Found(OwnedFd),
+    Found(Opened),
     /// A new object has the name; this is a handle of it, and what [`Fill`] returned.
-    Created(OwnedFd, T),
+    Created(Opened, T),
     /// Nothing has the name, and the policy does not let us create.
     Absent,
     /// An object has the name, and the policy does not let us open it.
@@ -130,8 +140,11 @@ impl Request<'_> {
         let mut shortages = Shortages::default();
         for _ in 0..FLICKER_LIMIT {
             match imp::open(self.name.as_c_str(), self.direction, truncate) {
-                Ok(object) if truncate => return Ok(Outcome::Found(object)),
-                Ok(object) => return Ok(self.found(object)?),
+                Ok(object) => match self.found(object, truncate)? {
+                    Some(outcome) => return Ok(outcome),
+                    // Another process has removed the name. Look again what has it now.
+                    None => continue,
+                },
                 Err(Errno::NOENT) if self.policy.may_create() => {}
                 Err(Errno::NOENT) => return Ok(Outcome::Absent),
                 Err(errno) => return Err(self.failed(Operation::Open)(errno).into()),
@@ -152,19 +165,40 @@ impl Request<'_> {
         Err(failure.named(Some(self.name)).into())
     }
 
-    /// An object that has the name, unless it is too short.
-    fn found<T>(&self, object: OwnedFd) -> Result<Outcome<T>, Error> {
-        if self.at_least > 0 {
+    /// An object that has the name, unless it is too short. `None` if it has lost the name before
+    /// this process was present.
+    fn found<T>(&self, object: OwnedFd, truncate: bool) -> Result<Option<Outcome<T>>, Error> {
+        if self.at_least > 0 && !truncate {
             let stat = imp::stat(object.as_fd()).map_err(self.failed(Operation::Metadata))?;
             if stat.is_certainly_no_object() {
                 let why = "this is not a shared memory object";
                 return Err(Failure::invalid(Operation::Open, why).named(Some(self.name)));
             }
             if stat.len() < self.at_least {
-                return Ok(Outcome::Short(stat.len()));
+                return Ok(Some(Outcome::Short(stat.len())));
             }
         }
-        Ok(Outcome::Found(object))
+        let presence = match self.present {
+            false => None,
+            true => match self.join(object.as_fd()).map_err(|f| f.named(Some(self.name)))? {
+                None => return Ok(None),
+                presence => presence,
+            },
+        };
+        Ok(Some(Outcome::Found(Opened { fd: object, presence })))
+    }
+
+    /// Holds presence on an object that has the name. `None` if it has the name no more.
+    fn join(&self, object: BorrowedFd<'_>) -> Result<Option<OwnedFd>, Failure> {
+        let name = self.name.as_c_str();
+        let presence = match holding::hold_presence(object, Some(name)) {
+            Ok(presence) => presence,
+            // It is opened again by its name, which it has lost.
+            Err(failure) if holding::is_about_the_name(&failure) => return Ok(None),
+            Err(failure) => return Err(failure),
+        };
+        let is_ours = holding::still_means(name, object, Operation::Presence)?;
+        Ok(is_ours.then_some(presence))
     }
 
     /// Creates a new object, or finds that the name is taken. What was built then is kept, so that
@@ -184,6 +218,7 @@ impl Request<'_> {
             replace,
             size: self.size,
             lent: self.lent,
+            present: self.present,
         };
         let is_taken = || !replace && imp::find(new.name).is_ok();
         let mut ways = new.ways();
@@ -210,10 +245,12 @@ impl Request<'_> {
                     Err(Unbuilt::Obstacle(obstacle)) => break Failure::from(obstacle),
                 },
             };
-            match imp::publish(&mut draft, &new) {
+            match publish(&mut draft, &new) {
                 Ok(reader) => {
+                    let presence = draft.take_presence();
                     let object = draft.keep();
-                    return Ok(Outcome::Created(reader.unwrap_or(object), made));
+                    let fd = reader.unwrap_or(object);
+                    return Ok(Outcome::Created(Opened { fd, presence }, made));
                 }
                 Err(Obstacle::ThisWay(failure)) if ways.len() > 1 => {
                     // If a name is left, stop here: the next way would leave another.
@@ -312,12 +349,57 @@ fn build<'a, T, E>(
     way: imp::Way,
     fill: Fill<'_, T, E>,
 ) -> Result<(Draft<'a>, T), Unbuilt<E>> {
-    let draft = imp::draft(new, way)?;
+    let draft = match new.present {
+        false => imp::draft(new, way)?,
+        true => present_draft(new, way)?,
+    };
     match fill(draft.object()) {
         Ok(made) => Ok((draft, made)),
         Err(Unfilled::Ours(failure)) => Err(Obstacle::Any(draft.abandon(failure)).into()),
         Err(Unfilled::Callers(error)) => Err(Unbuilt::Callers(error)),
     }
+}
+
+/// Gives a complete object its name. If it is present and takes the name over, no process that
+/// removes unused objects may do that between the look at the old object and its replacement.
+fn publish<'a>(draft: &mut Draft<'a>, new: &New<'a>) -> Result<Option<OwnedFd>, Obstacle> {
+    if !new.present || !new.replace || draft.has_own_name() {
+        return imp::publish(draft, new);
+    }
+    for _ in 0..FLICKER_LIMIT {
+        let held = holding::hold_name(new.name)?;
+        let is_free = matches!(held, NameHold::Free);
+        match imp::publish(draft, &New { replace: !is_free, ..*new }) {
+            // An object has taken the free name in the meantime.
+            Err(Obstacle::Any(failure)) if is_free && says_taken(&failure) => {}
+            result => return result,
+        }
+    }
+    // The caller says what that means.
+    Err(Failure::new(Operation::Publish, Errno::EXIST).into())
+}
+
+/// Begins an object on which this process is present. It is not filled yet.
+fn present_draft<'a>(new: &New<'a>, way: imp::Way) -> Result<Draft<'a>, Obstacle> {
+    for _ in 0..FLICKER_LIMIT {
+        // This way removes the old object's name at once.
+        let _held = match way {
+            imp::Way::Named if new.replace => Some(holding::hold_name(new.name)?),
+            _ => None,
+        };
+        let mut draft = imp::draft(new, way)?;
+        match holding::hold_presence_on_new(&mut draft) {
+            Ok(true) => return Ok(draft),
+            // Under its own name it was unused for a moment, and another process has seen that.
+            Ok(false) => {}
+            Err(Obstacle::ThisWay(failure)) => {
+                return Err(Obstacle::ThisWay(draft.abandon(failure)));
+            }
+            Err(Obstacle::Any(failure)) => return Err(Obstacle::Any(draft.abandon(failure))),
+        }
+    }
+    let why = format!("other processes have removed its name {FLICKER_LIMIT} times");
+    Err(Failure::refused(Operation::Create, ErrorKind::ResourceBusy, why).into())
 }
 
 /// The shortages of memory that one attempt has seen.

@@ -2,16 +2,17 @@
 
 use std::ffi::CString;
 use std::io::ErrorKind;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::BorrowedFd;
 
 use posix_shm_sys as sys;
 
 use super::OpenOptions;
-use super::attempt::{Fill, Outcome, Request};
+use super::attempt::{Fill, Opened, Outcome, Request};
 use super::policy::{IfExists, Policy};
 use crate::direction::Direction;
 use crate::error::{Error, Result};
 use crate::failure::{Failure, Operation};
+use crate::holding;
 use crate::imp::{self, Growth};
 use crate::map;
 use crate::name::ShmName;
@@ -23,8 +24,8 @@ impl OpenOptions {
     pub(crate) fn open_filled(&self, name: &ShmName, fill: Fill<'_, (), Error>) -> Result<Shm> {
         let request = self.request(name, false)?;
         match request.attempt(fill)? {
-            Outcome::Found(fd) => self.found(fd, name),
-            Outcome::Created(fd, ()) => Ok(self.created(fd, Some(name))),
+            Outcome::Found(opened) => self.found(opened, name),
+            Outcome::Created(opened, ()) => Ok(self.created(opened, Some(name))),
             refused => Err(refused.refusal(&request)),
         }
     }
@@ -53,13 +54,22 @@ impl OpenOptions {
                     return Err(draft.abandon(failure));
                 }
             }
+            let mut draft = draft;
+            if self.present {
+                if let Err(obstacle) = holding::hold_presence_on_new(&mut draft) {
+                    return Err(draft.abandon(obstacle.into()));
+                }
+            }
             match fill(draft.object()) {
-                Ok(made) => Ok((draft.keep_unnamed()?, made)),
+                Ok(made) => {
+                    let presence = draft.take_presence();
+                    Ok((Opened { fd: draft.keep_unnamed()?, presence }, made))
+                }
                 Err(failure) => Err(draft.abandon(failure)),
             }
         };
-        let (fd, made) = make().map_err(|failure: Failure| failure.named(None))?;
-        Ok((self.created(fd, None), made))
+        let (opened, made) = make().map_err(|failure: Failure| failure.named(None))?;
+        Ok((self.created(opened, None), made))
     }
 
     /// Gives a new object its length.
@@ -126,6 +136,7 @@ impl OpenOptions {
                 false => self.at_least.max(u64::from(!self.wait.is_zero())),
             },
             wait: self.wait,
+            present: self.present,
         })
     }
 
@@ -144,21 +155,23 @@ impl OpenOptions {
         }
     }
 
-    pub(super) fn created(&self, fd: OwnedFd, name: Option<&ShmName>) -> Shm {
+    pub(super) fn created(&self, opened: Opened, name: Option<&ShmName>) -> Shm {
         let mut origin = self.origin(true);
         origin.unprotected = name.is_none() && self.permissions.is_none();
-        Shm::new(fd, name.cloned(), Some(self.direction), origin)
+        Shm::new(opened.fd, name.cloned(), Some(self.direction), origin)
+            .with_presence(opened.presence)
     }
 
-    pub(super) fn found(&self, fd: OwnedFd, name: &ShmName) -> Result<Shm> {
-        let object = self.handle(fd, name);
+    pub(super) fn found(&self, opened: Opened, name: &ShmName) -> Result<Shm> {
+        let object = self.handle(opened, name);
         self.resize_found(&object)?;
         Ok(object)
     }
 
     /// The handle of an existing object.
-    pub(super) fn handle(&self, fd: OwnedFd, name: &ShmName) -> Shm {
-        Shm::new(fd, Some(name.clone()), Some(self.direction), self.origin(false))
+    pub(super) fn handle(&self, opened: Opened, name: &ShmName) -> Shm {
+        Shm::new(opened.fd, Some(name.clone()), Some(self.direction), self.origin(false))
+            .with_presence(opened.presence)
     }
 
     /// Gives an existing object the size, if that is wanted.

@@ -29,7 +29,9 @@ pub(crate) use crate::imp::mapping::{
     resident_pages_by_mincore as resident_pages,
 };
 pub(crate) use crate::imp::memfd::{check_kind, protect};
+pub(crate) use crate::imp::ofd::{EXCLUSIVE, is_used, try_lock, unlock_all, wait_for_lock};
 pub(crate) use crate::imp::populate::by_advice as populate;
+pub(crate) use crate::imp::procfs::open_again;
 pub(crate) use crate::imp::procfs::read_only;
 pub(crate) use crate::imp::reserve::by_fallocate as reserve;
 pub(crate) use crate::imp::reserve::resize;
@@ -69,6 +71,8 @@ pub(crate) const CAPABILITIES: Capabilities = Capabilities {
     map_immutable: true,
     read_only_anonymous: false,
     tell_objects_apart: true,
+    presence: true,
+    lock: true,
     move_mappings: true,
     copy_on_write: true,
     collapse: true,

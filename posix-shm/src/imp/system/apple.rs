@@ -19,6 +19,11 @@ use crate::imp::limits::{Growth, shortage};
 use crate::imp::{fallback, syscalls};
 use crate::permissions::Permissions;
 
+pub(crate) use crate::imp::fallback::open_again;
+pub(crate) use crate::imp::fallback::{
+    EXCLUSIVE, no_is_used as is_used, no_try_lock as try_lock, no_unlock as unlock_all,
+    no_wait as wait_for_lock,
+};
 pub(crate) use crate::imp::fallback::{anonymous, draft, find, names, protect, publish, read_only};
 pub(crate) use crate::imp::fallback::{may_write, no_huge_page as huge_page_of};
 pub(crate) use crate::imp::fallback::{
@@ -59,6 +64,8 @@ pub(crate) const CAPABILITIES: Capabilities = Capabilities {
     map_immutable: false,
     read_only_anonymous: false,
     tell_objects_apart: false,
+    presence: false,
+    lock: false,
     move_mappings: false,
     copy_on_write: false,
     collapse: false,

@@ -31,6 +31,11 @@ use crate::imp::stat::Stat;
 use crate::imp::{memfd, named, syscalls};
 use crate::permissions::Permissions;
 
+pub(crate) use crate::imp::fallback::open_again;
+pub(crate) use crate::imp::fallback::{
+    EXCLUSIVE, no_is_used as is_used, no_try_lock as try_lock, no_unlock as unlock_all,
+    no_wait as wait_for_lock,
+};
 pub(crate) use crate::imp::fallback::{find, open, protect};
 pub(crate) use crate::imp::fallback::{
     may_write, no_collapse as collapse, no_transparent_page as transparent_page,
@@ -68,6 +73,8 @@ pub(crate) const CAPABILITIES: Capabilities = Capabilities {
     map_immutable: false,
     read_only_anonymous: true,
     tell_objects_apart: true,
+    presence: false,
+    lock: false,
     move_mappings: false,
     copy_on_write: true,
     collapse: false,
@@ -127,7 +134,9 @@ fn rename_draft<'a>(draft: &mut Draft<'a>, new: &New<'a>) -> Result<Option<Owned
     let Held::Temporary(temporary) = draft.held() else { return Ok(None) };
     let reader = match new.direction {
         Direction::Io => None,
-        Direction::Input => Some(named::reopen(new.namespace, temporary, draft.object())?),
+        Direction::Input => {
+            Some(named::reopen(new.namespace, temporary, draft.object(), Direction::Input)?)
+        }
     };
     rename(temporary, new).map_err(Failure::of(Operation::Publish))?;
     draft.hold(Held::Own(new.name));

@@ -36,7 +36,9 @@ pub(crate) use crate::imp::mapping::{
     resident_pages_by_mincore as resident_pages,
 };
 pub(crate) use crate::imp::memfd::protect;
+pub(crate) use crate::imp::ofd::{EXCLUSIVE, is_used, try_lock, unlock_all, wait_for_lock};
 pub(crate) use crate::imp::populate::by_advice as populate;
+pub(crate) use crate::imp::procfs::open_again;
 pub(crate) use crate::imp::procfs::read_only;
 pub(crate) use crate::imp::reserve::by_fallocate as reserve;
 pub(crate) use crate::imp::reserve::resize;
@@ -69,6 +71,8 @@ pub(crate) const CAPABILITIES: Capabilities = Capabilities {
     map_immutable: true,
     read_only_anonymous: true,
     tell_objects_apart: true,
+    presence: true,
+    lock: true,
     move_mappings: true,
     copy_on_write: true,
     collapse: true,
@@ -216,7 +220,7 @@ fn publish_unnamed(draft: &mut Draft<'_>, new: &New<'_>) -> Result<Option<OwnedF
 /// A read-only handle of an object that has no name yet.
 fn read_created(object: BorrowedFd<'_>, namespace: &Namespace) -> Result<OwnedFd, Obstacle> {
     let no_way = || Failure::new(Operation::Open, Errno::NOENT);
-    let reopen = || procfs::reopen(object, Operation::Open)?.ok_or_else(no_way);
+    let reopen = || procfs::reopen(object, Direction::Input, Operation::Open)?.ok_or_else(no_way);
     reopen_created(namespace, object, reopen).map_err(|failure| match failure.errno() {
         Some(errno) if errno == Errno::NOENT || draft::is_forbidden(errno) => {
             Obstacle::ThisWay(failure)

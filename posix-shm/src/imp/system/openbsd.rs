@@ -27,6 +27,7 @@ use crate::imp::reserve::by_resizing;
 use crate::permissions::Permissions;
 
 pub(crate) use crate::imp::fallback::no_huge_page as huge_page_of;
+pub(crate) use crate::imp::fallback::open_again;
 pub(crate) use crate::imp::fallback::{
     anonymous, check_kind, draft, find, names, open, protect, publish, read_only,
 };
@@ -34,6 +35,7 @@ pub(crate) use crate::imp::fallback::{
     no_collapse as collapse, no_huge_pages as anonymous_of_huge_pages,
     no_pooled_pages as pooled_pages, no_transparent_page as transparent_page,
 };
+pub(crate) use crate::imp::flock::{EXCLUSIVE, is_used, try_lock, unlock_all, wait_for_lock};
 pub(crate) use crate::imp::limits::may_write;
 pub(crate) use crate::imp::mapping::{
     close_reserved_room as close_room, map_with_reserved_room as map_with_room, no_remap as remap,
@@ -70,6 +72,8 @@ pub(crate) const CAPABILITIES: Capabilities = Capabilities {
     map_immutable: false,
     read_only_anonymous: false,
     tell_objects_apart: true,
+    presence: true,
+    lock: false,
     move_mappings: false,
     copy_on_write: true,
     collapse: false,

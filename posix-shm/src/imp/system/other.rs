@@ -12,6 +12,11 @@ use crate::permissions::Permissions;
 use posix_shm_sys as sys;
 
 pub(crate) use crate::imp::fallback::no_huge_page as huge_page_of;
+pub(crate) use crate::imp::fallback::open_again;
+pub(crate) use crate::imp::fallback::{
+    EXCLUSIVE, no_is_used as is_used, no_try_lock as try_lock, no_unlock as unlock_all,
+    no_wait as wait_for_lock,
+};
 pub(crate) use crate::imp::fallback::{
     anonymous, check_kind, draft, find, names, open, protect, publish, read_only,
 };
@@ -61,6 +66,8 @@ pub(crate) const CAPABILITIES: Capabilities = Capabilities {
     map_immutable: false,
     read_only_anonymous: false,
     tell_objects_apart: true,
+    presence: false,
+    lock: false,
     move_mappings: false,
     copy_on_write: true,
     collapse: false,
