@@ -207,9 +207,9 @@ impl Shm {
     /// even if it was killed: the next one gets it, and must expect data that is half written.
     /// What was stored under the lock is seen by whoever has it next.
     ///
-    /// It opens the object again each time, so that it takes about six system calls: 3 µs or so.
-    /// It is for what is rare, such as setting up, mending and moving. A thread that locks twice
-    /// waits for itself, for ever. Who waits longest does not necessarily get it first.
+    /// It opens the object again each time, and takes seven system calls with the unlocking. It is
+    /// for what is rare, such as setting up, mending and moving. A thread that locks twice waits
+    /// for itself, for ever. The one that has waited longest does not necessarily get it first.
     ///
     /// # Errors
     ///
