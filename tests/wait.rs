@@ -148,6 +148,10 @@ fn no_wake_is_lost_if_processes_are_stopped() {
 #[test]
 #[cfg(target_os = "linux")]
 fn a_private_flag_would_lose_the_token() {
+    // It is the library that wakes the first.
+    if !capabilities().wait {
+        return;
+    }
     assert_eq!(pass("private", 1000, Duration::from_secs(2), |_, _| {}), End::Stuck);
     assert_eq!(pass("by-hand", 1000, PATIENCE, |_, _| {}), End::Done);
 }

@@ -207,7 +207,7 @@ impl Shm {
     /// even if it was killed: the next one gets it, and must expect data that is half written.
     /// What was stored under the lock is seen by whoever has it next.
     ///
-    /// It opens the object again each time, and takes seven system calls with the unlocking. It is
+    /// It opens the object again each time, and takes six system calls with the unlocking. It is
     /// for what is rare, such as setting up, mending and moving. A thread that locks twice waits
     /// for itself, for ever. The one that has waited longest does not necessarily get it first.
     ///
