@@ -21,7 +21,7 @@ const FLICKER_LIMIT: usize = 64;
 /// enough for the one object that they all want.
 const SHORTAGES: u32 = 8;
 
-/// If the room is the same this often in a row, no other process is taking it.
+/// If the room is the same this often in a row, and too little, no other process is taking it.
 const SAME_ROOM: u32 = 3;
 
 /// From this size on, reserving the memory costs far more than finding out that the name is taken.
@@ -152,7 +152,7 @@ impl Request<'_> {
             match self.create(false, fill, &mut built) {
                 // Another process was quicker.
                 Ok(Outcome::Present) => {}
-                Err(Unfilled::Ours(failure)) if shortages.may_pass(&failure) => {
+                Err(Unfilled::Ours(failure)) if shortages.may_pass(&failure, self.size) => {
                     pause(shortages.seen);
                 }
                 result => return result.map_err(|unfilled| self.error(unfilled)),
@@ -413,12 +413,14 @@ struct Shortages {
 
 impl Shortages {
     /// Whether a failure may be gone soon, because another process is at work and took the room.
-    fn may_pass(&mut self, failure: &Failure) -> bool {
-        if failure.room.is_none() {
+    fn may_pass(&mut self, failure: &Failure, wanted: u64) -> bool {
+        let Some(room) = failure.room else {
             return false;
-        }
-        self.same = if failure.room == self.room { self.same + 1 } else { 1 };
-        self.room = failure.room;
+        };
+        // If there is enough already, another process had taken it and has given it back.
+        let is_back = wanted > 0 && room >= wanted;
+        self.same = if self.room == Some(room) && !is_back { self.same + 1 } else { 1 };
+        self.room = Some(room);
         self.seen += 1;
         self.seen <= SHORTAGES && self.same < SAME_ROOM
     }
