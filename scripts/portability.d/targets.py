@@ -49,6 +49,9 @@ def _glibc(rust, zig, *, cross=None, **options):
 MUSL_TIME64 = "libc_unstable_musl_v1_2"
 FREEBSD_14 = 'libc_unstable_freebsd_version="14"'
 
+# The libc crate has the commands for locks with 32-bit offsets under these names.
+SHORT_LOCKS = frozenset({"F_GETLK", "F_SETLK", "F_SETLKW"})
+
 TARGETS = [
     _glibc("x86_64-unknown-linux-gnu", "x86_64-linux-gnu", native=True),
     Target(
@@ -57,6 +60,7 @@ TARGETS = [
         native=True,
         packages=("libc6-i386",),
         large_files=True,
+        libc_differs=SHORT_LOCKS,
     ),
     _glibc(
         "aarch64-unknown-linux-gnu",
@@ -72,6 +76,7 @@ TARGETS = [
         qemu="arm",
         libraries="/usr/arm-linux-gnueabihf",
         large_files=True,
+        libc_differs=SHORT_LOCKS,
     ),
     _glibc(
         "riscv64gc-unknown-linux-gnu",
