@@ -165,10 +165,7 @@ impl Shm {
     /// ```
     #[doc(alias = "shm_unlink")]
     pub fn unlink_if_unused(&self) -> Result<bool> {
-        let Some(name) = self.name() else {
-            let why = "it is anonymous or came as a descriptor, so it has no name to remove";
-            return Err(self.named(Failure::invalid(Operation::Unlink, why)));
-        };
+        let name = self.name_to_remove()?;
         self.unlink_unused(name).map_err(|failure| self.named(failure))
     }
 

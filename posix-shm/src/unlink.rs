@@ -85,16 +85,18 @@ impl Shm {
     #[doc(alias = "shm_unlink")]
     #[doc(alias = "delete-shm")]
     pub fn unlink(&self) -> Result<()> {
-        let Some(name) = self.name() else {
-            let why = "it is anonymous or came as a descriptor, so it has no name to remove";
-            return Err(self.named(Failure::invalid(Operation::Unlink, why)));
-        };
+        let name = self.name_to_remove()?;
         let found = imp::find(name.as_c_str()).map_err(self.error(Operation::Unlink))?;
         if !found.is_same_object(&self.metadata()?.0) {
             let why = "another object has the name now";
             return Err(self.named(Failure::refused(Operation::Unlink, ErrorKind::NotFound, why)));
         }
         imp::unlink(name.as_c_str()).map_err(self.error(Operation::Unlink))
+    }
+
+    pub(crate) fn name_to_remove(&self) -> Result<&ShmName> {
+        let why = "it is anonymous or came as a descriptor, so it has no name to remove";
+        self.name().ok_or_else(|| self.named(Failure::invalid(Operation::Unlink, why)))
     }
 
     /// Removes the object's name when the result is dropped, if the name still means this object.
