@@ -1,7 +1,7 @@
 //! Runs the victim under `strace`, which makes system calls fail or kills the victim at them, and
 //! reads the output of both.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs;
 use std::path::PathBuf;
@@ -59,6 +59,9 @@ pub(crate) struct Call {
     /// Which call of this name in the whole run, from 1.
     pub(crate) nth: usize,
     pub(crate) line: String,
+    /// The path by which the descriptor in its first argument was opened. Its number says nothing:
+    /// it depends on what the test runner has left open.
+    pub(crate) opened_as: Option<String>,
 }
 
 /// One run of the victim.
@@ -146,10 +149,23 @@ pub(crate) fn trace(task: &str, name: &str, how: &str, injections: &[Injection])
 
 fn between_marks(log: &str) -> (Vec<Call>, Option<Call>) {
     let mut calls: Vec<Call> = Vec::new();
+    let mut paths = BTreeMap::new();
     for line in log.lines() {
-        let Some((name, _)) = line.split_once('(') else { continue };
+        let Some((name, arguments)) = line.split_once('(') else { continue };
         let nth = 1 + calls.iter().filter(|call| call.name == name).count();
-        calls.push(Call { name: name.to_owned(), nth, line: line.to_owned() });
+        let descriptor = arguments.split([',', ')']).next().and_then(|first| first.parse().ok());
+        let opened_as = descriptor.and_then(|fd: i32| paths.get(&fd).cloned());
+        let result = line.rsplit_once(" = ").and_then(|(_, result)| result.parse().ok());
+        match (name, result, arguments.split('"').nth(1)) {
+            ("openat", Some(fd @ 0..), Some(path)) => {
+                paths.insert(fd, path.to_owned());
+            }
+            ("close", Some(0), _) => {
+                descriptor.map(|fd| paths.remove(&fd));
+            }
+            _ => {}
+        }
+        calls.push(Call { name: name.to_owned(), nth, line: line.to_owned(), opened_as });
     }
     let mut marked = calls.into_iter().skip_while(|call| call.name != "getppid").skip(1);
     let between = marked.by_ref();
