@@ -1,6 +1,6 @@
 //! The length of an object, and the memory behind it.
 
-use std::ops::{Bound, RangeBounds};
+use std::ops::RangeBounds;
 
 use posix_shm_sys as sys;
 
@@ -8,6 +8,7 @@ use crate::direction::Direction;
 use crate::error::{Error, Result};
 use crate::failure::{Detail, Errno, Failure, Operation};
 use crate::imp::{self, Growth};
+use crate::range::{Outside, ends};
 use crate::seals::Seals;
 use crate::shm::Shm;
 
@@ -376,29 +377,12 @@ impl Shm {
             return Err(self.named(read_only(operation)));
         }
         let len = self.len()?;
-        let from = match range.start_bound() {
-            Bound::Included(&from) => Some(from),
-            Bound::Excluded(&before) => before.checked_add(1),
-            Bound::Unbounded => Some(0),
-        };
-        let to = match range.end_bound() {
-            Bound::Included(&last) => last.checked_add(1),
-            Bound::Excluded(&to) => Some(to),
-            Bound::Unbounded => Some(len),
-        };
-        match (from, to) {
+        match ends(range, len) {
             // What lies inside the object fits the type of its length.
-            (Some(from), Some(to)) if from <= to && to <= len => {
-                Ok((from as sys::off_t, to as sys::off_t))
-            }
-            _ => {
-                let end =
-                    |end: Option<u64>| end.map_or("past u64::MAX".to_owned(), |n| n.to_string());
-                let why = format!(
-                    "range {}..{} is not inside the object, which has {len} bytes",
-                    end(from),
-                    end(to)
-                );
+            Ok((from, to)) => Ok((from as sys::off_t, to as sys::off_t)),
+            Err(Outside { start, end }) => {
+                let why =
+                    format!("range {start}..{end} is not inside the object, which has {len} bytes");
                 Err(self.named(Failure::invalid(operation, why)))
             }
         }

@@ -415,6 +415,7 @@ mod capabilities;
 mod direction;
 mod failure;
 mod permissions;
+mod range;
 mod seals;
 
 mod error;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::ops::{Bound, Range, RangeBounds};
+use std::ops::{Range, RangeBounds};
 use std::ptr::NonNull;
 
 use bytemuck::{AnyBitPattern, NoUninit};
@@ -13,6 +13,7 @@ use super::copy;
 use crate::error::Result;
 use crate::failure::{Failure, Operation};
 use crate::map::{Mapping, ReadOnly, ReadWrite};
+use crate::range::{Outside, ends};
 
 /// A view of part of a mapping, as values of one type that any peer may change at any time.
 ///
@@ -432,28 +433,16 @@ fn out_of_bounds(index: usize, len: usize) -> ! {
 #[inline]
 #[track_caller]
 fn within(range: impl RangeBounds<usize>, len: usize) -> Range<usize> {
-    let start = match range.start_bound() {
-        Bound::Included(&start) => Some(start),
-        Bound::Excluded(&before) => before.checked_add(1),
-        Bound::Unbounded => Some(0),
-    };
-    let end = match range.end_bound() {
-        Bound::Included(&last) => last.checked_add(1),
-        Bound::Excluded(&end) => Some(end),
-        Bound::Unbounded => Some(len),
-    };
-    match (start, end) {
-        (Some(start), Some(end)) if start <= end && end <= len => start..end,
-        _ => bad_range(start, end, len),
+    match ends(range, len) {
+        Ok((start, end)) => start..end,
+        Err(outside) => bad_range(&outside, len),
     }
 }
 
-/// `None` is `usize::MAX + 1`.
 #[cold]
 #[inline(never)]
 #[track_caller]
-fn bad_range(start: Option<usize>, end: Option<usize>, len: usize) -> ! {
-    let [start, end] = [start, end].map(|at| at.map_or(1 << usize::BITS, |at| at as u128));
+fn bad_range(&Outside { start, end }: &Outside, len: usize) -> ! {
     if end > len as u128 {
         panic!("range {start}..{end} is out of bounds: there are {len} values");
     }

@@ -2,13 +2,14 @@
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::ops::{Bound, RangeBounds};
+use std::ops::RangeBounds;
 use std::ptr::NonNull;
 
 use super::markers::{Access, Protection, ReadOnly, ReadWrite};
 use super::region::Region;
 use crate::error::{Error, Result};
 use crate::failure::{Detail, Errno, Failure, Operation};
+use crate::range::{Outside, ends};
 
 /// A region of memory backed by an object or a part of it: the result of `mmap`. Dropping it unmaps
 /// the memory.
@@ -184,28 +185,11 @@ impl<A> Mapping<A> {
         operation: Operation,
     ) -> Result<(usize, usize)> {
         let len = self.len();
-        let from = match range.start_bound() {
-            Bound::Included(&from) => Some(from),
-            Bound::Excluded(&before) => before.checked_add(1),
-            Bound::Unbounded => Some(0),
-        };
-        let to = match range.end_bound() {
-            Bound::Included(&last) => last.checked_add(1),
-            Bound::Excluded(&to) => Some(to),
-            Bound::Unbounded => Some(len),
-        };
-        match (from, to) {
-            (Some(from), Some(to)) if from <= to && to <= len => Ok((from, to)),
-            _ => {
-                let end = |end: Option<usize>| {
-                    end.map_or("past usize::MAX".to_owned(), |n| n.to_string())
-                };
-                let (from, to) = (end(from), end(to));
-                let why =
-                    format!("range {from}..{to} is not inside the mapping, which has {len} bytes");
-                Err(Failure::invalid(operation, why).named(None))
-            }
-        }
+        ends(range, len).map_err(|Outside { start, end }| {
+            let why =
+                format!("range {start}..{end} is not inside the mapping, which has {len} bytes");
+            Failure::invalid(operation, why).named(None)
+        })
     }
 
     pub(crate) fn start(&self) -> NonNull<u8> {
