@@ -61,8 +61,8 @@ use std::time::Duration;
 
 use crate::common::{Names, run, skip};
 
-/// As long as a task may take: far longer than any needs.
-const LIMIT: Duration = Duration::from_secs(60);
+/// As long as a task may take: far longer than any needs, on a busy machine too.
+const LIMIT: Duration = Duration::from_secs(300);
 
 /// What a task says where the machine does not let it do its work.
 const CANNOT: &str = "cannot: ";

@@ -11,9 +11,11 @@ use std::sync::atomic::{Ordering, fence};
 use std::time::Duration;
 
 use posix_shm::{
-    Direction, IfDoesNotExist, IfExists, MapOptions, OpenOptions, Operation, Permissions,
-    Protection, Shm, ShmName, Waited, capabilities, transfer, unlink,
+    Direction, IfDoesNotExist, IfExists, MapOptions, Mapping, OpenOptions, Operation, Permissions,
+    Protection, ReadWrite, Shm, ShmName, Waited, capabilities, transfer, unlink,
 };
+
+use posix_shm_tests_optimised::hammer;
 
 #[path = "peer/alone.rs"]
 mod alone;
@@ -26,7 +28,7 @@ mod hardship;
 mod waiting;
 
 use alone::check;
-use expected::{len, whole_word};
+use expected::len;
 
 fn main() {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -46,8 +48,8 @@ fn main() {
         ["out-of-bounds", how] => out_of_bounds(how),
         ["double-stdin"] => double_stdin(),
         ["answer", name, rounds] => answer(name, rounds.parse().unwrap()),
-        ["scribble", name] => scribble(name),
-        ["count", name, times] => count(name, times.parse().unwrap()),
+        ["scribble", name] => hammer::scribble(&mapping(name)),
+        ["count", name, times] => hammer::count(&mapping(name), times.parse().unwrap()),
         ["leave-behind", name] => leave_behind(name),
         ["work", number, offset] => work(number.parse().unwrap(), offset.parse().unwrap()),
         ["has-seven"] => {
@@ -66,6 +68,10 @@ fn main() {
         _ if hardship::task(&arguments) => {}
         _ => panic!("no such task: {arguments:?}"),
     }
+}
+
+fn mapping(name: &str) -> Mapping<ReadWrite> {
+    Shm::open_io(name).unwrap().map_mut().unwrap()
 }
 
 fn octal(digits: &str) -> u32 {
@@ -381,44 +387,6 @@ fn answer(name: &str, rounds: u64) {
         words.store(1, round * round);
         fence(Ordering::SeqCst);
         words.store(0, 2 * round + 2);
-    }
-}
-
-/// Writes without end, as a hostile peer would: whole words into the first page, and random bytes
-/// of random lengths everywhere else.
-fn scribble(name: &str) {
-    let mapping = Shm::open_io(name).unwrap().map_mut().unwrap();
-    let words = mapping.slice::<usize>(0, 4096 / size_of::<usize>()).unwrap();
-    let rest = mapping.bytes().range(4096..);
-    let mut state = 0x2545_f491_4f6c_dd1d_u64;
-    let mut random = move || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state
-    };
-    let mut junk = vec![0; 5000];
-    loop {
-        for i in 0..words.len() {
-            words.store(i, whole_word(random() as usize));
-        }
-        junk.chunks_mut(8)
-            .for_each(|chunk| chunk.copy_from_slice(&random().to_ne_bytes()[..chunk.len()]));
-        for _ in 0..100 {
-            let len = random() as usize % junk.len();
-            let start = random() as usize % (rest.len() - len);
-            rest.range(start..start + len).copy_from(&junk[..len]);
-            rest.store(random() as usize % rest.len(), random() as u8);
-        }
-    }
-}
-
-/// Adds to the first word, again and again.
-fn count(name: &str, times: u64) {
-    let mapping = Shm::open_io(name).unwrap().map_mut().unwrap();
-    let counter = mapping.atomic::<u64>(0).unwrap();
-    for _ in 0..times {
-        counter.fetch_add(1, Ordering::Relaxed);
     }
 }
 

@@ -10,7 +10,7 @@ from targets import TARGETS, Target
 from tools import Failure, Zig, run
 
 GENERATORS = ("bindgen", "cc")
-OURS = ("posix-shm-sys", "posix-shm", "posix-shm-tests")
+OURS = ("posix-shm-sys", "posix-shm", "posix-shm-tests", "posix-shm-tests-optimised")
 BUILD_STD = "-Zbuild-std=std,panic_abort"
 
 # Variables that the caller's environment may have for other builds. They are removed.

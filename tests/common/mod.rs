@@ -6,7 +6,7 @@ mod expected;
 #[cfg(target_os = "linux")]
 pub(crate) mod victim;
 
-pub(crate) use expected::{len, page, whole_word};
+pub(crate) use expected::{len, page};
 
 use std::ffi::OsStr;
 use std::fs;

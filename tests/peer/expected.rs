@@ -11,10 +11,3 @@ pub(crate) fn page() -> u64 {
 pub(crate) fn len(bytes: u64) -> u64 {
     if capabilities().exact_len { bytes } else { bytes.next_multiple_of(page()) }
 }
-
-/// A word whose upper half is computed from the lower one, so that a torn word can be recognised.
-pub(crate) fn whole_word(word: usize) -> usize {
-    let bits = usize::BITS / 2;
-    let half = word & (usize::MAX >> bits);
-    half | !(half << 7 | half >> (bits - 7)) << bits
-}

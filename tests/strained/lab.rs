@@ -75,12 +75,13 @@ impl Cases {
         Cases::default()
     }
 
-    /// Runs a case. It fails if it panics, is killed, or takes more than some seconds.
+    /// Runs a case. It fails if it panics, is killed, or hangs.
     pub(crate) fn case(&mut self, what: impl Display, run: impl FnOnce()) {
         let before = if OWN_SHM.load(Relaxed) { names() } else { BTreeSet::new() };
         let status = status_of(|| {
+            // Far longer than any case needs, on a busy machine too.
             // SAFETY: passes no pointer.
-            unsafe { libc::alarm(6) };
+            unsafe { libc::alarm(60) };
             run();
         });
         if !status.success() {

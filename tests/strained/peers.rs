@@ -232,7 +232,7 @@ fn fault_15_a_name_that_comes_and_goes_is_never_would_block() {
                     assert!(error.to_string().len() > 60, "no explanation: {error}");
                 }
             }
-            assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+            assert!(start.elapsed() < Duration::from_secs(30), "{:?}", start.elapsed());
             assert!(names().is_empty(), "{:?}", names());
         });
     }

