@@ -366,6 +366,14 @@ fn attaching(len: usize) {
             mapping
         })
     };
+    let on_threads = |threads: usize| {
+        timed(|| {
+            let mapping = full.map_mut().unwrap();
+            mapping.populate_in(.., threads).unwrap();
+            touch(mapping.as_mut_ptr(), 0, len);
+            mapping
+        })
+    };
     let plain = MapOptions::new();
     let populate = MapOptions::new().populate(true).clone();
     let collapse = MapOptions::new().huge_pages(true).clone();
@@ -381,6 +389,7 @@ fn attaching(len: usize) {
             ("memmap2, populate", Box::new(|| memmap2(true))),
             ("posix-shm", Box::new(|| ours(&full, &plain))),
             ("posix-shm, populate", Box::new(|| ours(&full, &populate))),
+            ("posix-shm, populate on 2 threads", Box::new(|| on_threads(2))),
             ("posix-shm, huge pages", Box::new(|| ours(&huge, &collapse))),
         ],
     );
