@@ -1,5 +1,5 @@
 //! Events between threads and processes. What they cost is in `system_calls.rs`, and every order of
-//! their steps in `model.rs`.
+//! their steps in `models/`.
 
 use std::io::ErrorKind;
 use std::time::Duration;

@@ -10,7 +10,6 @@
 //!   - `limits`: limits, filters, odd namespaces and hostile peers, each made for a test;
 //!   - `leaks`: names, descriptors and mappings that are left;
 //!   - `system_calls`, `machine_code`: the exact cost;
-//!   - `model`: every order of the steps of the event and the sequence lock;
 //!   - `constants`: the bindings, compared with the `libc` crate;
 //!   - `foreign`: programs in other languages, a test program of its own;
 //!   - `lisp`: the cases of the Common Lisp library's own tests.
@@ -41,7 +40,6 @@ mod list;
 mod machine_code;
 mod map;
 mod metadata;
-mod model;
 mod name;
 mod open;
 mod permissions;

@@ -1,4 +1,4 @@
-//! Snapshots between processes. Every order of the steps is in `model.rs`.
+//! Snapshots between processes. Every order of the steps is in `models/`.
 
 use std::io::ErrorKind;
 use std::thread;

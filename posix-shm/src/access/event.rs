@@ -3,7 +3,7 @@
 //! Two words: the state and the number of waiters. Bit 0 of the state is the flag, and the other
 //! bits count how often it was set. `set` changes the state and then looks at the number; a waiter
 //! changes the number and then looks at the state. The two fences between let one of them see the
-//! other. tests/model.rs goes through all that can happen, with and without each fence.
+//! other. models/src/memory.rs goes through all that can happen, with and without each fence.
 
 use std::fmt;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};

@@ -1,8 +1,8 @@
 //! The sequence lock: one writer, and readers that take snapshots without ever stopping it.
 //!
 //! The sequence is odd while the data changes. It only ever decides whether a copy counts, and
-//! never where anything is. tests/model.rs goes through all that can happen, with and without each
-//! fence.
+//! never where anything is. models/src/memory.rs goes through all that can happen, with and without
+//! each fence.
 
 use std::fmt;
 use std::hint;
@@ -190,7 +190,10 @@ impl SeqLock<'_, ReadWrite> {
     ///
     /// Nobody takes a snapshot of what that writer has left: the function must write all of the
     /// data, or repair it. Only call this if the writer is known to be dead. If it is just slow,
-    /// its own [`write`](SeqLock::write) fails when it ends, and the data may be a mix of both.
+    /// its own [`write`](SeqLock::write) fails when it ends, and the data may be a mix of both. The
+    /// same is true if a second process calls this while the first one repairs. If several may do
+    /// it, call it under [`Shm::lock`](crate::Shm::lock), and look again there whether the lock is
+    /// still blocked.
     ///
     /// # Errors
     ///

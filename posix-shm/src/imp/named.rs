@@ -152,11 +152,13 @@ pub(super) fn restore_permissions(
 pub(super) fn claim<'a>(new: &New<'a>) -> Result<Draft<'a>, Failure> {
     /// How often the name is removed if other processes take it again.
     const ATTEMPTS: usize = 64;
+    // The caller keeps the name with one object while this removes it, and not with the next.
+    let attempts = if new.present { 2 } else { ATTEMPTS };
     let direction = if needs_both(new) { Direction::Io } else { new.direction };
     let mut tried = 1;
     let object = loop {
         match (new.namespace.create)(new.name, direction, new.mode) {
-            Err(Errno::EXIST) if new.replace && tried < ATTEMPTS => tried += 1,
+            Err(Errno::EXIST) if new.replace && tried < attempts => tried += 1,
             result => break result.map_err(Failure::of(Operation::Create))?,
         }
         match (new.namespace.unlink)(new.name) {

@@ -383,11 +383,16 @@ fn publish<'a>(draft: &mut Draft<'a>, new: &New<'a>) -> Result<Option<OwnedFd>, 
 fn present_draft<'a>(new: &New<'a>, way: imp::Way) -> Result<Draft<'a>, Obstacle> {
     for _ in 0..FLICKER_LIMIT {
         // This way removes the old object's name at once.
-        let _held = match way {
+        let held = match way {
             imp::Way::Named if new.replace => Some(holding::hold_name(new.name)?),
             _ => None,
         };
-        let mut draft = imp::draft(new, way)?;
+        let is_free = matches!(held, Some(NameHold::Free));
+        let mut draft = match imp::draft(&New { replace: new.replace && !is_free, ..*new }, way) {
+            // An object has taken the free name, and no one keeps that from losing it.
+            Err(Obstacle::Any(failure)) if held.is_some() && says_taken(&failure) => continue,
+            result => result?,
+        };
         match holding::hold_presence_on_new(&mut draft) {
             Ok(true) => return Ok(draft),
             // Under its own name it was unused for a moment, and another process has seen that.
@@ -398,7 +403,7 @@ fn present_draft<'a>(new: &New<'a>, way: imp::Way) -> Result<Draft<'a>, Obstacle
             Err(Obstacle::Any(failure)) => return Err(Obstacle::Any(draft.abandon(failure))),
         }
     }
-    let why = format!("other processes have removed its name {FLICKER_LIMIT} times");
+    let why = format!("other processes have removed or taken its name {FLICKER_LIMIT} times");
     Err(Failure::refused(Operation::Create, ErrorKind::ResourceBusy, why).into())
 }
 

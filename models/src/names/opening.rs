@@ -1,0 +1,698 @@
+//! Opening and creating: `open/attempt.rs`, `holding.rs`, `imp/draft.rs` and the ways to build an
+//! object.
+
+use super::{
+    EXIST, FORBIDDEN, LOCKED, Library, Mutation, NAME, NOENT, NOSPC, Namespace, OTHER, Outcome,
+    is_error,
+};
+use crate::explorer::{Answer, Step};
+use crate::site::Site;
+
+/// How often the loops try. The library's limits are higher; what happens in a third round has
+/// happened in the second.
+const TRIES: usize = 3;
+
+/// `Policy`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Policy {
+    /// Only what is there.
+    Open,
+    /// What is there, or a new object.
+    OpenOrCreate,
+    /// Only a new object.
+    Create,
+    /// A new object, which replaces what is there.
+    Supersede,
+}
+
+/// How an object is built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// Without a name, then linked.
+    Unnamed,
+    /// Under a temporary name, then renamed.
+    Temporary,
+    /// Under its own name.
+    Named,
+}
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Ask {
+    /// What to do.
+    pub policy: Policy,
+    /// The ways that the system has, the best first.
+    pub ways: &'static [Way],
+    /// Linking an object without a name is forbidden.
+    pub no_link: bool,
+    /// The system has no `renameat2`.
+    pub no_renameat2: bool,
+    /// With presence.
+    pub present: bool,
+    /// An existing object must have a length.
+    pub at_least: bool,
+    /// Look first whether the name is taken, as for large objects.
+    pub look_first: bool,
+}
+
+impl Ask {
+    /// Opens or creates in the best way.
+    #[must_use]
+    pub fn new(policy: Policy) -> Ask {
+        Ask {
+            policy,
+            ways: &[Way::Unnamed, Way::Temporary, Way::Named],
+            no_link: false,
+            no_renameat2: false,
+            present: false,
+            at_least: false,
+            look_first: false,
+        }
+    }
+
+    /// With presence.
+    #[must_use]
+    pub fn present(self) -> Ask {
+        Ask { present: true, ..self }
+    }
+
+    /// The system has only these ways.
+    #[must_use]
+    pub fn ways(self, ways: &'static [Way]) -> Ask {
+        Ask { ways, ..self }
+    }
+}
+
+/// `Draft`.
+#[derive(Clone, Copy)]
+struct Draft {
+    object: u8,
+    way: Way,
+    /// The name that it has.
+    held: Option<usize>,
+}
+
+/// `Obstacle`.
+enum Obstacle {
+    ThisWay,
+    Any(Answer),
+}
+
+/// `NameHold`.
+enum NameHold {
+    Held(u8),
+    Free,
+    Busy,
+}
+
+type Attempt<T> = Step<Result<T, Obstacle>>;
+
+impl Library<'_, '_> {
+    /// Opens or creates, and notes how that ended.
+    pub(super) fn open(&mut self, ask: &Ask) -> Step<Outcome> {
+        let outcome = self.attempt_once(ask)?;
+        let me = self.me();
+        self.process.note(|world| {
+            if let Outcome::Found(object) = outcome {
+                if ask.at_least && !world.object(object).complete {
+                    world.accuse("an object was opened that is too short");
+                }
+            }
+            world.outcomes[me] = Some(outcome);
+        });
+        Ok(outcome)
+    }
+
+    fn attempt_once(&mut self, ask: &Ask) -> Step<Outcome> {
+        static SITE: Site = Site {
+            file: "open/attempt.rs",
+            function: "attempt_once",
+            does: &[
+                "let mut built = None;",
+                "self.create(false, fill, &mut built)",
+                "self.create(true, fill, &mut built)",
+                "match imp::open(",
+                "self.found(object, truncate)?",
+                "None => continue",
+                "self.create(false, fill, &mut built)",
+                "Ok(Outcome::Present) => {}",
+            ],
+        };
+        let mut built = None;
+        let mut outcome = Outcome::Busy;
+        if matches!(ask.policy, Policy::Create | Policy::Supersede) {
+            outcome = self.create(ask, ask.policy == Policy::Supersede, &mut built)?;
+        } else {
+            for _ in 0..TRIES {
+                match self.call(&SITE, "open", |world| world.find(NAME))? {
+                    NOENT if ask.policy == Policy::Open => {
+                        outcome = Outcome::Absent;
+                        break;
+                    }
+                    NOENT => {}
+                    object => match self.found(ask, object)? {
+                        Some(found) => {
+                            outcome = found;
+                            break;
+                        }
+                        None => continue,
+                    },
+                }
+                match self.create(ask, false, &mut built)? {
+                    Outcome::Present => {}
+                    other => {
+                        outcome = other;
+                        break;
+                    }
+                }
+            }
+        }
+        // What was built, and is not needed, is dropped.
+        if let Some(draft) = built {
+            if !self.is(Mutation::KeepTemporaryName) {
+                self.abandon(&draft)?;
+            }
+        }
+        Ok(outcome)
+    }
+
+    fn found(&mut self, ask: &Ask, object: u8) -> Step<Option<Outcome>> {
+        static SITE: Site = Site {
+            file: "open/attempt.rs",
+            function: "found",
+            does: &[
+                "imp::stat(object.as_fd())",
+                "Outcome::Short(stat.len())",
+                "self.join(object.as_fd())",
+                "None => return Ok(None)",
+                "Outcome::Found(",
+            ],
+        };
+        static JOIN: Site = Site {
+            file: "open/attempt.rs",
+            function: "join",
+            does: &["holding::hold_presence(object", "holding::still_means(name, object"],
+        };
+        self.process.pass(&SITE);
+        if ask.at_least
+            && !self.is(Mutation::FoundWithoutLength)
+            && self.call(&SITE, "stat", |world| world.object(object).complete.into())? == 0
+        {
+            return Ok(Some(Outcome::Short));
+        }
+        if ask.present {
+            self.process.pass(&JOIN);
+            if self.join(object)? == LOCKED {
+                return Ok(Some(Outcome::Failed));
+            }
+            if !self.is(Mutation::JoinWithoutLooking) && !self.still_means(object)? {
+                self.leave(object);
+                return Ok(None);
+            }
+        }
+        Ok(Some(Outcome::Found(object)))
+    }
+
+    /// Takes presence, or finds that another process has the exclusive lock all the time. (To wait
+    /// for it is to make the call later.)
+    fn join(&mut self, object: u8) -> Step<Answer> {
+        static SITE: Site = Site {
+            file: "holding.rs",
+            function: "join",
+            does: &["imp::try_lock(description, Place::Presence, Hold::Shared)", "poll(PATIENCE"],
+        };
+        let me = self.me();
+        self.process.call(&SITE, "lock presence, shared", |world, choice| {
+            let patient = world.rules.patient;
+            let object = world.object(object);
+            match object.cleaner {
+                _ if choice > 0 => None,
+                0 => {
+                    object.present |= 1 << me;
+                    Some(0)
+                }
+                _ => (!patient).then_some(LOCKED),
+            }
+        })
+    }
+
+    /// A description that holds presence is closed.
+    fn leave(&mut self, object: u8) {
+        let me = self.me();
+        self.process.note(|world| world.object(object).present &= !(1 << me));
+    }
+
+    fn create(&mut self, ask: &Ask, replace: bool, built: &mut Option<Draft>) -> Step<Outcome> {
+        static SITE: Site = Site {
+            file: "open/attempt.rs",
+            function: "create",
+            does: &[
+                "let is_taken = || !replace && imp::find(new.name).is_ok();",
+                "built.is_none() && ways.len() > 1 && costly && is_taken()",
+                "match built.take()",
+                "None if !replace && is_fallback(ways) && is_taken()",
+                "build(&new, ways[0], fill)",
+                "publish(&mut draft, &new)",
+                "Outcome::Created(",
+                "draft.abandon(failure)",
+                "!replace && says_taken(&failure)",
+                "*built = Some((draft, made));",
+                "draft.abandon(failure)",
+                "!replace && says_taken(&failure) || is_taken()",
+            ],
+        };
+        self.process.pass(&SITE);
+        let mut ways = ask.ways;
+        if built.is_none()
+            && ways.len() > 1
+            && ask.look_first
+            && !replace
+            && !is_error(self.find(&SITE)?)
+        {
+            return Ok(Outcome::Present);
+        }
+        let failure = loop {
+            let mut draft = match built.take() {
+                Some(built) => built,
+                None => {
+                    let is_fallback = ways.len() < ask.ways.len();
+                    if !replace && is_fallback && !is_error(self.find(&SITE)?) {
+                        return Ok(Outcome::Present);
+                    }
+                    match self.build(ask, ways[0], replace)? {
+                        Ok(draft) => draft,
+                        Err(Obstacle::ThisWay) if ways.len() > 1 => {
+                            ways = &ways[1..];
+                            continue;
+                        }
+                        Err(Obstacle::ThisWay) => break FORBIDDEN,
+                        Err(Obstacle::Any(errno)) => break errno,
+                    }
+                }
+            };
+            match self.publish(ask, &mut draft, replace)? {
+                Ok(()) => {
+                    if self.is(Mutation::NameBeforeMemory) {
+                        self.fill(&draft)?;
+                    }
+                    if self.is(Mutation::PresenceAfterName) && ask.present {
+                        self.join(draft.object)?;
+                    }
+                    return Ok(Outcome::Created(draft.object));
+                }
+                Err(Obstacle::ThisWay) if ways.len() > 1 => {
+                    self.abandon(&draft)?;
+                    ways = &ways[1..];
+                }
+                Err(Obstacle::Any(EXIST)) if !replace => {
+                    *built = Some(draft);
+                    return Ok(Outcome::Present);
+                }
+                Err(obstacle) => {
+                    self.abandon(&draft)?;
+                    break match obstacle {
+                        Obstacle::ThisWay => FORBIDDEN,
+                        Obstacle::Any(errno) => errno,
+                    };
+                }
+            }
+        };
+        if !replace && (failure == EXIST || !is_error(self.find(&SITE)?)) {
+            return Ok(Outcome::Present);
+        }
+        Ok(Outcome::Failed)
+    }
+
+    fn build(&mut self, ask: &Ask, way: Way, replace: bool) -> Attempt<Draft> {
+        static SITE: Site = Site {
+            file: "open/attempt.rs",
+            function: "build",
+            does: &[
+                "imp::draft(new, way)?",
+                "present_draft(new, way)?",
+                "match fill(draft.object())",
+                "draft.abandon(failure)",
+            ],
+        };
+        self.process.pass(&SITE);
+        let draft = match ask.present && !self.is(Mutation::PresenceAfterName) {
+            false => self.draft(way, replace, TRIES)?,
+            true => self.present_draft(way, replace)?,
+        };
+        let draft = match draft {
+            Ok(draft) => draft,
+            Err(obstacle) => return Ok(Err(obstacle)),
+        };
+        if !self.is(Mutation::NameBeforeMemory) && self.fill(&draft)? == NOSPC {
+            self.abandon(&draft)?;
+            return Ok(Err(Obstacle::Any(NOSPC)));
+        }
+        Ok(Ok(draft))
+    }
+
+    /// Gives a new object its length and its memory.
+    fn fill(&mut self, draft: &Draft) -> Step<Answer> {
+        static SITE: Site =
+            Site { file: "open/prepare.rs", function: "fill", does: &["imp::reserve(object"] };
+        let object = draft.object;
+        self.process.call(&SITE, "reserve", |world, choice| match choice {
+            0 => {
+                world.object(object).complete = true;
+                Some(0)
+            }
+            1 if world.shortages > 0 => {
+                world.shortages -= 1;
+                Some(NOSPC)
+            }
+            _ => None,
+        })
+    }
+
+    fn present_draft(&mut self, way: Way, replace: bool) -> Attempt<Draft> {
+        static SITE: Site = Site {
+            file: "open/attempt.rs",
+            function: "present_draft",
+            does: &[
+                "imp::Way::Named if new.replace",
+                "holding::hold_name(new.name)?",
+                "imp::draft(&New { replace: new.replace && !is_free",
+                "held.is_some() && says_taken(&failure) => continue",
+                "holding::hold_presence_on_new(&mut draft)",
+                "Ok(true) => return Ok(draft)",
+                "Ok(false) => {}",
+            ],
+        };
+        static NEW: Site = Site {
+            file: "holding.rs",
+            function: "hold_presence_on_new",
+            does: &["join(description.as_fd())?", "still_means(name, draft.object()"],
+        };
+        self.process.pass(&SITE);
+        for _ in 0..TRIES {
+            let (mut held, mut is_free) = (None, false);
+            let holds = way == Way::Named && replace;
+            if holds && !self.is(Mutation::SupersedeWithoutHolding) {
+                match self.hold_name()? {
+                    NameHold::Held(object) => held = Some(object),
+                    NameHold::Free => is_free = !self.is(Mutation::ReplaceWhatWasFree),
+                    NameHold::Busy => return Ok(Err(Obstacle::Any(LOCKED))),
+                }
+            }
+            let tries = if self.is(Mutation::ClaimTwice) { 3 } else { 2 };
+            let draft = match self.draft(way, replace && !is_free, tries)? {
+                Ok(draft) => draft,
+                Err(Obstacle::Any(EXIST)) if holds => {
+                    if let Some(object) = held {
+                        self.unlock_all(object)?;
+                    }
+                    continue;
+                }
+                Err(obstacle) => return Ok(Err(obstacle)),
+            };
+            self.process.pass(&NEW);
+            if self.join(draft.object)? == LOCKED {
+                self.abandon(&draft)?;
+                return Ok(Err(Obstacle::Any(LOCKED)));
+            }
+            let has_own_name = draft.held == Some(NAME);
+            let is_ours = !has_own_name
+                || self.is(Mutation::NewbornWithoutLooking)
+                || self.still_means(draft.object)?;
+            if let Some(object) = held {
+                self.unlock_all(object)?;
+            }
+            if is_ours {
+                return Ok(Ok(draft));
+            }
+            self.leave(draft.object);
+        }
+        Ok(Err(Obstacle::Any(OTHER)))
+    }
+
+    /// Begins an object. Under its own name, it tries so often.
+    fn draft(&mut self, way: Way, replace: bool, tries: usize) -> Attempt<Draft> {
+        static UNNAMED: Site = Site {
+            file: "imp/system/linux.rs",
+            function: "draft",
+            does: &["Way::Unnamed =>", "unnamed(0, new.mode)", "Held::Nothing"],
+        };
+        static TEMPORARY: Site = Site {
+            file: "imp/named.rs",
+            function: "create_temporary",
+            does: &["(namespace.create)(&name", "Held::Temporary(name)"],
+        };
+        static CLAIM: Site = Site {
+            file: "imp/named.rs",
+            function: "claim",
+            does: &[
+                "if new.present { 2 } else",
+                "(new.namespace.create)(new.name",
+                "Err(Errno::EXIST) if new.replace",
+                "(new.namespace.unlink)(new.name)",
+                "Held::Own(new.name)",
+            ],
+        };
+        let me = self.me();
+        let (object, held) = match way {
+            Way::Unnamed => (self.call(&UNNAMED, "open with O_TMPFILE", Namespace::make)?, None),
+            Way::Temporary => {
+                let name = 1 + me;
+                let create = |world: &mut Namespace| world.create(name);
+                (self.call(&TEMPORARY, "create a temporary name", create)?, Some(name))
+            }
+            Way::Named => {
+                let mut tried = 1;
+                let object = loop {
+                    let answer = self.call(&CLAIM, "create", |world| world.create(NAME))?;
+                    if answer != EXIST || !replace || tried == tries {
+                        break answer;
+                    }
+                    tried += 1;
+                    self.call(&CLAIM, "unlink", |world| world.unlink(me, NAME, None))?;
+                };
+                (object, Some(NAME))
+            }
+        };
+        if is_error(object) {
+            return Ok(Err(Obstacle::Any(object)));
+        }
+        Ok(Ok(Draft { object, way, held }))
+    }
+
+    /// `publish` of `open/attempt.rs`.
+    fn publish(&mut self, ask: &Ask, draft: &mut Draft, replace: bool) -> Attempt<()> {
+        static SITE: Site = Site {
+            file: "open/attempt.rs",
+            function: "publish",
+            does: &[
+                "!new.present || !new.replace || draft.has_own_name()",
+                "return imp::publish(draft, new)",
+                "holding::hold_name(new.name)?",
+                "replace: !is_free",
+                "is_free && says_taken(&failure)",
+            ],
+        };
+        self.process.pass(&SITE);
+        if !ask.present
+            || !replace
+            || draft.held == Some(NAME)
+            || self.is(Mutation::SupersedeWithoutHolding)
+        {
+            return self.publish_by_system(ask, draft, replace);
+        }
+        for _ in 0..TRIES {
+            let (held, replaces) = match self.hold_name()? {
+                NameHold::Held(object) => (Some(object), true),
+                NameHold::Free => (None, self.is(Mutation::ReplaceWhatWasFree)),
+                NameHold::Busy => return Ok(Err(Obstacle::Any(LOCKED))),
+            };
+            let published = self.publish_by_system(ask, draft, replaces)?;
+            if let Some(object) = held {
+                self.unlock_all(object)?;
+            }
+            match published {
+                Err(Obstacle::Any(EXIST)) if held.is_none() => {}
+                published => return Ok(published),
+            }
+        }
+        Ok(Err(Obstacle::Any(EXIST)))
+    }
+
+    fn hold_name(&mut self) -> Step<NameHold> {
+        static SITE: Site = Site {
+            file: "holding.rs",
+            function: "hold_name",
+            does: &[
+                "imp::open(name, imp::EXCLUSIVE, false)",
+                "Ok(NameHold::Free)",
+                "imp::try_lock(description.0.as_fd(), Place::Name, Hold::Exclusive)",
+                "still_means(name",
+                "NameHold::Held",
+            ],
+        };
+        for _ in 0..TRIES {
+            let object = self.call(&SITE, "open", |world| world.find(NAME))?;
+            if object == NOENT {
+                return Ok(NameHold::Free);
+            }
+            if self.lock_name(&SITE, object)? == LOCKED {
+                return Ok(NameHold::Busy);
+            }
+            if self.is(Mutation::HoldWithoutLooking) || self.still_means(object)? {
+                return Ok(NameHold::Held(object));
+            }
+            self.unlock_all(object)?;
+        }
+        Ok(NameHold::Busy)
+    }
+
+    pub(super) fn lock_name(&mut self, site: &'static Site, object: u8) -> Step<Answer> {
+        let mine = self.mine();
+        self.call(site, "lock the name", |world| {
+            let lock = &mut world.object(object).name_lock;
+            if *lock != 0 && *lock != mine {
+                return LOCKED;
+            }
+            *lock = mine;
+            0
+        })
+    }
+
+    /// `Unlocks` is dropped.
+    pub(super) fn unlock_all(&mut self, object: u8) -> Step<Answer> {
+        static SITE: Site = Site {
+            file: "holding.rs",
+            function: "drop",
+            does: &["imp::unlock_all(self.0.as_fd())"],
+        };
+        let mine = self.mine();
+        self.call(&SITE, "unlock all", |world| {
+            let object = world.object(object);
+            for lock in [&mut object.cleaner, &mut object.name_lock] {
+                if *lock == mine {
+                    *lock = 0;
+                }
+            }
+            0
+        })
+    }
+
+    /// `imp::publish`.
+    fn publish_by_system(&mut self, ask: &Ask, draft: &mut Draft, replace: bool) -> Attempt<()> {
+        static SITE: Site = Site {
+            file: "imp/system/linux.rs",
+            function: "publish",
+            does: &[
+                "publish_unnamed(draft, new)",
+                "DIRECTORY.publish(draft, new)",
+                "named::publish_claimed(draft, new)",
+            ],
+        };
+        self.process.pass(&SITE);
+        let replace = replace || self.is(Mutation::CreateByReplacing);
+        let answer = match draft.way {
+            Way::Unnamed => self.publish_unnamed(ask, draft, replace)?,
+            Way::Temporary if replace => self.replace(1 + self.me())?,
+            Way::Temporary => self.rename_to_free(ask)?,
+            Way::Named => 0,
+        };
+        Ok(match answer {
+            FORBIDDEN => Err(Obstacle::ThisWay),
+            errno if is_error(errno) => Err(Obstacle::Any(errno)),
+            _ => {
+                draft.held = None;
+                Ok(())
+            }
+        })
+    }
+
+    fn publish_unnamed(&mut self, ask: &Ask, draft: &mut Draft, replace: bool) -> Step<Answer> {
+        static SITE: Site = Site {
+            file: "imp/system/linux.rs",
+            function: "publish_unnamed",
+            does: &[
+                "link(draft.object(), new.name)",
+                "new.replace && failure.is(Errno::EXIST)",
+                "link(draft.object(), &temporary)?",
+                "draft.hold(Held::Temporary(",
+                "DIRECTORY.replace(&temporary, new.name)?",
+            ],
+        };
+        let (object, me) = (draft.object, self.me());
+        let link = |world: &mut Namespace, name| match ask.no_link {
+            true => FORBIDDEN,
+            false => world.link(object, name),
+        };
+        if replace && self.is(Mutation::SupersedeByUnlinking) {
+            self.call(&SITE, "unlink", |world| world.unlink(me, NAME, None))?;
+        }
+        let answer = self.call(&SITE, "link to the name", |world| link(world, NAME))?;
+        if answer != EXIST || !replace {
+            return Ok(answer);
+        }
+        let answer = self.call(&SITE, "link to a temporary name", |world| link(world, 1 + me))?;
+        if is_error(answer) {
+            return Ok(answer);
+        }
+        draft.held = Some(1 + me);
+        self.replace(1 + me)
+    }
+
+    fn replace(&mut self, from: usize) -> Step<Answer> {
+        static SITE: Site = Site {
+            file: "imp/tmpfs.rs",
+            function: "replace",
+            does: &["rename(from.as_c_str(), to.as_c_str())"],
+        };
+        self.call(&SITE, "rename over the name", |world| world.rename(from, NAME, true))
+    }
+
+    fn rename_to_free(&mut self, ask: &Ask) -> Step<Answer> {
+        static SITE: Site = Site {
+            file: "imp/tmpfs.rs",
+            function: "rename_to_free",
+            does: &["sys::renameat2(", "sys::RENAME_NOREPLACE", "link(from, to)?", "unlink(from)"],
+        };
+        let (from, me) = (1 + self.me(), self.me());
+        if !ask.no_renameat2 {
+            return self.call(&SITE, "renameat2", |world| world.rename(from, NAME, false));
+        }
+        let linked = self.call(&SITE, "link to the name", |world| {
+            let object = world.find(from);
+            world.link(object, NAME)
+        })?;
+        if is_error(linked) {
+            return Ok(linked);
+        }
+        self.call(&SITE, "unlink the temporary name", |world| world.unlink(me, from, None))
+    }
+
+    /// A draft is dropped: `remove_if_same`.
+    fn abandon(&mut self, draft: &Draft) -> Step<()> {
+        static SITE: Site = Site {
+            file: "imp/draft.rs",
+            function: "remove_if_same",
+            does: &[
+                "syscalls::stat(object)?",
+                "(namespace.find)(name)",
+                "found.is_same_object(&ours)",
+                "(namespace.unlink)(name)",
+            ],
+        };
+        let Some(name) = draft.held else {
+            self.leave(draft.object);
+            return Ok(());
+        };
+        let (me, object) = (self.me(), draft.object);
+        let found = match self.is(Mutation::AbandonWithoutComparing) {
+            true => object,
+            false if name == NAME => self.find(&SITE)?,
+            false => self.call(&SITE, "find", |world| world.find(name))?,
+        };
+        if found == object {
+            self.call(&SITE, "unlink", |world| world.unlink(me, name, Some(object)))?;
+        }
+        self.leave(object);
+        Ok(())
+    }
+}
