@@ -11,6 +11,7 @@
 //!   - `leaks`: names, descriptors and mappings that are left;
 //!   - `system_calls`, `machine_code`: the exact cost;
 //!   - `model`: every order of the steps of the event and the sequence lock;
+//!   - `examples`: the examples for two programs, whose sides are killed;
 //!   - `constants`: the bindings, compared with the `libc` crate;
 //!   - `foreign`: programs in other languages, a test program of its own;
 //!   - `lisp`: the cases of the Common Lisp library's own tests.
@@ -26,6 +27,7 @@ mod capabilities;
 mod constants;
 mod error;
 mod event;
+mod examples;
 mod faults;
 mod hostile;
 mod immutable;

@@ -78,6 +78,8 @@
 //!
 //! * `walkthrough`: a tour of the library;
 //! * `workers`: processes that inherit one object and fill a part of it each;
+//! * `ring`: a stream of records from one program to another, either of which may be killed;
+//! * `frames`: the newest frame of a video, for any number of programs;
 //! * `compositor`: a window on a Wayland desktop;
 //! * `python`: an image that Python and numpy draw on.
 //!
