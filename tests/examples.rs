@@ -1,6 +1,6 @@
-//! The examples for two programs, `ring` and `frames`: they do what their first lines say, also if
-//! each side is killed at random moments. They check themselves what they receive, and fail if it
-//! is not right.
+//! The examples for two programs do what their first lines say. With `ring` and `frames`, each side
+//! is killed at random moments. They check themselves what they receive, and fail if it is not
+//! right.
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
@@ -322,4 +322,15 @@ fn the_frames_survive_that_any_side_is_killed_at_any_time() {
     }
     let said = run(Command::new(FRAMES).args(["remove", name]));
     assert_eq!(said, format!("{name} is removed\n"));
+}
+
+#[test]
+fn the_example_with_an_eventfd_says_what_it_promises() {
+    let said = run(&mut Command::new(env!("CARGO_BIN_EXE_example-eventfd")));
+    let lines: Vec<&str> = said.lines().collect();
+    let [half, all, end] = lines[..] else { panic!("{said}") };
+    assert_eq!(half, "the other process says: half of them are written");
+    assert_eq!(all, "the other process says: that was all");
+    assert!(end.starts_with("200000 numbers came, and woke this process "), "{said}");
+    assert!(end.ends_with(" times; their sum is 20000100000"), "{said}");
 }
