@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use posix_shm::capabilities;
 
-use crate::common::{Names, run};
+use crate::common::{Names, run, times};
 use crate::wait::{Children, PATIENCE};
 
 const RING: &str = env!("CARGO_BIN_EXE_example-ring");
@@ -143,9 +143,9 @@ impl Random {
     }
 }
 
-/// How often to kill. The step "90-soak" of the CI asks for more.
+/// How often to kill.
 fn kills() -> u32 {
-    if std::env::var_os("POSIX_SHM_TESTS_SOAK").is_some() { 500 } else { 50 }
+    times(50, 500)
 }
 
 #[test]
