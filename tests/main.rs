@@ -10,6 +10,7 @@
 //!   - `limits`: limits, filters, odd namespaces and hostile peers, each made for a test;
 //!   - `leaks`: names, descriptors and mappings that are left;
 //!   - `system_calls`, `machine_code`: the exact cost;
+//!   - `examples`: the examples for two programs, whose sides are killed;
 //!   - `constants`: the bindings, compared with the `libc` crate;
 //!   - `foreign`: programs in other languages, a test program of its own;
 //!   - `lisp`: the cases of the Common Lisp library's own tests.
@@ -25,6 +26,7 @@ mod capabilities;
 mod constants;
 mod error;
 mod event;
+mod examples;
 mod faults;
 mod hostile;
 mod immutable;

@@ -4,7 +4,7 @@ use std::process::{Child, Stdio};
 
 use posix_shm::{OpenOptions, Shm, capabilities, unlink};
 
-use crate::common::{Names, peer, run};
+use crate::common::{Names, peer, run, times};
 
 /// Each object has exactly one creator, none is too short, and every error is a documented one.
 #[test]
@@ -83,13 +83,9 @@ fn cleaners_never_remove_a_successor() {
     }
 }
 
-/// Returns how many objects were created and removed. The step "90-soak" of the CI asks for ten
-/// times as many rounds.
+/// Returns how many objects were created and removed.
 fn newborns_and_cleaners(task: &str, processes: u32) -> [u32; 2] {
-    let rounds = match std::env::var_os("POSIX_SHM_TESTS_SOAK") {
-        Some(_) => 100_000,
-        None => 10_000,
-    };
+    let rounds = times(10_000, 100_000);
     let names = Names::new();
     let name = names.name();
     let spawn = |task, arguments: &[String], stdin| {

@@ -78,6 +78,9 @@
 //!
 //! * `walkthrough`: a tour of the library;
 //! * `workers`: processes that inherit one object and fill a part of it each;
+//! * `ring`: a stream of records from one program to another, either of which may be killed;
+//! * `frames`: the newest frame of a video, for any number of programs;
+//! * `eventfd`: waiting in an event loop, or in async code;
 //! * `compositor`: a window on a Wayland desktop;
 //! * `python`: an image that Python and numpy draw on.
 //!
@@ -219,8 +222,13 @@
 //!
 //! Between processes that do not trust each other, take what a peer stores as a hint: here, check
 //! that the ends are at most 16 apart. A mutex that survives its owner, queues for several writers,
-//! and messages belong to other crates. To wait for a peer and for sockets at once, send it an
-//! `eventfd` or a pipe beside the object.
+//! and messages belong to other crates. The examples `ring` and `frames` also survive that a side
+//! is killed.
+//!
+//! Waiting blocks a thread, so async code must not wait in a task. Either let a thread of its own
+//! wait, such as that of tokio's `spawn_blocking`, with a limit, since it cannot be cancelled. Or
+//! send an `eventfd` beside the object ([`transfer`]), to which the peer writes. An event loop can
+//! wait for it and for sockets at once. The example `eventfd` shows both.
 //!
 //! # Never half-made
 //!

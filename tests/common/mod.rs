@@ -158,6 +158,11 @@ pub(crate) fn run_if_allowed(command: &mut Command) -> Option<String> {
     }
 }
 
+/// How often to do something: usually, and in the step "90-soak" of the CI.
+pub(crate) fn times(usually: u32, soaking: u32) -> u32 {
+    if std::env::var_os("POSIX_SHM_TESTS_SOAK").is_some() { soaking } else { usually }
+}
+
 /// Prints why a test cannot run on this machine. In the project's own CI that is a failure.
 #[track_caller]
 pub(crate) fn skip(why: &str) {
