@@ -9,7 +9,7 @@ use posix_shm::{Direction, IfDoesNotExist, IfExists, OpenOptions, Permissions, S
 use crate::exit::{Report, Stop};
 use crate::messages::explained_of;
 use crate::modes::Mode;
-use crate::text::shown;
+use crate::text::shown_name;
 
 /// Does something to each object that is named on the command line.
 fn each(
@@ -60,7 +60,7 @@ pub(crate) fn remove(given: &ArgMatches, report: &mut Report) -> Result<(), Stop
         match removed {
             Ok(true) => {}
             Ok(false) => {
-                let name = shown(name);
+                let name = shown_name(name);
                 report.left_alone(format!("left {name} alone: a process is present on it"));
             }
             Err(error) if given.get_flag("force") && error.kind() == ErrorKind::NotFound => {}

@@ -12,9 +12,9 @@ use posix_shm::{Error, Shm};
 use crate::change::creating;
 use crate::exit::{Report, Stop};
 use crate::hex::Hex;
-use crate::messages::explained_of;
+use crate::messages::{explained_of, with_hint};
 use crate::progress::Progress;
-use crate::text::shown;
+use crate::text::shown_name;
 
 /// How much is copied at once.
 const PART: usize = 1 << 20;
@@ -61,7 +61,7 @@ pub(crate) fn dump(given: &ArgMatches, report: &mut Report) -> Result<(), Stop> 
         match copied {
             Ok(()) => {}
             Err(Broken::Writing(error)) => return Err(written(error)),
-            Err(Broken::Reading(why)) => report.failed(format!("read {}: {why}", shown(name))),
+            Err(Broken::Reading(why)) => report.failed(format!("read {}: {why}", shown_name(name))),
         }
     }
     to.flush().map_err(written)
@@ -134,8 +134,12 @@ pub(crate) fn load(given: &ArgMatches, report: &mut Report) -> Result<(), Stop> 
     }
     match options.open_with(name, |object| input.copy_to(object)) {
         Ok(_) => {}
+        Err(Unloaded::Object(error)) if error.kind() == ErrorKind::AlreadyExists => {
+            let hint = "--if-exists replace puts a new object in its place";
+            report.failed(with_hint(&error, hint));
+        }
         Err(Unloaded::Object(error)) => report.failed(explained_of(name, &error)),
-        Err(Unloaded::Input(why)) => report.failed(format!("load {}: {why}", shown(name))),
+        Err(Unloaded::Input(why)) => report.failed(format!("load {}: {why}", shown_name(name))),
     }
     Ok(())
 }

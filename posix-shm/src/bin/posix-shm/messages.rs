@@ -10,7 +10,6 @@ use crate::text::shown;
 
 /// What went wrong, and what helps.
 pub(crate) fn explained(error: &Error) -> String {
-    let message = error.to_string();
     let hint = match (error.operation(), error.kind()) {
         (Operation::Create, ErrorKind::AlreadyExists) => {
             "--if-exists keep leaves it as it is, --if-exists replace puts a new object in its place"
@@ -33,8 +32,14 @@ pub(crate) fn explained(error: &Error) -> String {
              container, raise --shm-size"
         }
         (Operation::List, ErrorKind::Unsupported) => "this system cannot list objects",
-        _ => return message,
+        _ => return error.to_string(),
     };
+    with_hint(error, hint)
+}
+
+/// What went wrong, with another hint than the library's.
+pub(crate) fn with_hint(error: &Error, hint: &str) -> String {
+    let message = error.to_string();
     let what_happened = match error.hint() {
         Some(librarys) => message.strip_suffix(librarys).and_then(|m| m.strip_suffix("; ")),
         None => None,

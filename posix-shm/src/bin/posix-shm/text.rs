@@ -20,6 +20,14 @@ pub(crate) fn shown(text: impl AsRef<OsStr>) -> String {
     }
 }
 
+/// The name of an object as it can be shown, with the slash that need not be typed.
+pub(crate) fn shown_name(given: &OsStr) -> String {
+    match given.as_bytes() {
+        [b'/', ..] => shown(given),
+        name => shown(OsStr::from_bytes(&[b"/", name].concat())),
+    }
+}
+
 /// Whether a character is shown as itself: no control character, nothing invisible, nothing that
 /// turns the direction of writing.
 fn is_plain(character: char) -> bool {

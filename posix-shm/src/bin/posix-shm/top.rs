@@ -252,13 +252,20 @@ struct View<'a> {
 /// The columns before the name: two for sizes, the owner, how many map it, how many open it.
 const BEFORE: usize = 6 + 2 + 6 + 2 + 8 + 2 + 4 + 2 + 4 + 2;
 
+/// In a terminal of less than so many columns, only the sizes come before the name.
+const WIDE: usize = 60;
+
+/// The columns before the name there.
+const BEFORE_IF_NARROW: usize = 6 + 2 + 6 + 2;
+
 impl<'a> View<'a> {
     fn new(moment: &'a Moment, owners: &'a Owners, columns: usize, has_styles: bool) -> View<'a> {
         let longest = |of: fn(&Row) -> &String| moment.rows.iter().map(|row| of(row).width()).max();
         let names = longest(|row| &row.title).unwrap_or(0).max("NAME".len());
         let users = longest(|row| &row.users_shown).unwrap_or(0).max("USERS".len());
         // As many as the longest name takes, but the users get at least half of what is there.
-        let there = columns.saturating_sub(BEFORE + 2);
+        let before = if columns < WIDE { BEFORE_IF_NARROW } else { BEFORE };
+        let there = columns.saturating_sub(before + 2);
         let of_names = names.min((there / 2).max(there.saturating_sub(users)));
         View { moment, owners, columns, of_names, has_styles }
     }
@@ -340,7 +347,11 @@ impl<'a> View<'a> {
     ) -> String {
         let (size, memory) = (fitted(size, 6), fitted(memory, 6));
         let (owner, maps, opens) = (padded(owner, 8), fitted(maps, 4), fitted(opens, 4));
-        let before = format!("{size:>6}  {memory:>6}  {owner}  {maps:>4}  {opens:>4}  ");
+        let sizes = format!("{size:>6}  {memory:>6}  ");
+        let before = match self.columns {
+            ..WIDE => sizes,
+            _ => format!("{sizes}{owner}  {maps:>4}  {opens:>4}  "),
+        };
         let line = format!("{before}{}  {users}", padded(name, self.of_names));
         fitted(&line, self.columns).into_owned()
     }
