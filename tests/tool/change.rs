@@ -1,6 +1,6 @@
 //! `create`, `rm`, `truncate` and `chmod`.
 
-use super::world::{Ran, TOOL, World};
+use super::world::{Ran, World};
 
 /// The mode and the size of an object, as `ls` shows them.
 #[track_caller]
@@ -189,11 +189,11 @@ fn nobody_may_not_change_what_others_own() {
     // As every system has it: others may not remove names.
     assert_eq!(Ran::of(world.command("chmod").args(["1777", "/dev/shm"])).code, 0);
     for (arguments, message) in refused {
-        let Some(mut command) = world.command_of_nobody(TOOL) else { return };
+        let Some(mut command) = world.tool_of_nobody() else { return };
         let ran = Ran::of(command.args(&arguments));
         assert_eq!((ran.code, ran.errors), (1, format!("posix-shm: {message}\n")));
     }
-    let Some(mut create) = world.command_of_nobody(TOOL) else { return };
+    let Some(mut create) = world.tool_of_nobody() else { return };
     let ran = Ran::of(create.args(["create", "mine"]));
     assert_eq!((ran.code, &*ran.errors), (0, ""));
     let nobodys = world.does(["ls", "-n"]);

@@ -172,12 +172,12 @@ fn without_proc_it_refuses_to_guess() {
 #[test]
 fn nobody_may_not_look_at_every_process() {
     let Some(world) = World::new() else { return };
-    let Some(mut create) = world.command_of_nobody(TOOL) else { return };
+    let Some(mut create) = world.tool_of_nobody() else { return };
     assert_eq!(Ran::of(world.command("chmod").args(["1777", "/dev/shm"])).code, 0);
     assert_eq!(Ran::of(create.args(["create", "mine"])).code, 0);
     world.does(["create", "secret"]);
     let run = |arguments: &[&str]| {
-        let mut command: Command = world.command_of_nobody(TOOL)?;
+        let mut command: Command = world.tool_of_nobody()?;
         Some(Ran::of(command.args(VISIBLE).args(arguments)))
     };
     let Some(ran) = run(&["--remove"]) else { return };
@@ -206,7 +206,7 @@ fn presence_counts_where_processes_cannot_be_looked_at() {
     world.does(["create", "frames", "-m", "666"]);
     let user = world.user("present", "frames");
     let run = || {
-        let mut command: Command = world.command_of_nobody(TOOL)?;
+        let mut command: Command = world.tool_of_nobody()?;
         Some(Ran::of(command.args(VISIBLE).args(["--trust-presence", "--remove", "frames"])))
     };
     let Some(ran) = run() else { return };
@@ -225,11 +225,11 @@ fn presence_counts_where_processes_cannot_be_looked_at() {
 #[test]
 fn a_process_that_may_not_be_looked_at_can_be_ruled_out_by_hand() {
     let Some(world) = World::new() else { return };
-    let Some(mut create) = world.command_of_nobody(TOOL) else { return };
+    let Some(mut create) = world.tool_of_nobody() else { return };
     assert_eq!(Ran::of(world.command("chmod").args(["1777", "/dev/shm"])).code, 0);
     assert_eq!(Ran::of(create.args(["create", "mine"])).code, 0);
     // Only the first process, and those that start this one, are not nobody's own.
-    let mut command: Command = world.command_of_nobody(TOOL).unwrap();
+    let mut command: Command = world.tool_of_nobody().unwrap();
     let ran = Ran::of(command.args(VISIBLE).arg("--ignore-pid=1"));
     assert_eq!(ran.code, 0, "{ran:?}");
     assert!(ran.output.contains("\norphan\tnobody\t0\t0\t-\t/mine\n"), "{ran:?}");

@@ -86,10 +86,10 @@ fn stat_has_the_lines_of_freebsd() {
 fn nobody_may_look_at_what_others_own() {
     let Some(world) = World::new() else { return };
     world.does(["create", "secret", "-s", "5000"]);
-    let Some(mut ls) = world.command_of_nobody(TOOL) else { return };
+    let Some(mut ls) = world.tool_of_nobody() else { return };
     let ran = Ran::of(ls.arg("ls"));
     assert_eq!(ran.output.lines().nth(1), Some("rw-------\troot\troot\t5000\t/secret"));
-    let Some(mut stat) = world.command_of_nobody(TOOL) else { return };
+    let Some(mut stat) = world.tool_of_nobody() else { return };
     let ran = Ran::of(stat.args(["stat", "secret"]));
     assert_eq!((ran.code, &*ran.errors), (0, ""));
     assert!(ran.output.contains("\nsize\t5000\n"), "{ran:?}");

@@ -1,7 +1,7 @@
 //! A terminal with a program in it, and a person who looks and types.
 
 use std::fs::{self, File};
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::num::NonZero;
 use std::os::fd::{AsRawFd, FromRawFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -26,7 +26,7 @@ impl Terminal {
     /// Runs a command in a terminal of this size.
     pub(crate) fn new(mut command: Command, columns: u16, lines: u16) -> Terminal {
         let (mut master, mut slave) = (-1, -1);
-        let mut size = window(columns, lines);
+        let size = window(columns, lines);
         // SAFETY: the pointers are to two descriptors and a size; the others may be null.
         let result = unsafe {
             libc::openpty(
@@ -34,7 +34,7 @@ impl Terminal {
                 &mut slave,
                 std::ptr::null_mut(),
                 std::ptr::null_mut(),
-                &mut size,
+                &size,
             )
         };
         assert_eq!(result, 0, "no terminal can be had");
@@ -53,15 +53,7 @@ impl Terminal {
             command.env("TERM", "xterm-256color");
         }
         // SAFETY: the function makes two system calls and nothing else.
-        unsafe {
-            command.pre_exec(|| {
-                // SAFETY: passes no pointer.
-                libc::setsid();
-                // SAFETY: passes no pointer. The standard input is the terminal.
-                libc::ioctl(0, libc::TIOCSCTTY, 0);
-                Ok(())
-            });
-        }
+        unsafe { command.pre_exec(take_terminal) };
         let child = command.spawn().unwrap();
         drop((command, slave));
         let (sender, written) = channel();
@@ -191,6 +183,15 @@ impl Drop for Terminal {
         drop(self.child.kill());
         drop(self.child.wait());
     }
+}
+
+/// Makes the standard input the terminal of this process, which leads a session from now on.
+fn take_terminal() -> io::Result<()> {
+    // SAFETY: passes no pointer.
+    unsafe { libc::setsid() };
+    // SAFETY: passes no pointer.
+    unsafe { libc::ioctl(0, libc::TIOCSCTTY, 0) };
+    Ok(())
 }
 
 fn some(n: u16) -> NonZero<u16> {

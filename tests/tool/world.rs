@@ -24,8 +24,12 @@ impl World {
         if !is_root() {
             maker.args(["--user", "--map-root-user"]);
         }
-        let mount = "mount -t tmpfs -o size=64m none /dev/shm && echo ready && exec cat";
-        maker.args(["sh", "-c", mount]);
+        // The tool gets a second path, since this folder may be closed to others.
+        let mount = format!(
+            "mount -t tmpfs -o size=64m none /dev/shm && mount -t tmpfs none /mnt &&
+             touch {OPEN_TOOL} && mount --bind {TOOL} {OPEN_TOOL} && echo ready && exec cat"
+        );
+        maker.args(["sh", "-c", &mount]);
         maker.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut maker = match maker.spawn() {
             Ok(maker) => maker,
@@ -51,25 +55,18 @@ impl World {
         command
     }
 
-    /// The same as a user without rights. `None` if this process cannot become one; the test is
-    /// then skipped.
+    /// The tool, run by a user without rights. `None` if this process cannot become one; the test
+    /// is then skipped.
     #[track_caller]
-    pub(crate) fn command_of_nobody(&self, program: &str) -> Option<Command> {
+    pub(crate) fn tool_of_nobody(&self) -> Option<Command> {
         if !is_root() {
             skip("only root can become another user");
             return None;
         }
-        let as_nobody = |program: &str| {
-            let mut command = self.enter();
-            command.args(["--", "setpriv", "--clear-groups"]);
-            command.arg(format!("--reuid={NOBODY}")).arg(format!("--regid={NOBODY}")).arg(program);
-            command
-        };
-        if !as_nobody("test").args(["-x", program]).status().is_ok_and(|status| status.success()) {
-            skip("this folder is closed to others");
-            return None;
-        }
-        Some(as_nobody(program))
+        let mut command = self.enter();
+        command.args(["--", "setpriv", "--clear-groups"]);
+        command.args([&format!("--reuid={NOBODY}"), &format!("--regid={NOBODY}"), OPEN_TOOL]);
+        Some(command)
     }
 
     fn enter(&self) -> Command {
@@ -130,6 +127,9 @@ impl Drop for World {
 
 /// The program.
 pub(crate) const TOOL: &str = env!("CARGO_BIN_EXE_tool");
+
+/// The same where everyone can reach it, in a [`World`].
+const OPEN_TOOL: &str = "/mnt/tool";
 
 pub(crate) fn is_root() -> bool {
     // SAFETY: passes no pointer.
