@@ -13,9 +13,11 @@
 //!   - `examples`: the examples for two programs, whose sides are killed;
 //!   - `constants`: the bindings, compared with the `libc` crate;
 //!   - `foreign`: programs in other languages, a test program of its own;
+//!   - `tool`: the command-line tool, as a user types it;
 //!   - `lisp`: the cases of the Common Lisp library's own tests.
 //! - Other processes are programs of this package. `peer.rs` does one task for a test, `victim.rs`
-//!   runs one operation under `strace`, and `codegen.rs` is disassembled.
+//!   runs one operation under `strace`, `user.rs` uses an object while the tool looks for its users,
+//!   and `codegen.rs` is disassembled.
 //! - `common` has what every test needs. `models/xnu.c` imitates the macOS kernel on Linux.
 
 mod common;
@@ -53,6 +55,7 @@ mod seq_lock;
 mod serde;
 mod shm;
 mod system_calls;
+mod tool;
 mod transfer;
 mod unlink;
 mod wait;

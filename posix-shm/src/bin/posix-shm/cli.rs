@@ -1,0 +1,325 @@
+//! The command line: what can be typed, and what `--help` says. The manual pages and the
+//! completions are made of it too.
+
+use std::ffi::OsString;
+
+use clap::builder::{PossibleValuesParser, ValueParser};
+use clap::{Arg, ArgAction, Command, value_parser};
+use clap_complete::Shell;
+
+use crate::{modes, screen, sizes};
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  Done
+  1  Something failed, for at least one object
+  2  The command line is wrong
+  3  Nothing failed, but an object was left alone: it is in use, or that cannot be told";
+
+const ABOUT: &str = "\
+Looks at POSIX shared memory objects, and works on them.
+
+The commands, their options and their columns are those of FreeBSD's posixshmcontrol, as far as it \
+has them. A name is that of shm_open: /frames and frames mean the same object. Sizes are in bytes; \
+k, M and G are powers of 1024. Columns are aligned at a terminal and separated by tabs elsewhere. \
+A name with control characters or bytes that are not UTF-8 is shown as shells write it, \
+$'/a\\nb\\xff', and can be given so.";
+
+pub(crate) fn command() -> Command {
+    Command::new("posix-shm")
+        .bin_name("posix-shm")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("Looks at POSIX shared memory objects, and works on them")
+        .long_about(ABOUT)
+        .after_help(EXIT_CODES)
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .max_term_width(100)
+        .subcommands([ls(), stat(), create(), rm(), truncate(), chmod()])
+        .subcommands([dump(), load(), df(), top(), orphans(), completions(), man()])
+}
+
+fn ls() -> Command {
+    with_sizes("ls", "Lists all objects that have a name")
+        .visible_alias("list")
+        .long_about(
+            "Lists all objects that have a name: mode, owner, group, size and name.\n\nSemaphores \
+             and anonymous objects are not among them.",
+        )
+        .args([numeric(), json()])
+}
+
+fn stat() -> Command {
+    with_sizes("stat", "Shows everything that the system knows about objects")
+        .long_about(
+            "Shows everything that the system knows about objects.\n\n`memory` is what an object \
+             takes now; a sparse one takes less than its size. `present` says whether a process \
+             holds presence on it, as programs do that use posix-shm and ask for it.",
+        )
+        .args([numeric(), json(), names()])
+}
+
+fn create() -> Command {
+    Command::new("create")
+        .about("Creates objects")
+        .long_about(
+            "Creates objects, empty or with a size. Their memory is reserved before they get their \
+             names, and is zero.",
+        )
+        .args([
+            mode_of_new(),
+            size().help("The size; the default is empty"),
+            sparse(),
+            if_exists(&["fail", "keep", "replace"]),
+            names(),
+        ])
+}
+
+fn rm() -> Command {
+    Command::new("rm")
+        .visible_alias("destroy")
+        .about("Removes the names of objects")
+        .long_about(
+            "Removes the names of objects. Processes that have an object open or mapped keep it; \
+             its memory is freed when the last of them lets go of it.",
+        )
+        .args([
+            flag("if-unused", "Leave an object alone if a process is present on it").long_help(
+                "Leave an object alone if a process is present on it. The kernel knows, and no \
+                 process can become present in between. Programs that do not hold presence do not \
+                 count: posix-shm orphans looks for those too",
+            ),
+            flag("force", "Do not complain about a name that no object has").short('f'),
+            names(),
+        ])
+}
+
+fn truncate() -> Command {
+    Command::new("truncate")
+        .about("Changes the size of objects")
+        .long_about(
+            "Changes the size of objects. If it grows, the new bytes are zero, and their memory is \
+             reserved. If it shrinks, a process that touches what is gone is killed by SIGBUS.\n\n\
+             FreeBSD's tool takes 0 if there is no -s. Here it must be given.",
+        )
+        .args([size().required(true).help("The new size"), sparse(), names()])
+}
+
+fn chmod() -> Command {
+    Command::new("chmod").about("Changes the modes of objects").args([
+        Arg::new("mode")
+            .value_name("MODE")
+            .required(true)
+            .allow_hyphen_values(true)
+            .value_parser(modes::parse)
+            .help("In octal, such as 640, or in letters, such as u=rw,g=r or o-w"),
+        names(),
+    ])
+}
+
+fn dump() -> Command {
+    Command::new("dump")
+        .about("Writes the bytes of objects to the standard output")
+        .long_about(
+            "Writes the bytes of objects to the standard output, one after the other. At a \
+             terminal they are shown in hexadecimal.\n\nIt reads and does not map: if another \
+             process shortens an object meanwhile, that is an error and not a signal. Holes take \
+             no memory.",
+        )
+        .args([
+            path("output", "FILE", "Write to this file").short('o'),
+            flag("hex", "Show the bytes in hexadecimal").short('x').conflicts_with("raw"),
+            flag("raw", "Write the bytes as they are, even to a terminal"),
+            number("skip", "Leave out so many bytes at the start"),
+            number("length", "Write at most so many bytes of each object"),
+            names(),
+        ])
+}
+
+fn load() -> Command {
+    Command::new("load")
+        .about("Creates an object with the content of a file")
+        .long_about(
+            "Creates an object with the content of a file, or of the standard input. It gets its \
+             name when everything is in it. If that fails, nothing is left.",
+        )
+        .args([
+            mode_of_new(),
+            if_exists(&["fail", "replace"]),
+            Arg::new("name").value_name("NAME").required(true).value_parser(os()),
+            Arg::new("file")
+                .value_name("FILE")
+                .value_parser(os())
+                .value_hint(clap::ValueHint::FilePath)
+                .help("The file; the default, or -, is the standard input"),
+        ])
+}
+
+fn df() -> Command {
+    with_sizes("df", "Shows how full the file system of the objects is")
+        .long_about(
+            "Shows how full the file system of the objects is, and with what. NAMED is the memory \
+             of all objects that ls lists. OTHER is the rest: objects that have lost their names \
+             and are still in use (posix-shm orphans shows them), semaphores, and other files.",
+        )
+        .arg(json())
+}
+
+fn top() -> Command {
+    Command::new("top")
+        .about("Shows what uses the memory of the objects, again and again")
+        .long_about(
+            "Shows what uses the memory of the objects, again and again: how full the file system \
+             is, and each object with the processes that map it or have it open. Objects that have \
+             lost their names and are still in use are shown too.\n\nKeys: q quits; m, s and n \
+             sort by memory, size and name; the arrows, Page Up, Page Down, Home and End scroll; \
+             the space bar looks again at once.",
+        )
+        .args([
+            Arg::new("delay")
+                .short('d')
+                .long("delay")
+                .value_name("SECONDS")
+                .default_value("2")
+                .value_parser(screen::delay)
+                .help("How long to wait between two looks"),
+            Arg::new("sort")
+                .long("sort")
+                .value_name("BY")
+                .default_value("memory")
+                .value_parser(PossibleValuesParser::new(["memory", "size", "name"]))
+                .help("What to sort by"),
+            flag("once", "Print one screen, with all objects, and end").conflicts_with("delay"),
+            numeric(),
+            json().requires("once"),
+        ])
+}
+
+fn orphans() -> Command {
+    with_sizes("orphans", "Finds objects that no process uses any more")
+        .long_about(
+            "Finds objects that no process uses any more, and removes them if told to. It also \
+             shows objects that have lost their names and that a process still uses.\n\nAn object \
+             is an orphan if two things are proven: no process is present on it, which the kernel \
+             knows; and no process has it open or mapped, which /proc shows. For the second, every \
+             process must be looked at, which usually takes root. If that is not possible, the \
+             object is unknown, and is never removed.\n\nAn object that no process uses may still \
+             be wanted, for instance by a program that starts later. Look before you remove.",
+        )
+        .args([
+            flag("remove", "Remove the orphans").long_help(
+                "Remove the orphans, each if no process is present on it at that moment. A process \
+                 that opens one without presence, after it was looked at, keeps the object and \
+                 loses only its name",
+            ),
+            flag("dry-run", "Remove nothing; this is the default").conflicts_with("remove"),
+            flag("all", "Show objects that are used too").short('a'),
+            path("prefix", "PREFIX", "Look only at objects whose names begin so"),
+            Arg::new("min-age")
+                .long("min-age")
+                .value_name("SECONDS")
+                .default_value("60")
+                .value_parser(value_parser!(u64))
+                .help("An object that was changed later than so long ago is new, and no orphan"),
+            flag("trust-presence", "Take it for proof that no process is present").long_help(
+                "Take it for proof that no process is present, even if some processes cannot be \
+                 looked at. For objects of programs that all hold presence \
+                 (OpenOptions::present): choose them by name or with --prefix",
+            ),
+            flag("assume-all-visible", "Assume that /proc shows every process that matters")
+                .long_help(
+                    "Assume that /proc shows every process that matters. For a container whose \
+                     /dev/shm no other container and no process of the host uses",
+                ),
+            Arg::new("ignore-pid")
+                .long("ignore-pid")
+                .value_name("PID")
+                .action(ArgAction::Append)
+                .value_parser(value_parser!(u32))
+                .help("A process that uses none of the objects, if this user may not look at it"),
+            numeric(),
+            json(),
+            names().required(false).help("The objects to look at; the default is all"),
+        ])
+}
+
+fn completions() -> Command {
+    Command::new("completions").about("Prints completions for a shell").arg(
+        Arg::new("shell").value_name("SHELL").required(true).value_parser(value_parser!(Shell)),
+    )
+}
+
+fn man() -> Command {
+    Command::new("man").about("Prints the manual page, or that of a command").args([
+        path("dir", "DIR", "Write all pages into this directory instead").conflicts_with("command"),
+        Arg::new("command").value_name("COMMAND").help("The command whose page is wanted"),
+    ])
+}
+
+/// A command that shows sizes: `-h` makes them human-readable, as FreeBSD's tool does, so help is
+/// `--help` alone.
+fn with_sizes(name: &'static str, about: &'static str) -> Command {
+    let human = flag("human", "Show sizes with k, M and G").short('h').long("human-readable");
+    let help = Arg::new("help").long("help").action(ArgAction::Help).help("Print help");
+    Command::new(name).about(about).disable_help_flag(true).args([human, help])
+}
+
+fn flag(name: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
+}
+
+fn numeric() -> Arg {
+    flag("numeric", "Show owners and groups as numbers").short('n')
+}
+
+fn json() -> Arg {
+    flag("json", "Print JSON, with sizes in bytes and every fact")
+}
+
+fn number(name: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).long(name).value_name("SIZE").value_parser(sizes::parse).help(help)
+}
+
+fn size() -> Arg {
+    number("size", "The size").short('s')
+}
+
+fn sparse() -> Arg {
+    flag("sparse", "Reserve no memory; a later shortage kills whoever touches the object")
+}
+
+fn mode_of_new() -> Arg {
+    Arg::new("mode")
+        .short('m')
+        .long("mode")
+        .value_name("MODE")
+        .value_parser(modes::octal)
+        .help("The mode in octal, whatever the umask; the default is 600")
+}
+
+fn if_exists(choices: &[&'static str]) -> Arg {
+    Arg::new("if-exists")
+        .long("if-exists")
+        .value_name("WHAT")
+        .default_value("fail")
+        .value_parser(PossibleValuesParser::new(choices.to_vec()))
+        .help("What to do if an object has the name")
+}
+
+fn path(name: &'static str, value: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).long(name).value_name(value).value_parser(os()).help(help)
+}
+
+fn names() -> Arg {
+    Arg::new("names")
+        .value_name("NAME")
+        .num_args(1..)
+        .required(true)
+        .value_parser(os())
+        .help("The names of the objects")
+}
+
+/// Any bytes.
+fn os() -> ValueParser {
+    value_parser!(OsString)
+}
