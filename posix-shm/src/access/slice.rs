@@ -475,7 +475,10 @@ fn same_length(shared: usize, own: usize) {
 #[inline(never)]
 #[track_caller]
 fn different_lengths(shared: usize, own: usize) -> ! {
-    panic!("the lengths differ: the shared slice has {shared} values, the other slice has {own}")
+    panic!(
+        "the lengths differ: the shared slice has {shared} values, the other slice has {own}; \
+         range() takes a part"
+    )
 }
 
 impl<T, A> Clone for SharedSlice<'_, T, A> {
