@@ -311,8 +311,8 @@ fn hint(operation: Operation, errno: Errno) -> Option<&'static str> {
              for a page of it"
         }
         (Operation::Map | Operation::Grow, Errno::ACCES) => {
-            "the handle does not allow this access (writing takes one that was opened for it, with Direction::Io), or a \
-             sandbox forbids the call"
+            "the handle does not allow this access (writing takes one that was opened for it, with \
+             Direction::Io), or a sandbox forbids the call"
         }
         (Operation::Map | Operation::Grow, Errno::PERM) => {
             "the object is sealed against writing, its file system forbids executing, or a sandbox \
