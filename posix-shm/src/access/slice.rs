@@ -30,7 +30,7 @@ use crate::map::{Mapping, ReadOnly, ReadWrite};
 /// On 32-bit machines a value of 8 bytes takes two accesses, and may be torn between them.
 ///
 /// In byte-wise mode, every byte is accessed on its own, so any value of more than one byte may be
-/// torn. The [safety chapter](crate#safety) says when this mode is used.
+/// torn. The [safety chapter](crate::guide::safety) says when this mode is used.
 ///
 /// # Examples
 ///
