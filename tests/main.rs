@@ -12,6 +12,7 @@
 //!   - `system_calls`, `machine_code`: the exact cost;
 //!   - `model`: every order of the steps of the event and the sequence lock;
 //!   - `constants`: the bindings, compared with the `libc` crate;
+//!   - `examples`: the example programs, but for those that `foreign` runs;
 //!   - `foreign`: programs in other languages, a test program of its own;
 //!   - `lisp`: the cases of the Common Lisp library's own tests.
 //! - Other processes are programs of this package. `peer.rs` does one task for a test, `victim.rs`
@@ -26,6 +27,7 @@ mod capabilities;
 mod constants;
 mod error;
 mod event;
+mod examples;
 mod faults;
 mod hostile;
 mod immutable;
