@@ -66,8 +66,8 @@ fn in_few_steps() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Every step on its own, with the options that the Common Lisp library's example has: create, set
-/// the size, map twice, write, read, unmap, close, unlink.
+/// Every step on its own, as in Common Lisp: create, set the size, map twice, write, read, unmap,
+/// close, unlink.
 fn step_by_step() -> Result<(), Box<dyn Error>> {
     println!("with a name, step by step:");
     let name = ShmName::random("example.")?;

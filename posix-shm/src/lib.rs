@@ -148,11 +148,12 @@ mod inspect;
 
 mod io;
 mod list;
+
+mod access;
+
 mod map;
 
 mod immutable;
-
-mod access;
 
 pub mod guide;
 
