@@ -174,7 +174,7 @@ fn atomic_operations_need_natural_alignment() {
         (1, "offset 1 is misaligned for u64: "),
         (4, "offset 4 is misaligned for u64: "),
         (12, "is not a multiple of 8"),
-        (60, "offset 60 and 1 values of u64 (8 bytes each) reach past the end: there are 64 bytes"),
+        (60, "1 values of u64 take 8 bytes, which reach past the end: there are 64 bytes"),
         (usize::MAX - 7, "reach past the end"),
     ] {
         let error = mapping.atomic::<u64>(offset).unwrap_err();

@@ -19,7 +19,7 @@ fn a_message_has_the_operation_the_name_and_the_reason() {
     let error = Shm::open(&name).unwrap_err();
     assert_eq!(
         error.to_string(),
-        format!("open \"{name}\": No such file or directory (os error 2)")
+        format!("open \"{name}\": No such file or directory (os error 2); no object has this name")
     );
     let object = Shm::create(&name, 10).unwrap();
     let error = Shm::create(&name, 10).unwrap_err();

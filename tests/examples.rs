@@ -1,336 +1,201 @@
-//! The examples for two programs do what their first lines say. With `ring` and `frames`, each side
-//! is killed at random moments. They check themselves what they receive, and fail if it is not
-//! right.
+//! The example programs: each says what its first lines promise, and leaves nothing. `foreign` has
+//! those that need Python or a Wayland compositor.
 
-use std::collections::hash_map::RandomState;
-use std::hash::BuildHasher;
-use std::io::{BufRead, BufReader, Read};
-use std::ops::RangeInclusive;
-use std::os::unix::process::ExitStatusExt;
-use std::process::{Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::process::Command;
 
-use posix_shm::capabilities;
+use posix_shm::{Shm, capabilities};
 
-use crate::common::{Names, run, times};
-use crate::wait::{Children, PATIENCE};
+use crate::common::{Names, run};
+#[cfg(target_os = "linux")]
+use crate::common::{peer, run_if_allowed};
 
-const RING: &str = env!("CARGO_BIN_EXE_example-ring");
-const FRAMES: &str = env!("CARGO_BIN_EXE_example-frames");
-
-/// A running example, and what it says.
-struct Program {
-    process: Children,
-    lines: Receiver<String>,
-    /// What it has said so far.
-    said: Vec<String>,
+/// What an example prints.
+macro_rules! said {
+    ($name:literal $(, $argument:expr)?) => {{
+        let mut example = Command::new(env!(concat!("CARGO_BIN_EXE_example-", $name)));
+        $(example.arg($argument);)?
+        run(&mut example)
+    }};
 }
 
-impl Program {
-    fn start(example: &str, arguments: &[&str]) -> Program {
-        let mut command = Command::new(example);
-        command.args(arguments).stdin(Stdio::null());
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().expect("the example starts");
-        let (sender, lines) = channel();
-        forward(child.stdout.take().unwrap(), sender.clone());
-        forward(child.stderr.take().unwrap(), sender);
-        Program { process: Children(vec![child]), lines, said: Vec::new() }
-    }
-
-    /// Reads on until a line has what is wanted, and returns that.
-    #[track_caller]
-    fn until<T>(&mut self, find: impl Fn(&str) -> Option<T>) -> T {
-        let begun = Instant::now();
-        loop {
-            let left = PATIENCE.saturating_sub(begun.elapsed());
-            let Ok(line) = self.lines.recv_timeout(left) else {
-                panic!("it does not say what it should: {:#?}", self.said);
-            };
-            let found = find(&line);
-            self.said.push(line);
-            if let Some(found) = found {
-                return found;
-            }
-        }
-    }
-
-    /// Reads on until a line ends so.
-    #[track_caller]
-    fn until_end_of_line(&mut self, end: &str) {
-        self.until(|line| line.ends_with(end).then_some(()));
-    }
-
-    /// Kills it, unless it has failed by itself. Returns all that it has said.
-    #[track_caller]
-    fn kill(mut self) -> Vec<String> {
-        self.process.0[0].kill().unwrap();
-        let (status, said) = self.rest();
-        assert_eq!(status.signal(), Some(libc::SIGKILL), "{status}: {said:#?}");
-        said
-    }
-
-    /// Waits until it has ended well. Returns all that it has said.
-    #[track_caller]
-    fn end(self) -> Vec<String> {
-        let (status, said) = self.rest();
-        assert!(status.success(), "{status}: {said:#?}");
-        said
-    }
-
-    #[track_caller]
-    fn rest(mut self) -> (ExitStatus, Vec<String>) {
-        let begun = Instant::now();
-        let status = loop {
-            match self.process.0[0].try_wait().unwrap() {
-                Some(status) => break status,
-                None => assert!(begun.elapsed() < PATIENCE, "it hangs: {:#?}", self.said),
-            }
-            thread::sleep(Duration::from_millis(1));
-        };
-        self.said.extend(self.lines.iter());
-        (status, self.said)
-    }
-}
-
-fn forward(from: impl Read + Send + 'static, to: Sender<String>) {
-    thread::spawn(move || {
-        for line in BufReader::new(from).lines() {
-            // The test may have ended.
-            let _ = to.send(line.unwrap());
-        }
-    });
-}
-
-/// The number in front of a word, or behind it. A comma may follow the number.
-fn number(line: &str, word: &str) -> Option<u64> {
-    let words: Vec<&str> = line.split(' ').collect();
-    let at = words.iter().position(|it| it.trim_end_matches([',', ';']) == word)?;
-    let number = |at: usize| words.get(at)?.trim_end_matches([',', ';']).parse().ok();
-    at.checked_sub(1).and_then(number).or_else(|| number(at + 1))
-}
-
-/// The last number with this word in what was said, or what was known before.
-fn latest(said: &[String], word: &str, before: u64) -> u64 {
-    said.iter().rev().find_map(|line| number(line, word)).unwrap_or(before)
-}
-
-/// Random numbers. The seed is printed, so that a failing test shows it.
-struct Random(u64);
-
-impl Random {
-    fn new() -> Random {
-        let seed = match std::env::var("POSIX_SHM_TESTS_SEED") {
-            Ok(seed) => seed.parse().expect("a seed is a number"),
-            Err(_) => RandomState::new().hash_one("seed"),
-        };
-        println!("POSIX_SHM_TESTS_SEED={seed}");
-        Random(seed | 1)
-    }
-
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 20) % limit
-    }
-
-    fn pause(&mut self, micros: RangeInclusive<u64>) {
-        let more = self.below(micros.end() - micros.start() + 1);
-        thread::sleep(Duration::from_micros(micros.start() + more));
-    }
-}
-
-/// How often to kill.
-fn kills() -> u32 {
-    times(50, 500)
+fn ten_numbers() -> String {
+    (0..10).map(|i| format!("  {i}: {}\n", 10 * i)).collect()
 }
 
 #[test]
-fn the_ring_says_what_it_promises() {
-    if !capabilities().lock {
-        return;
-    }
-    let names = Names::new();
-    let name = &names.name().to_string();
-    let mut consumer = Program::start(RING, &["consumer", name]);
-    consumer.until_end_of_line("the producer is gone");
-    let mut producer = Program::start(RING, &["producer", name]);
-    assert_eq!(producer.until(|line| number(line, "is")), 1, "the number of the first record");
-    // Both say how far they are while they run, and go on.
-    producer.until_end_of_line("the consumer is there");
-    consumer.until_end_of_line("the producer is there");
-    for (program, word) in [(&mut producer, "sent"), (&mut consumer, "received")] {
-        let first = program.until(|line| number(line, word));
-        program.until(|line| number(line, word).filter(|second| *second > first));
-    }
-    // A second producer is refused, and so is removing the ring.
-    let (status, said) = Program::start(RING, &["producer", name]).rest();
-    assert!(!status.success() && said[0].contains("has a producer already"), "{said:#?}");
-    let said = run(Command::new(RING).args(["remove", name]));
-    assert_eq!(said, format!("{name} is in use\n"));
-    // Alone, the producer fills the ring and sleeps.
-    let received = latest(&consumer.kill(), "received", 0);
-    let if_full = |line: &str| {
-        let is_full = line.contains(" 1024 in the ring") && line.ends_with("the consumer is gone");
-        number(line, "sent").filter(|_| is_full)
+fn the_walkthrough_says_what_it_promises() {
+    let numbers = ten_numbers();
+    let named = format!(
+        "with a name, in few steps:\n  the last number is 90\nwith a name, step by step:\n{numbers}"
+    );
+    let named = if capabilities().named { named } else { String::new() };
+    assert_eq!(
+        said!("walkthrough"),
+        format!("{named}without a name, read by another process:\n{numbers}")
+    );
+}
+
+#[test]
+fn the_example_with_workers_says_what_it_promises() {
+    assert_eq!(said!("workers"), "4 workers counted 664579 primes below 10000000\n");
+}
+
+#[test]
+fn the_example_of_a_server_says_what_it_promises() {
+    assert_eq!(
+        said!("server"),
+        "seen from outside: 4 workers have answered 1000 requests\n\
+         seen from inside: 1000 requests\n"
+    );
+}
+
+#[test]
+fn the_example_that_grows_says_what_it_promises() {
+    let expected = if capabilities().resize {
+        "the reader has added up 1000000 numbers: 500000500000\n\
+         the object has grown from 65536 to 8388608 bytes, in 7 steps\n"
+    } else {
+        "an object gets its length only once on this system\n"
     };
-    let [sent, still] = [(); 2].map(|()| producer.until(if_full));
-    assert_eq!(sent, still, "more is sent than there is room for");
-    assert!(sent >= received + 1024, "{sent} are sent and {received} received");
-    producer.kill();
-    // No process has the ring, and it is still there. Both go on where they were.
-    let mut producer = Program::start(RING, &["producer", name]);
-    assert_eq!(producer.until(|line| number(line, "is")), sent + 1);
-    let mut consumer = Program::start(RING, &["consumer", name]);
-    assert_eq!(consumer.until(|line| number(line, "is")), sent + 1 - 1024);
-    consumer.until(|line| number(line, "received").filter(|received| *received > sent));
-    // With a last record, both end, and nothing is left.
-    producer.kill();
-    let producer = Program::start(RING, &["producer", name, "1"]).end();
-    let last = [producer, consumer.end()].map(|said| latest(&said, "was", 0));
-    assert!(last[0] > sent && last[0] == last[1], "{last:?}");
-}
-
-/// Each life of a consumer checks every record that it receives: its number and its content. So if
-/// each goes on where the one before was, no record is lost.
-#[test]
-fn the_ring_survives_that_either_side_is_killed_at_any_time() {
-    if !capabilities().lock {
-        return;
-    }
-    let names = Names::new();
-    let name = &names.name().to_string();
-    let mut random = Random::new();
-    let start = |role: usize| Program::start(RING, &[["producer", "consumer"][role], name]);
-    let mut programs = [0, 1].map(|role| Some(start(role)));
-    // The next record of each side, as far as it has said: those before it are done with.
-    let mut next = [1, 1];
-    for _ in 0..kills() {
-        // One of them, or both.
-        let spared = random.below(3);
-        for role in [0, 1] {
-            if spared == role as u64 {
-                continue;
-            }
-            let mut program = programs[role].take().unwrap();
-            if random.below(4) > 0 {
-                // It is at work by then. Otherwise it is perhaps just starting.
-                program.until(|line| number(line, "is"));
-            }
-            random.pause(0..=10_000);
-            let said = program.kill();
-            let begun_with = said.first().and_then(|line| number(line, "is"));
-            assert!(begun_with.is_none_or(|it| it >= next[role]), "{next:?}: {said:#?}");
-            next[role] = begun_with.unwrap_or(next[role]);
-            next[role] = latest(&said, ["sent", "received"][role], next[role] - 1) + 1;
-            programs[role] = Some(start(role));
-        }
-    }
-    let [producer, mut consumer] = programs.map(Option::unwrap);
-    consumer.until(|line| number(line, "received").filter(|received| *received > 0));
-    producer.kill();
-    let producer = Program::start(RING, &["producer", name, "1"]).end();
-    let last = [producer, consumer.end()].map(|said| latest(&said, "was", 0));
-    println!("{} records, and {} rounds of killing", last[1], kills());
-    assert_eq!(last[0], last[1], "not all were received");
-    assert!(next.iter().all(|next| last[0] + 1 >= *next), "{last:?} and {next:?}");
+    assert_eq!(said!("grow"), expected);
 }
 
 #[test]
-fn the_frames_say_what_they_promise() {
-    if !capabilities().lock {
-        return;
-    }
-    let names = Names::new();
-    let name = &names.name().to_string();
-    let mut early = Program::start(FRAMES, &["consumer", name]);
-    early.until_end_of_line("there was no producer yet");
-    let mut producer = Program::start(FRAMES, &["producer", name]);
-    assert_eq!(producer.until(|line| number(line, "is")), 1, "the number of the first frame");
-    let mut late = Program::start(FRAMES, &["consumer", name]);
-    // All say how far they are while they run, and go on.
-    for (program, word) in [(&mut producer, "frame"), (&mut early, "frame"), (&mut late, "frame")] {
-        let first = program.until(|line| number(line, word));
-        program.until(|line| number(line, word).filter(|second| *second > first));
-    }
-    let (status, said) = Program::start(FRAMES, &["producer", name]).rest();
-    assert!(!status.success() && said[0].contains("has a producer already"), "{said:#?}");
-    let said = run(Command::new(FRAMES).args(["remove", name]));
-    assert_eq!(said, format!("{name} is in use\n"));
-    producer.kill();
-    for consumer in [&mut early, &mut late] {
-        consumer.until_end_of_line("the producer is gone");
-    }
-    // The next one goes on where it was, and ends after some frames.
-    let last = latest(&early.said, "frame", 0);
-    let said = Program::start(FRAMES, &["producer", name, "3"]).end();
-    assert_eq!(latest(&said, "was", 0), last + 3, "{said:#?}");
-    late.until(|line| number(line, "frame").filter(|frame| *frame == last + 3));
-    // The last frame stays.
-    let said = Program::start(FRAMES, &["consumer", name, "1"]).end();
-    assert_eq!(latest(&said, "received", 0), 1, "{said:#?}");
-    for consumer in [early, late] {
-        consumer.kill();
-    }
-    let said = run(Command::new(FRAMES).args(["remove", name]));
-    assert_eq!(said, format!("{name} is removed\n"));
-}
-
-/// A consumer checks each pixel of every frame, and that none comes after a newer one.
-#[test]
-fn the_frames_survive_that_any_side_is_killed_at_any_time() {
-    if !capabilities().lock {
-        return;
-    }
-    let names = Names::new();
-    let name = &names.name().to_string();
-    let mut random = Random::new();
-    let start = |which: usize| {
-        Program::start(FRAMES, &[["producer", "consumer"][usize::from(which > 0)], name])
+fn the_example_with_orphans_removes_what_a_killed_process_has_left() {
+    let expected = if capabilities().presence && capabilities().list {
+        "two workers have an object each; one of them is killed\n  \
+           alive: in use, left alone\n  \
+           killed: nobody uses its 1048576 bytes, removed\n\
+         the other worker ends\n  \
+           alive: nobody uses its 1048576 bytes, removed\n"
+    } else {
+        "this system has no presence, or cannot list names\n"
     };
-    let mut programs = [0, 1, 2].map(|which| Some(start(which)));
-    let (mut next, mut mended, mut killed) = (1, 0, 0);
-    // Until a producer was killed in the middle of a frame, which is a tenth of its time.
-    while killed < kills() || mended == 0 && killed < 100 * kills() {
-        // The producer half of the time.
-        let which = (random.below(4) as usize).saturating_sub(1);
-        let mut program = programs[which].take().unwrap();
-        if random.below(4) > 0 {
-            program.until(|line| line.contains(": ").then_some(()));
+    assert_eq!(said!("orphans"), expected);
+}
+
+/// In a `/dev/shm` of 64 MB, and in this machine's own.
+#[test]
+#[cfg(target_os = "linux")]
+fn the_example_in_a_container_shows_the_error_and_the_way_out() {
+    let program = env!("CARGO_BIN_EXE_example-container");
+    let out = "an anonymous object of 80 MiB:\n  another process has read its last byte: 7\n";
+    let arguments = ["size=64m", program];
+    if let Some(said) = run_if_allowed(&mut peer("alone", arguments)) {
+        // Only what reserves memory has an error to show.
+        let [named, message, rest @ ..] = &*said.lines().collect::<Vec<_>>() else {
+            panic!("too few lines: {said}");
+        };
+        if capabilities().reserve && capabilities().named {
+            assert_eq!(*named, "a named object of 80 MiB:");
+            let start = "  reserve 83886080 bytes for \"/example.";
+            assert!(message.starts_with(start), "{message}");
+            for part in ["os error 28", "has 67108864 bytes free", "--shm-size", "anonymous"] {
+                assert!(message.contains(part), "no word of {part:?}: {message}");
+            }
+            assert_eq!(rest.join("\n") + "\n", out);
         }
-        random.pause(0..=40_000);
-        let said = program.kill();
-        killed += 1;
-        if which == 0 {
-            let begun_with = said.first().and_then(|line| number(line, "is"));
-            assert!(begun_with.is_none_or(|it| it >= next), "{next} is next: {said:#?}");
-            next = begun_with.unwrap_or(next);
-            mended += said.iter().filter(|line| line.contains("is half-written")).count();
-        }
-        programs[which] = Some(start(which));
     }
-    println!("{next} frames, {mended} of them half-written, {killed} kills");
-    assert!(mended > 0, "{killed} times no producer was killed while it wrote");
-    // All of them still work.
-    let said = Program::start(FRAMES, &["consumer", name, "5"]).end();
-    assert_eq!(latest(&said, "received", 0), 5, "{said:#?}");
-    for program in programs.into_iter().flatten() {
-        program.kill();
-    }
-    let said = run(Command::new(FRAMES).args(["remove", name]));
-    assert_eq!(said, format!("{name} is removed\n"));
+    let said = said!("container");
+    assert!(said.ends_with(out), "{said}");
 }
 
 #[test]
-fn the_example_with_an_eventfd_says_what_it_promises() {
-    let said = run(&mut Command::new(env!("CARGO_BIN_EXE_example-eventfd")));
-    let lines: Vec<&str> = said.lines().collect();
-    let [half, all, end] = lines[..] else { panic!("{said}") };
-    assert_eq!(half, "the other process says: half of them are written");
-    assert_eq!(all, "the other process says: that was all");
-    assert!(end.starts_with("200000 numbers came, and woke this process "), "{said}");
-    assert!(end.ends_with(" times; their sum is 20000100000"), "{said}");
+fn the_monitor_shows_the_objects_with_a_prefix() {
+    let names = Names::new();
+    let name = names.name();
+    if !capabilities().list {
+        let expected = "this system does not list the names of objects\n";
+        assert_eq!(said!("monitor", name.as_os_str()), expected);
+        return;
+    }
+    let object = Shm::create(&name, 3 << 20).unwrap();
+    let said = said!("monitor", name.as_os_str());
+    let lines: Vec<_> = said.lines().collect();
+    let [total, "", head, line] = lines[..] else { panic!("other lines: {said}") };
+    assert!(total.starts_with("1 objects, 3.0 MiB long, "), "{total}");
+    let at = head.find("NAME").unwrap();
+    assert_eq!(line[at..], *name.to_string(), "the columns are not aligned:\n{said}");
+    assert!(line.starts_with("   3.0 MiB "), "{line}");
+    assert!(line.contains("  0600  "), "{line}");
+    object.unlink().unwrap();
+}
+
+/// It shows what changes, without being asked, and writes nothing but text and the three commands
+/// that it needs.
+#[test]
+#[cfg(target_os = "linux")]
+fn the_monitor_is_alive_at_a_terminal() {
+    use std::fs::File;
+    use std::io::Read;
+
+    if !capabilities().list {
+        return;
+    }
+    let names = Names::new();
+    let (mut screen, terminal) = terminal();
+    // Something that a terminal would take for a command, in a name.
+    let first = format!("{}\x1b", names.name());
+    let first = Shm::create(&first, 4096).unwrap();
+    let prefix = first.name().unwrap().to_string();
+    let prefix = prefix.trim_end_matches('\x1b').trim_end_matches(char::is_numeric);
+    let mut monitor = Command::new(env!("CARGO_BIN_EXE_example-monitor"))
+        .arg(prefix)
+        .stdout(terminal)
+        .spawn()
+        .unwrap();
+    let mut seen = String::new();
+    let mut until = |screen: &mut File, what: &str| {
+        while !seen.contains(what) {
+            wait_for(screen);
+            let mut bytes = [0; 4096];
+            let n = screen.read(&mut bytes).unwrap();
+            seen += &String::from_utf8_lossy(&bytes[..n]);
+        }
+        seen.clone()
+    };
+    until(&mut screen, "1 objects");
+    let second = Shm::create(names.name(), 4096).unwrap();
+    let seen = until(&mut screen, "2 objects");
+    monitor.kill().unwrap();
+    monitor.wait().unwrap();
+
+    assert!(seen.starts_with("\x1b[H"), "it does not begin at the first place: {seen:?}");
+    assert!(seen.contains(r".0\u{1"), "the name is not shown as text: {seen:?}");
+    let text = seen.replace("\x1b[H", "").replace("\x1b[K", "").replace("\x1b[J", "");
+    assert!(!text.contains('\x1b'), "another command: {seen:?}");
+    first.unlink().unwrap();
+    second.unlink().unwrap();
+}
+
+/// A pseudo-terminal: what its screen shows, and the end that a program writes to.
+#[cfg(target_os = "linux")]
+fn terminal() -> (std::fs::File, std::fs::File) {
+    use std::fs::File;
+    use std::os::fd::{AsRawFd, FromRawFd};
+
+    // SAFETY: passes no pointer.
+    let screen = unsafe { libc::posix_openpt(libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC) };
+    assert_ne!(screen, -1, "there is no pseudo-terminal");
+    // SAFETY: the call has made the descriptor.
+    let screen = unsafe { File::from_raw_fd(screen) };
+    // SAFETY: passes no pointer.
+    assert_eq!(unsafe { libc::unlockpt(screen.as_raw_fd()) }, 0);
+    let flags = libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC;
+    // SAFETY: passes no pointer.
+    let terminal = unsafe { libc::ioctl(screen.as_raw_fd(), libc::TIOCGPTPEER, flags) };
+    assert_ne!(terminal, -1, "the other end cannot be opened");
+    // SAFETY: the call has made the descriptor.
+    (screen, unsafe { File::from_raw_fd(terminal) })
+}
+
+/// Waits until there is something to read, so long that only a monitor that shows nothing fails.
+#[cfg(target_os = "linux")]
+fn wait_for(screen: &std::fs::File) {
+    use std::os::fd::AsRawFd;
+
+    let mut one = libc::pollfd { fd: screen.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    // SAFETY: the pointer is to one element.
+    let ready = unsafe { libc::poll(&mut one, 1, 120_000) };
+    assert_eq!(ready, 1, "the monitor shows nothing");
 }

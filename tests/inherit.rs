@@ -102,9 +102,3 @@ fn a_handle_becomes_a_number_and_a_file_and_back() {
         assert_eq!(byte, [9]);
     }
 }
-
-#[test]
-fn the_example_with_workers_says_what_it_promises() {
-    let said = run(&mut Command::new(env!("CARGO_BIN_EXE_example-workers")));
-    assert_eq!(said, "4 workers counted 664579 primes below 10000000\n");
-}

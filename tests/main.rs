@@ -10,8 +10,9 @@
 //!   - `limits`: limits, filters, odd namespaces and hostile peers, each made for a test;
 //!   - `leaks`: names, descriptors and mappings that are left;
 //!   - `system_calls`, `machine_code`: the exact cost;
-//!   - `examples`: the examples for two programs, whose sides are killed;
+//!   - `killed_examples`: the examples for two programs, whose sides are killed;
 //!   - `constants`: the bindings, compared with the `libc` crate;
+//!   - `examples`: the example programs, but for those that `foreign` runs;
 //!   - `foreign`: programs in other languages, a test program of its own;
 //!   - `tool`: the command-line tool, as a user types it;
 //!   - `lisp`: the cases of the Common Lisp library's own tests.
@@ -37,6 +38,7 @@ mod injected;
 mod inspect;
 mod io;
 mod killed;
+mod killed_examples;
 mod leaks;
 mod limits;
 mod lisp;

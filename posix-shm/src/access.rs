@@ -5,7 +5,7 @@
 //! where the memory is and how long it lives. Why the accesses are sound is written in [`copy`].
 //! `immutable` alone makes slices of memory, of what nobody can change.
 //!
-//! SAFETY comments cite the rules of the crate's [safety chapter](crate#safety) by number.
+//! SAFETY comments cite the rules of the chapter on [safety](crate::guide::safety) by number.
 
 // rustdoc shows the methods of a type in the order of these modules. What newcomers need is first.
 mod views;

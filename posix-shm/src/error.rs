@@ -16,8 +16,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 ///
 /// ```text
 /// reserve 67108864 bytes for "/frames": No space left on device (os error 28); the shared
-/// memory file system, which anonymous objects do not need, has 1048576 bytes free; in a
-/// container, raise --shm-size
+/// memory file system has 1048576 bytes free; in a container, raise --shm-size, or use an
+/// anonymous object, which needs none of it
 /// ```
 ///
 /// If `?` converts it into an [`io::Error`], it is kept whole inside and prints the same.
@@ -251,7 +251,17 @@ fn hint(operation: Operation, errno: Errno) -> Option<&'static str> {
              RLIMIT_NOFILE"
         }
         (Operation::Send, Errno::AFNOSUPPORT) => {
-            "only a Unix socket carries descriptors to another process"
+            "only a Unix socket, such as a UnixStream, carries an object to another process"
+        }
+        (Operation::Send, Errno::PIPE) => "the other side has closed",
+        (Operation::Send, Errno::AGAIN) => {
+            "the socket has no room, and is non-blocking or has a time limit; nothing was sent"
+        }
+        (Operation::Receive, Errno::AGAIN) => {
+            "nothing was sent yet, and the socket is non-blocking or has a time limit"
+        }
+        (Operation::Send | Operation::Receive, Errno::NOTSOCK) => {
+            "objects are sent over Unix sockets, such as a UnixStream"
         }
         (Operation::Open | Operation::Clone, Errno::AGAIN) => {
             "another process holds a lease on the object (F_SETLEASE); try again later"
@@ -267,11 +277,13 @@ fn hint(operation: Operation, errno: Errno) -> Option<&'static str> {
         (Operation::SetOwner, Errno::INVAL) => {
             "the id has no mapping in the user namespace of this process"
         }
+        (Operation::Open | Operation::Unlink, Errno::NOENT) => "no object has this name",
+        (Operation::Open | Operation::Unlink, Errno::ISDIR) => "a directory has the name",
         (Operation::Open, Errno::ACCES) => "this user may not open the object in this direction",
         (Operation::Open, Errno::NXIO) => "a socket or a device has the name",
         (Operation::Open, Errno::LOOP) => "the name is a symbolic link, and links are not followed",
         (Operation::Create, Errno::EXIST) => {
-            "open_or_create opens it, IfExists::Supersede replaces it"
+            "an object has this name; open_or_create opens it, IfExists::Supersede replaces it"
         }
         (Operation::IsUnused | Operation::LockObject, Errno::ACCES) => {
             "an exclusive lock takes permission to write the object"
@@ -299,8 +311,8 @@ fn hint(operation: Operation, errno: Errno) -> Option<&'static str> {
              for a page of it"
         }
         (Operation::Map | Operation::Grow, Errno::ACCES) => {
-            "the handle does not allow this access (writing takes one of Direction::Io), or a \
-             sandbox forbids the call"
+            "the handle does not allow this access (writing takes one that was opened for it, with \
+             Direction::Io), or a sandbox forbids the call"
         }
         (Operation::Map | Operation::Grow, Errno::PERM) => {
             "the object is sealed against writing, its file system forbids executing, or a sandbox \

@@ -206,6 +206,7 @@ impl Failure {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Errno(pub(crate) c_int);
 
+// Those of sockets come from the `libc` crate, as sockets do.
 #[allow(dead_code, reason = "not every system gives all of them")]
 impl Errno {
     pub(crate) const ACCES: Errno = Errno(sys::EACCES);
@@ -233,10 +234,12 @@ impl Errno {
     pub(crate) const NOTSUP: Errno = Errno(sys::ENOTSUP);
     pub(crate) const NOTDIR: Errno = Errno(sys::ENOTDIR);
     pub(crate) const NXIO: Errno = Errno(sys::ENXIO);
+    pub(crate) const NOTSOCK: Errno = Errno(libc::ENOTSOCK);
     pub(crate) const OPNOTSUPP: Errno = Errno(sys::EOPNOTSUPP);
     pub(crate) const SPIPE: Errno = Errno(sys::ESPIPE);
     pub(crate) const TIMEDOUT: Errno = Errno(sys::ETIMEDOUT);
     pub(crate) const PERM: Errno = Errno(sys::EPERM);
+    pub(crate) const PIPE: Errno = Errno(libc::EPIPE);
     #[cfg(pshm_has_etoomanyrefs)]
     pub(crate) const TOOMANYREFS: Errno = Errno(sys::ETOOMANYREFS);
 

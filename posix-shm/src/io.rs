@@ -10,13 +10,12 @@ use crate::error::{Error, Result};
 use crate::failure::{Errno, Failure, Operation};
 use crate::imp::{self, Growth};
 use crate::map::{MapOptions, Mapping, ReadOnly, ReadWrite};
-use crate::shm::Shm;
+use crate::shm::{READ_ONLY, Shm};
 
 /// Reads and writes by `pread` and `pwrite`: the safe way to touch an object of a peer that you do
 /// not trust. If the object has become shorter, a read is short. If the file system has no room, or
 /// the process may not make files so long, a write returns an error. Neither causes a signal,
-/// unless
-/// the limit on the length of files is below 4096 bytes: that is not looked for.
+/// unless the limit on the length of files is below 4096 bytes: that is not looked for.
 ///
 /// Writing past the end makes the object longer. For a single pass over an object this is also
 /// faster than mapping it: a quarter of the time at 4 KiB.
@@ -25,7 +24,8 @@ use crate::shm::Shm;
 /// [`set_len`](Shm::set_len) does. Before shorter writes it does not: if a memory cgroup or the
 /// machine has nothing left, the system may kill a process, as for any other memory.
 ///
-/// An error of the system is a plain one, with its `raw_os_error`.
+/// An error of the system is a plain one, with its `raw_os_error`. Writing through a read-only
+/// handle is `InvalidInput`.
 ///
 /// # Platform-specific behavior
 ///
@@ -64,7 +64,7 @@ impl FileExt for Shm {
         let at = offset_of(offset)?;
         if imp::CAPABILITIES.read_write_at {
             self.may_write_at(at, bytes.len())?;
-            Ok(imp::write_at(self.fd(), bytes, at)?)
+            imp::write_at(self.fd(), bytes, at).map_err(|errno| self.why_not_written(errno))
         } else {
             self.write_mapped(bytes, offset).map_err(Error::into_io_error)
         }
@@ -88,6 +88,15 @@ impl Shm {
         Ok(())
     }
 
+    /// The error of a write: the system's own, but for a read-only handle.
+    #[cold]
+    fn why_not_written(&self, errno: Errno) -> io::Error {
+        match (errno, imp::is_writable(self.fd())) {
+            (Errno::BADF, Ok(false)) => read_only(self).into_io_error(),
+            _ => errno.into(),
+        }
+    }
+
     fn read_mapped(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {
         let there = usize::try_from(self.len()?.saturating_sub(offset)).unwrap_or(usize::MAX);
         let buffer = match buffer.len().min(there) {
@@ -108,7 +117,7 @@ impl Shm {
         self.take_still_empty();
         let failed = self.error(Operation::Write);
         if !imp::is_writable(self.fd()).map_err(&failed)? {
-            return Err(failed(Errno::BADF));
+            return Err(read_only(self));
         }
         let (from, end) = (self.len()?, offset.saturating_add(bytes.len() as u64));
         if from < end {
@@ -125,6 +134,11 @@ impl Shm {
         mapping.bytes().copy_from(bytes);
         Ok(bytes.len())
     }
+}
+
+#[cold]
+fn read_only(object: &Shm) -> Error {
+    object.named(Failure::invalid(Operation::Write, READ_ONLY))
 }
 
 fn offset_of(offset: u64) -> io::Result<sys::off_t> {

@@ -10,7 +10,7 @@ use crate::failure::{Detail, Errno, Failure, Operation};
 use crate::imp::{self, Growth};
 use crate::range::{Outside, ends};
 use crate::seals::Seals;
-use crate::shm::Shm;
+use crate::shm::{READ_ONLY, Shm};
 
 impl Shm {
     /// Sets the length of the object in bytes: `posix_fallocate` (on Linux, `fallocate`) to grow,
@@ -395,8 +395,6 @@ fn not_whole(operation: Operation, page: u64) -> Failure {
     let why = format!("its length must be a multiple of its huge pages, of {page} bytes each");
     Failure::invalid(operation, why)
 }
-
-const READ_ONLY: &str = "the handle is read-only; this takes a handle of Direction::Io";
 
 /// What a read-only handle refuses.
 #[cold]

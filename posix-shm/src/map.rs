@@ -18,13 +18,19 @@
 //! what the caller has. `growth`, `populate`, `advice` and `huge` are more of its methods, by
 //! subject. `markers` has what a mapping allows.
 
-mod advice;
-mod growth;
-mod huge;
+// rustdoc shows the methods of a mapping in the order of these modules.
 mod mapping;
+
+mod growth;
+
+mod populate;
+
+mod huge;
+
+mod advice;
+
 mod markers;
 mod options;
-mod populate;
 mod region;
 
 pub use advice::Advice;

@@ -134,7 +134,9 @@ impl ShmName {
         let why = match rest {
             [] => "it is empty",
             b"." | b".." => "it would name a directory",
-            _ if rest.contains(&b'/') => "it has a slash after its first byte",
+            _ if rest.contains(&b'/') => {
+                "it has a slash after its first byte, and there are no folders"
+            }
             _ if rest.len() > max => return Err(too_long(rest, max)),
             _ => {
                 let mut bytes = Vec::with_capacity(rest.len() + 2);

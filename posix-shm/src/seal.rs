@@ -6,7 +6,7 @@ use crate::failure::{Errno, Failure, Operation};
 use crate::immutable::why_not_present;
 use crate::imp;
 use crate::seals::Seals;
-use crate::shm::{Origin, Shm};
+use crate::shm::{Origin, READ_ONLY, Shm};
 
 impl Shm {
     /// Seals the object against changes, for every process and for good: `fcntl` with
@@ -64,7 +64,7 @@ impl Shm {
             (Ok(seals), _) if seals.contains(Seals::SEAL) => {
                 "the object was sealed with Seals::SEAL, so no seal can be added"
             }
-            (_, Ok(false)) => "the handle is read-only; this takes a handle of Direction::Io",
+            (_, Ok(false)) => READ_ONLY,
             _ => "the system forbids the call, as a sandbox does",
         }
     }

@@ -66,6 +66,10 @@ pub struct Shm {
     presence: Option<OwnedFd>,
 }
 
+/// What a handle says that cannot write.
+pub(crate) const READ_ONLY: &str =
+    "the handle is read-only; open it for writing (Shm::open_io, Direction::Io)";
+
 /// What is known about a new handle, apart from its descriptor, name and direction.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Origin {
@@ -273,9 +277,7 @@ impl Shm {
     pub fn map_mut(&self) -> Result<Mapping<ReadWrite>> {
         MapOptions::new().map_named(self.fd.as_fd(), self.name()).map_err(|error| {
             match (error.kind(), self.direction) {
-                (ErrorKind::PermissionDenied, Some(Direction::Input)) => {
-                    error.with_hint("the handle is read-only; this takes a handle of Direction::Io")
-                }
+                (ErrorKind::PermissionDenied, Some(Direction::Input)) => error.with_hint(READ_ONLY),
                 _ => error,
             }
         })

@@ -525,7 +525,7 @@ impl Shm {
             _ if taken.cut => invalid(MORE_BYTES),
             (Some(_), _) if more() => invalid(MORE_BYTES),
             (None, _) if taken.ended => Err(refused(ErrorKind::UnexpectedEof, ENDED)),
-            (None, _) => invalid("the message had no descriptor"),
+            (None, _) => invalid("the message had no object; the other side must call Shm::send"),
             (Some(fd), 1) => adopt(fd).map(Shm::from).map_err(|(_, error)| error),
             (Some(_), _) => invalid("the message had more than one descriptor"),
         }

@@ -38,7 +38,8 @@ const TEXTS: &[(&str, &str)] = &[
     ("an empty name",
         "name an object: \"\" cannot be used: it is empty"),
     ("a slash inside a name",
-        "name an object: \"a/b\" cannot be used: it has a slash after its first byte"),
+        "name an object: \"a/b\" cannot be used: it has a slash after its first byte, and there \
+         are no folders"),
     ("the name of a directory",
         "name an object: \"..\" cannot be used: it would name a directory"),
     ("a NUL byte in a name",
@@ -65,7 +66,8 @@ const TEXTS: &[(&str, &str)] = &[
     ("creating an object for reading only, and mapping it for writing",
         "map \"/name\": a writable mapping needs a writable handle; use Direction::Io"),
     ("creating and mapping an object without a size",
-        "map \"/name\": an object that is created needs a size, or there is nothing to map"),
+        "map \"/name\": an object that is created needs a size, or there is nothing to map; set \
+         size()"),
     ("truncating and mapping an object",
         "map \"/name\": IfExists::Truncate would leave nothing to map"),
     ("creating an object that is too long",
@@ -75,21 +77,25 @@ const TEXTS: &[(&str, &str)] = &[
         "create the object: an anonymous read-only object could never have content; use \
          Direction::Io"),
     ("mapping an anonymous object without a size",
-        "map the object: an object that is created needs a size, or there is nothing to map"),
+        "map the object: an object that is created needs a size, or there is nothing to map; set \
+         size()"),
     ("opening a name that has no object",
-        "open \"/name\": {ENOENT}"),
+        "open \"/name\": {ENOENT}; no object has this name"),
     ("waiting for an object that nobody creates",
-        "open \"/name\": {ENOENT}; nothing has it after waiting 1ms"),
+        "open \"/name\": {ENOENT}; no object has this name after waiting 1ms"),
     ("waiting for a length that nobody sets",
         "open \"/name\": it still has no length after waiting 1ms"),
     ("opening and mapping an empty object",
         "map \"/name\": the object is empty; give it a length first (set_len)"),
     ("creating an object that exists",
-        "create \"/name\": {EEXIST}; open_or_create opens it, IfExists::Supersede replaces it"),
+        "create \"/name\": {EEXIST}; an object has this name; open_or_create opens it, \
+         IfExists::Supersede replaces it"),
     ("creating an empty object that exists",
-        "create \"/name\": {EEXIST}; open_or_create opens it, IfExists::Supersede replaces it"),
+        "create \"/name\": {EEXIST}; an object has this name; open_or_create opens it, \
+         IfExists::Supersede replaces it"),
     ("publishing an object that exists",
-        "create \"/name\": {EEXIST}; open_or_create opens it, IfExists::Supersede replaces it"),
+        "create \"/name\": {EEXIST}; an object has this name; open_or_create opens it, \
+         IfExists::Supersede replaces it"),
     ("opening a symbolic link",
         "open \"/name\": {ELOOP}; the name is a symbolic link, and links are not followed"),
     ("mapping a FIFO",
@@ -100,8 +106,9 @@ const TEXTS: &[(&str, &str)] = &[
         "open \"/name\": {EMFILE}; this process has no free descriptor; close some or raise its \
          limit"),
     ("creating an object in a full file system",
-        "reserve 2097152 bytes for \"/name\": {ENOSPC}; the shared memory file system, which \
-         anonymous objects do not need, has 1048576 bytes free; in a container, raise --shm-size"),
+        "reserve 2097152 bytes for \"/name\": {ENOSPC}; the shared memory file system has 1048576 \
+         bytes free; in a container, raise --shm-size, or use an anonymous object, which needs \
+         none of it"),
     ("resizing an object for reading only",
         "open \"/name\": resizing an object takes a handle that can write; use Direction::Io"),
     ("creating an object that would be too short",
@@ -130,38 +137,39 @@ const TEXTS: &[(&str, &str)] = &[
         "reserve memory for \"/name\": range 50..101 is not inside the object, which has 100 \
          bytes"),
     ("reserving through a read-only handle",
-        "reserve memory for \"/name\": the handle is read-only; this takes a handle of \
-         Direction::Io"),
+        "reserve memory for \"/name\": the handle is read-only; open it for writing \
+         (Shm::open_io, Direction::Io)"),
     ("punching through a read-only handle",
-        "punch a hole into \"/name\": the handle is read-only; this takes a handle of \
-         Direction::Io"),
+        "punch a hole into \"/name\": the handle is read-only; open it for writing (Shm::open_io, \
+         Direction::Io)"),
     ("punching a sealed object",
         "punch a hole into the object: {EPERM}; the object is sealed against this"),
     ("receiving a message that has more",
         "receive an object: the message had more bytes than the one that send() writes; \
          transfer::receive() receives it"),
     ("sending over a socket that carries no descriptors",
-        "send the object: {EAFNOSUPPORT}; only a Unix socket carries descriptors to another \
-         process"),
+        "send the object: {EAFNOSUPPORT}; only a Unix socket, such as a UnixStream, carries an \
+         object to another process"),
     ("unlinking a name that has no object",
-        "unlink \"/name\": {ENOENT}"),
+        "unlink \"/name\": {ENOENT}; no object has this name"),
     ("unlinking a handle whose name is gone",
-        "unlink \"/name\": {ENOENT}"),
+        "unlink \"/name\": {ENOENT}; no object has this name"),
     ("unlinking a handle whose name another object has",
         "unlink \"/name\": another object has the name now"),
     ("unlinking an anonymous object",
         "unlink the object: it is anonymous or came as a descriptor, so it has no name to remove"),
     ("setting the length through a read-only handle",
-        "set the length of \"/name\" to 10 bytes: the handle is read-only; this takes a handle of \
-         Direction::Io"),
+        "set the length of \"/name\" to 10 bytes: the handle is read-only; open it for writing \
+         (Shm::open_io, Direction::Io)"),
     ("writing through a read-only handle",
-        "{EBADF}"),
+        "write \"/name\": the handle is read-only; open it for writing (Shm::open_io, \
+         Direction::Io)"),
     ("shrinking through a read-only descriptor",
-        "set the length of the object to 10 bytes: {EINVAL}; the handle is read-only; this takes \
-         a handle of Direction::Io"),
+        "set the length of the object to 10 bytes: {EINVAL}; the handle is read-only; open it for \
+         writing (Shm::open_io, Direction::Io)"),
     ("growing through a read-only descriptor",
-        "reserve 1000 bytes for the object: {EBADF}; the handle is read-only; this takes a handle \
-         of Direction::Io"),
+        "reserve 1000 bytes for the object: {EBADF}; the handle is read-only; open it for writing \
+         (Shm::open_io, Direction::Io)"),
     ("a length that is too long",
         "set the length of \"/name\" to 18446744073709551615 bytes: 18446744073709551615 bytes \
          are more than any object can have (2^63 - 1)"),
@@ -177,12 +185,13 @@ const TEXTS: &[(&str, &str)] = &[
          bytes"),
     ("mapping a range past the end",
         "map 50 bytes of the object from offset 60: offset 60 and length 50 reach past the end of \
-         the object, which has 100 bytes"),
+         the object, which has 100 bytes; make it longer first (Shm::grow)"),
     ("mapping a read-only handle for writing",
-        "map \"/name\": {EACCES}; the handle is read-only; this takes a handle of Direction::Io"),
+        "map \"/name\": {EACCES}; the handle is read-only; open it for writing (Shm::open_io, \
+         Direction::Io)"),
     ("mapping a read-only descriptor for writing",
-        "map the object: {EACCES}; the handle does not allow this access (writing takes one of \
-         Direction::Io), or a sandbox forbids the call"),
+        "map the object: {EACCES}; the handle does not allow this access (writing takes one that \
+         was opened for it, with Direction::Io), or a sandbox forbids the call"),
     ("mapping at an address that is taken",
         "map the object: the address is taken, or the system does not map there"),
     ("mapping at an address that is not a page's",
@@ -193,11 +202,11 @@ const TEXTS: &[(&str, &str)] = &[
         "map the object: {ENOMEM}; no address range of this length is free, this process has too \
          many mappings, or its limit on address space (RLIMIT_AS) is reached"),
     ("a slice that reaches past the end",
-        "view a part of a mapping: offset 8 and 8 values of u64 (8 bytes each) reach past the \
-         end: there are 64 bytes"),
+        "view a part of a mapping: from offset 8 on, 8 values of u64 take 64 bytes, which reach \
+         past the end: there are 64 bytes"),
     ("a slice that is not aligned",
         "view a part of a mapping: offset 1 is misaligned for u64: its address, {address}, is not \
-         a multiple of 8"),
+         a multiple of 8; the next offset that fits is 8"),
     ("an index past the end",
         "index 10 is out of bounds: there are 10 values"),
     ("a range past the end",
@@ -205,7 +214,8 @@ const TEXTS: &[(&str, &str)] = &[
     ("a range that never ends",
         "range 0..{usize::MAX + 1} is out of bounds: there are 10 values"),
     ("copying values of another length",
-        "the lengths differ: the shared slice has 10 values, the other slice has 2"),
+        "the lengths differ: the shared slice has 10 values, the other slice has 2; range() takes \
+         a part"),
     ("a position before the first byte",
         "cannot seek to a negative or overflowing position"),
     ("an alignment that is no power of two",
@@ -307,22 +317,23 @@ const TEXTS: &[(&str, &str)] = &[
     ("a slice of half a value",
         "view a part of a mapping: 10 bytes are not a whole number of u64 (8 bytes each)"),
     ("a part of immutable memory past its end",
-        "view a part of a mapping: offset 8 and 2 values of u16 (2 bytes each) reach past the \
-         end: there are 10 bytes"),
+        "view a part of a mapping: from offset 8 on, 2 values of u16 take 4 bytes, which reach \
+         past the end: there are 10 bytes"),
     ("receiving a message without a descriptor",
-        "receive an object: the message had no descriptor"),
+        "receive an object: the message had no object; the other side must call Shm::send"),
     ("receiving two descriptors",
         "receive an object: the message had more than one descriptor"),
     ("receiving a descriptor of something else",
         "receive an object: the descriptor is of a socket, and not of shared memory"),
     ("receiving before anything was sent",
-        "receive an object: {EAGAIN}"),
+        "receive an object: {EAGAIN}; nothing was sent yet, and the socket is non-blocking or has \
+         a time limit"),
     ("receiving after the other side has closed",
         "receive an object: the other side has closed"),
     ("sending after the other side has closed",
-        "send the object: {EPIPE}"),
+        "send the object: {EPIPE}; the other side has closed"),
     ("sending over something that is no socket",
-        "send the object: {ENOTSOCK}"),
+        "send the object: {ENOTSOCK}; objects are sent over Unix sockets, such as a UnixStream"),
     ("sending objects without bytes",
         "send the object: a message without a byte carries no objects on some systems"),
     ("sending too many objects",

@@ -2,10 +2,12 @@
 //! each, the process and `/dev/shm` must have what they had before.
 
 use std::collections::BTreeSet;
-use std::ffi::c_int;
+use std::ffi::{CString, c_int};
 use std::fs;
 use std::io::ErrorKind;
 use std::os::fd::AsRawFd;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 
 use posix_shm::{
     Direction, IfDoesNotExist, IfExists, MapOptions, OpenOptions, Operation, Permissions,
@@ -24,6 +26,7 @@ pub(crate) fn task(arguments: &[&str]) -> bool {
         ["leave-nothing", name] => leave_nothing(name),
         ["under-signals", name] => under_signals(name),
         ["another-user", name] => another_user(name),
+        ["alone", options, program, ref arguments @ ..] => alone(options, program, arguments),
         ["read-only-file-system"] => read_only_file_system(),
         ["planted", name] => planted(name),
         ["message", case, name] => message(case, name),
@@ -36,6 +39,14 @@ pub(crate) fn task(arguments: &[&str]) -> bool {
 /// of the test.
 fn alone_or(prefix: &str) -> &str {
     if mount_own(c"size=64m").is_ok() { "" } else { prefix }
+}
+
+/// Runs a program with a `/dev/shm` of its own.
+fn alone(options: &str, program: &str, arguments: &[&str]) {
+    match mount_own(&CString::new(options).unwrap()) {
+        Ok(()) => panic!("{program}: {}", Command::new(program).args(arguments).exec()),
+        Err(why) => println!("cannot: mount a /dev/shm of its own: {why}"),
+    }
 }
 
 /// What this process has, and the names that exist.
@@ -409,7 +420,7 @@ fn planted(name: &str) {
     assert_eq!(fs::read(&elsewhere).unwrap(), b"precious");
     fs::remove_file(&elsewhere).unwrap();
 
-    let fifo = std::ffi::CString::new(path).unwrap();
+    let fifo = CString::new(path).unwrap();
     // SAFETY: the path is a NUL-terminated string that outlives the call.
     check(unsafe { libc::mkfifo(fifo.as_ptr(), 0o600) }).unwrap();
     if !cfg!(posix_shm_portable) {

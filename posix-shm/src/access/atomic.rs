@@ -62,8 +62,8 @@ pub use word::Word;
 ///
 /// # Platform-specific behavior
 ///
-/// The [safety chapter](crate#safety) says on which machines the operations may race with accesses
-/// of another size.
+/// The chapter on [safety](crate::guide::safety) says on which machines the operations may race
+/// with accesses of another size.
 ///
 /// # Examples
 ///
@@ -171,7 +171,7 @@ impl<T: Word, A> SharedAtomic<'_, T, A> {
     /// # Platform-specific behavior
     ///
     /// In byte-wise mode on a 32-bit machine, Rust does not guarantee that 8 bytes can be loaded
-    /// from a read-only mapping. The [safety chapter](crate#safety) says what this mode is.
+    /// from a read-only mapping. The [safety chapter](crate::guide::safety) says what this mode is.
     #[must_use]
     #[inline]
     #[track_caller]

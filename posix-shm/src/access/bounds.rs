@@ -14,13 +14,15 @@ impl fmt::Display for Refusal {
         match self {
             Refusal::PastTheEnd { what, size, offset, count, len } => write!(
                 f,
-                "offset {offset} and {count} values of {what} ({size} bytes each) reach past the \
-                 end: there are {len} bytes"
+                "from offset {offset} on, {count} values of {what} take {} bytes, which reach past \
+                 the end: there are {len} bytes",
+                *count as u128 * *size as u128
             ),
             Refusal::Misaligned { what, align, offset, address } => write!(
                 f,
                 "offset {offset} is misaligned for {what}: its address, {address:#x}, is not a \
-                 multiple of {align}"
+                 multiple of {align}; the next offset that fits is {}",
+                *offset as u128 + (align - address % align) as u128
             ),
         }
     }

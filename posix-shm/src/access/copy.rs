@@ -1,6 +1,6 @@
 //! The copy engine: every access to mapped bytes that is not an atomic operation.
 //!
-//! The rules are in the crate's [safety chapter](crate#safety). This is why they are enough:
+//! The rules are in the chapter on [safety](crate::guide::safety). This is why they are enough:
 //!
 //! * A value of 1, 2, 4 or 8 bytes at a multiple of its size is moved by one volatile access of an
 //!   integer. Iterators also read blocks, by volatile accesses of vectors. "Volatile operations,

@@ -31,7 +31,7 @@ use crate::range::{Outside, ends};
 /// On 32-bit machines a value of 8 bytes takes two accesses, and may be torn between them.
 ///
 /// In byte-wise mode, every byte is accessed on its own, so any value of more than one byte may be
-/// torn. The [safety chapter](crate#safety) says when this mode is used.
+/// torn. The [safety chapter](crate::guide::safety) says when this mode is used.
 ///
 /// # Examples
 ///
@@ -464,7 +464,10 @@ fn same_length(shared: usize, own: usize) {
 #[inline(never)]
 #[track_caller]
 fn different_lengths(shared: usize, own: usize) -> ! {
-    panic!("the lengths differ: the shared slice has {shared} values, the other slice has {own}")
+    panic!(
+        "the lengths differ: the shared slice has {shared} values, the other slice has {own}; \
+         range() takes a part"
+    )
 }
 
 impl<T, A> Clone for SharedSlice<'_, T, A> {

@@ -258,8 +258,8 @@ impl Room {
         // Only a new name needs an inode.
         match self.bytes {
             Some(bytes) => failure.with_hint(format!(
-                "the shared memory file system, which anonymous objects do not need, has {bytes} \
-                 bytes free; in a container, raise --shm-size"
+                "the shared memory file system has {bytes} bytes free; in a container, raise \
+                 --shm-size, or use an anonymous object, which needs none of it"
             )),
             None => failure,
         }

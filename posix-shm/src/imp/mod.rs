@@ -108,7 +108,7 @@
 //! 8. `longest` in `tests/name.rs`: the longest name. The other tests ask `capabilities()`.
 //! 9. `TARGETS` in `scripts/portability.d/targets.py`: how it is checked without the machine.
 //!    `.github/workflows/native.yml`: a job that tests it on the machine.
-//! 10. "What differs where" in `lib.rs`, "Platforms" in `README.md`, `targets` in `deny.toml`.
+//! 10. `guide/what_differs_where.md`, and `targets` in `deny.toml`.
 //!
 //! # Shared by several systems
 //!

@@ -16,8 +16,8 @@ use crate::range::{Outside, ends};
 ///
 /// It stays valid when the handle is closed and when the object's name is removed. Its length is
 /// only changed by [`grow`](Mapping::grow) and [`shrink_to`](Mapping::shrink_to), which borrow it
-/// exclusively, so that no view is alive then. But the object may become shorter; the crate's
-/// chapter on [safety](crate#safety) says what happens then.
+/// exclusively, so that no view is alive then. But the object may become shorter; the guide's
+/// chapter on [safety](crate::guide::safety) says what happens then.
 ///
 /// Safe code gets no `&[u8]` into it: a peer may write at any time, and a `&[u8]` promises that
 /// nobody does. [`bytes`](Mapping::bytes) and [`slice`](Mapping::slice) read and write instead, and

@@ -539,7 +539,7 @@ impl MapOptions {
             _ => {
                 return Err(format!(
                     "offset {offset} and length {len} reach past the end of the object, which has \
-                     {object_len} bytes"
+                     {object_len} bytes; make it longer first (Shm::grow)"
                 ));
             }
         }

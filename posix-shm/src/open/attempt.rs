@@ -78,7 +78,8 @@ impl<T> Outcome<T> {
             _ if request.size > 0 && request.wait.is_zero() => absent()
                 .with_hint("a size is for a new object; to create one, set IfDoesNotExist::Create"),
             _ if request.wait.is_zero() => absent(),
-            _ => absent().with_hint(format!("nothing has it after waiting {:?}", request.wait)),
+            _ => absent()
+                .with_hint(format!("no object has this name after waiting {:?}", request.wait)),
         };
         failure.named(Some(request.name))
     }

@@ -223,9 +223,9 @@ impl OpenOptions {
             _ if self.if_exists == IfExists::Truncate => {
                 refuse("IfExists::Truncate would leave nothing to map")
             }
-            Ok(0) if may_create => {
-                refuse("an object that is created needs a size, or there is nothing to map")
-            }
+            Ok(0) if may_create => refuse(
+                "an object that is created needs a size, or there is nothing to map; set size()",
+            ),
             // Before anything is made or resized.
             Ok(1..=map::MAX_LEN) if may_create || self.resize => {
                 self.map_options.check(self.size).map_err(|failure| failure.named(name))
