@@ -18,7 +18,10 @@ mod stepped;
 fn main() {
     #[cfg(target_os = "linux")]
     {
-        messages::main();
+        stepped::load_at_fixed_addresses();
+        if std::env::var_os("ONLY").is_none() {
+            messages::main();
+        }
         life::main();
     }
 }

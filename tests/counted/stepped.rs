@@ -2,6 +2,7 @@
 //! step (`ptrace`), and allocations.
 
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::os::unix::process::CommandExt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 struct Counting;
@@ -55,6 +56,22 @@ pub(crate) fn allocations(run: impl Fn()) -> u64 {
 /// Whether instructions can be counted on this machine.
 pub(crate) const CAN_STEP: bool = cfg!(target_arch = "x86_64");
 
+/// Starts the program again without random addresses. The C library's functions for strings take
+/// other instructions near the end of a page.
+pub(crate) fn load_at_fixed_addresses() {
+    const ASK: libc::c_ulong = 0xffff_ffff;
+    // SAFETY: passes no pointer.
+    let now = unsafe { libc::personality(ASK) };
+    let wanted = now | libc::ADDR_NO_RANDOMIZE;
+    // A container may forbid it. The numbers then differ by some instructions.
+    // SAFETY: passes no pointer.
+    if now == wanted || now < 0 || unsafe { libc::personality(wanted as libc::c_ulong) } < 0 {
+        return;
+    }
+    let error = std::process::Command::new("/proc/self/exe").exec();
+    panic!("cannot start the program again: {error}");
+}
+
 /// Makes a call that nothing else makes.
 fn mark() {
     // SAFETY: passes no pointer.
@@ -100,6 +117,24 @@ fn stepped(run: impl Fn()) -> (u64, u64) {
         } else if marks == 1 {
             calls += u64::from(is_call);
             instructions += 1;
+            if std::env::var_os("TRACE").is_some() {
+                use std::io::Write;
+                static F: std::sync::OnceLock<std::sync::Mutex<std::io::BufWriter<std::fs::File>>> =
+                    std::sync::OnceLock::new();
+                let mut f = F
+                    .get_or_init(|| {
+                        std::sync::Mutex::new(std::io::BufWriter::new(
+                            std::fs::File::create(std::env::var_os("TRACE").unwrap()).unwrap(),
+                        ))
+                    })
+                    .lock()
+                    .unwrap();
+                f.write_all(&registers.rip.to_le_bytes()).unwrap();
+                if is_call {
+                    f.write_all(&(registers.rax | 1 << 63).to_le_bytes()).unwrap();
+                }
+                f.flush().unwrap();
+            }
         }
         // SAFETY: the child is stopped; the pointers are not used.
         unsafe { libc::ptrace(libc::PTRACE_SINGLESTEP, child, none, none) };
