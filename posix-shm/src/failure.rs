@@ -299,6 +299,7 @@ pub(crate) fn cvt<T: MinusOne>(returned: T) -> Result<T, Errno> {
 
 /// [`cvt`] for calls that a signal may interrupt before they did anything. `EINTR` never leaves
 /// this library.
+#[inline]
 pub(crate) fn cvt_retry<T: MinusOne>(mut call: impl FnMut() -> T) -> Result<T, Errno> {
     loop {
         match cvt(call()) {
@@ -313,6 +314,7 @@ pub(crate) fn cvt_retry<T: MinusOne>(mut call: impl FnMut() -> T) -> Result<T, E
 /// # Safety
 ///
 /// What the call returns is a descriptor that it made for this call alone.
+#[inline]
 pub(crate) unsafe fn cvt_owned_fd(call: impl FnMut() -> c_int) -> Result<OwnedFd, Errno> {
     let fd = cvt_retry(call)?;
     // SAFETY: the caller's promise: nobody else owns this descriptor.

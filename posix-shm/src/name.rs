@@ -1,8 +1,13 @@
 //! [`ShmName`]: every rule about names, checked once, before any system call.
 
-use std::ffi::{CStr, CString, OsStr};
+use std::cmp::Ordering;
+use std::convert::Infallible;
+use std::ffi::{CStr, CString, OsStr, OsString};
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::failure::{Errno, Failure, Operation};
@@ -10,8 +15,12 @@ use crate::imp;
 
 /// The name of a shared memory object, as `shm_open` takes it: valid on this system.
 ///
-/// `"foo"` and `"/foo"` are the same name: exactly one leading slash is stored. Functions of this
-/// crate take names as `impl AsRef<OsStr>`: a `&str`, a `String`, a `&Path` or a `&ShmName`.
+/// `"foo"` and `"/foo"` are the same name: exactly one leading slash is stored.
+///
+/// Functions of this crate take everything that can become a `ShmName`: a `&str`, a `String`, a
+/// `&OsStr`, a `&Path`, a `&CStr`, a `&ShmName` or a `ShmName`. They check a name, unless it is a
+/// `ShmName` already. A `ShmName` is cheap to clone: a name of at most 30 bytes is kept in the value
+/// itself, and clones of a longer one share their memory.
 ///
 /// On Linux, names that begin with `sem.` are those of named semaphores. They are not refused, but
 /// [`list`](crate::list()) leaves them out.
@@ -36,11 +45,25 @@ use crate::imp;
 /// assert!(ShmName::new("/video/frames").is_err());
 /// # Ok::<(), posix_shm::Error>(())
 /// ```
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ShmName(CString);
+#[derive(Clone)]
+pub struct ShmName(Stored);
+
+/// Where the slash, the name and a NUL byte are.
+#[derive(Clone)]
+enum Stored {
+    /// Here. `len` counts the bytes before the NUL byte; those behind it mean nothing.
+    Short {
+        len: u8,
+        bytes: [u8; SHORT],
+    },
+    Long(Arc<CStr>),
+}
 
 /// The longest name, after the slash, that is valid everywhere: macOS stores 31 bytes with it.
 const PORTABLE_MAX: usize = 30;
+
+/// What a portable name takes, with the slash and a NUL byte.
+const SHORT: usize = PORTABLE_MAX + 2;
 
 /// How many characters [`ShmName::random`] adds: five random bits each, 80 in all.
 const RANDOM_LEN: usize = 16;
@@ -116,39 +139,91 @@ impl ShmName {
     /// The name as a C string, with its leading slash.
     #[must_use]
     pub fn as_c_str(&self) -> &CStr {
-        &self.0
+        match &self.0 {
+            Stored::Short { len, bytes } => {
+                let with_nul = &bytes[..=usize::from(*len)];
+                // SAFETY: when it was made, it was found to have no other NUL byte than the one
+                // that was put behind it.
+                unsafe { CStr::from_bytes_with_nul_unchecked(with_nul) }
+            }
+            Stored::Long(name) => name,
+        }
     }
 
     /// The name with its leading slash.
     #[must_use]
     pub fn as_os_str(&self) -> &OsStr {
-        OsStr::from_bytes(self.0.to_bytes())
+        OsStr::from_bytes(self.bytes())
+    }
+
+    fn bytes(&self) -> &[u8] {
+        match &self.0 {
+            Stored::Short { len, bytes } => &bytes[..usize::from(*len)],
+            Stored::Long(name) => name.to_bytes(),
+        }
     }
 
     fn after_slash(&self) -> &[u8] {
-        &self.0.to_bytes()[1..]
+        &self.bytes()[1..]
     }
 
     fn checked(given: &[u8], max: usize) -> Result<ShmName> {
         let rest = given.strip_prefix(b"/").unwrap_or(given);
-        let why = match rest {
-            [] => "it is empty",
-            b"." | b".." => "it would name a directory",
-            _ if rest.contains(&b'/') => {
-                "it has a slash after its first byte, and there are no folders"
-            }
-            _ if rest.len() > max => return Err(too_long(rest, max)),
-            _ => {
-                let mut bytes = Vec::with_capacity(rest.len() + 2);
-                bytes.push(b'/');
-                bytes.extend_from_slice(rest);
-                match CString::new(bytes) {
-                    Ok(name) => return Ok(ShmName(name)),
-                    Err(_) => "it has a NUL byte",
-                }
-            }
-        };
-        Err(refused(given, why))
+        if rest.len() > PORTABLE_MAX.min(max) {
+            return ShmName::long(given, rest, max);
+        }
+        // What is behind the name breaks no rule, so all bytes can be looked at together.
+        let mut bytes = [1; SHORT];
+        bytes[1..=rest.len()].copy_from_slice(rest);
+        if has_nul_or_slash(&bytes) || is_directory(rest) {
+            return Err(refusal(given, rest, max));
+        }
+        bytes[0] = b'/';
+        bytes[rest.len() + 1] = 0;
+        // At most 31.
+        Ok(ShmName(Stored::Short { len: rest.len() as u8 + 1, bytes }))
+    }
+
+    /// [`checked`](ShmName::checked) for a name that is not short.
+    #[inline(never)]
+    fn long(given: &[u8], rest: &[u8], max: usize) -> Result<ShmName> {
+        if rest.len() > max || rest.contains(&b'/') {
+            return Err(refusal(given, rest, max));
+        }
+        let bytes = [b"/", rest, b"\0"].concat();
+        match CStr::from_bytes_with_nul(&bytes) {
+            Ok(name) => Ok(ShmName(Stored::Long(name.into()))),
+            Err(_) => Err(refusal(given, rest, max)),
+        }
+    }
+}
+
+/// Checks what a function was given as a name, unless it is a [`ShmName`].
+pub(crate) fn checked(name: impl TryInto<ShmName, Error: Into<Error>>) -> Result<ShmName> {
+    name.try_into().map_err(Into::into)
+}
+
+/// Out of line, where the compiler knows nothing of the bytes and compares them by vectors.
+#[inline(never)]
+fn has_nul_or_slash(bytes: &[u8; SHORT]) -> bool {
+    bytes.iter().fold(false, |found, byte| found | (*byte == 0) | (*byte == b'/'))
+}
+
+fn is_directory(rest: &[u8]) -> bool {
+    matches!(rest, b"" | b"." | b"..")
+}
+
+/// Which rule a name breaks.
+#[cold]
+fn refusal(given: &[u8], rest: &[u8], max: usize) -> Error {
+    match rest {
+        [] => refused(given, "it is empty"),
+        _ if is_directory(rest) => refused(given, "it would name a directory"),
+        _ if rest.contains(&b'/') => {
+            refused(given, "it has a slash after its first byte, and there are no folders")
+        }
+        _ if rest.len() > max => too_long(rest, max),
+        _ => refused(given, "it has a NUL byte"),
     }
 }
 
@@ -189,27 +264,76 @@ impl std::str::FromStr for ShmName {
     }
 }
 
-impl TryFrom<&str> for ShmName {
+/// Conversions that check a name, as [`ShmName::new`] does.
+macro_rules! checked_from {
+    ($($given:ty),*) => {
+        $(
+            impl TryFrom<$given> for ShmName {
+                type Error = Error;
+
+                /// As [`ShmName::new`].
+                fn try_from(name: $given) -> Result<ShmName> {
+                    ShmName::new(name)
+                }
+            }
+        )*
+    };
+}
+
+checked_from!(&str, &&str, &String, String, &OsStr, &OsString, OsString, &Path, &PathBuf, PathBuf);
+
+impl TryFrom<&CStr> for ShmName {
     type Error = Error;
 
     /// As [`ShmName::new`].
-    fn try_from(name: &str) -> Result<ShmName> {
-        ShmName::new(name)
+    fn try_from(name: &CStr) -> Result<ShmName> {
+        ShmName::checked(name.to_bytes(), imp::NAME_MAX)
     }
 }
 
-impl TryFrom<&OsStr> for ShmName {
-    type Error = Error;
+impl From<&ShmName> for ShmName {
+    /// A clone, which is cheap.
+    fn from(name: &ShmName) -> ShmName {
+        name.clone()
+    }
+}
 
-    /// As [`ShmName::new`].
-    fn try_from(name: &OsStr) -> Result<ShmName> {
-        ShmName::new(name)
+/// For names that need no check.
+impl From<Infallible> for Error {
+    fn from(never: Infallible) -> Error {
+        match never {}
+    }
+}
+
+impl PartialEq for ShmName {
+    fn eq(&self, other: &ShmName) -> bool {
+        self.bytes() == other.bytes()
+    }
+}
+
+impl Eq for ShmName {}
+
+impl PartialOrd for ShmName {
+    fn partial_cmp(&self, other: &ShmName) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for ShmName {
+    fn cmp(&self, other: &ShmName) -> Ordering {
+        self.bytes().cmp(other.bytes())
+    }
+}
+
+impl Hash for ShmName {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.bytes().hash(state);
     }
 }
 
 impl fmt::Display for ShmName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&lossy(self.0.to_bytes()))
+        f.pad(&lossy(self.bytes()))
     }
 }
 
@@ -221,6 +345,6 @@ impl fmt::Debug for ShmName {
 
 impl From<ShmName> for CString {
     fn from(name: ShmName) -> CString {
-        name.0
+        name.as_c_str().to_owned()
     }
 }

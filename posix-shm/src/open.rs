@@ -4,13 +4,12 @@
 //! sense, `prepare` makes a request of the options, and `attempt` carries it out.
 //! [`imp`](crate::imp) has the system calls.
 
-use std::ffi::OsStr;
 use std::time::Duration;
 
 use crate::direction::Direction;
 use crate::error::{Error, Result};
 use crate::map::{HugePages, MapOptions, Mapping, ReadWrite};
-use crate::name::ShmName;
+use crate::name::{self, ShmName};
 use crate::permissions::Permissions;
 use crate::shm::Shm;
 
@@ -20,7 +19,7 @@ mod prepare;
 
 pub use policy::{IfDoesNotExist, IfExists};
 
-use attempt::{Fill, Outcome, Unfilled};
+use attempt::Unfilled;
 
 /// How to open or create an object: `shm_open`, with every combination of options that makes sense
 /// and none that POSIX leaves undefined.
@@ -97,6 +96,27 @@ impl OpenOptions {
     #[must_use]
     pub fn new() -> OpenOptions {
         OpenOptions::default()
+    }
+
+    /// [`new`](OpenOptions::new) of this direction, made when it is compiled.
+    pub(crate) const fn opening(direction: Direction) -> OpenOptions {
+        OpenOptions {
+            direction,
+            if_exists: IfExists::Overwrite,
+            if_does_not_exist: None,
+            permissions: None,
+            ignore_umask: false,
+            size: 0,
+            resize: false,
+            at_least: 0,
+            sparse: false,
+            ignore_estimates: false,
+            wait: Duration::ZERO,
+            map_options: MapOptions::PLAIN,
+            label: None,
+            huge_pages: None,
+            present: false,
+        }
     }
 
     /// Sets what the handle is for: reading, the default, or reading and writing.
@@ -455,10 +475,8 @@ impl OpenOptions {
     ///   other processes kept taking the name that was to be superseded.
     ///
     /// Sources: POSIX.1-2024 `shm_open`; Linux `shm_open(3)`, `open(2)`.
-    pub fn open(&self, name: impl AsRef<OsStr>) -> Result<Shm> {
-        let name = ShmName::new(name)?;
-        let bytes = self.length(Some(&name))?;
-        self.open_filled(&name, &mut |object| Ok(self.fill(object, bytes)?))
+    pub fn open(&self, name: impl TryInto<ShmName, Error: Into<Error>>) -> Result<Shm> {
+        self.open_named(name::checked(name)?)
     }
 
     /// As [`open`](OpenOptions::open), but a refusal by the policies is `None` and not an error.
@@ -483,16 +501,11 @@ impl OpenOptions {
     #[doc(alias = "continue")]
     #[doc(alias = "use-value")]
     #[doc(alias = ":if-does-not-exist nil")]
-    pub fn open_optional(&self, name: impl AsRef<OsStr>) -> Result<Option<Shm>> {
-        let name = ShmName::new(name)?;
-        let bytes = self.length(Some(&name))?;
-        let request = self.request(&name, false)?;
-        let fill: Fill<'_, _, Error> = &mut |object| Ok(self.fill(object, bytes)?);
-        Ok(match request.attempt(fill)? {
-            Outcome::Found(opened) => Some(self.found(opened, &name)?),
-            Outcome::Created(opened, ()) => Some(self.created(opened, Some(&name))),
-            Outcome::Absent | Outcome::Present | Outcome::Short(_) => None,
-        })
+    pub fn open_optional(
+        &self,
+        name: impl TryInto<ShmName, Error: Into<Error>>,
+    ) -> Result<Option<Shm>> {
+        self.open_named_optional(name::checked(name)?)
     }
 
     /// Opens or creates the object, and maps it for reading and writing: `shm_open` and `mmap`.
@@ -526,32 +539,11 @@ impl OpenOptions {
     /// ```
     #[doc(alias = "with-open-shm-and-mmap")]
     #[doc(alias = "with-mmapped-shm")]
-    pub fn open_mapped(&self, name: impl AsRef<OsStr>) -> Result<(Shm, Mapping<ReadWrite>)> {
-        let name = ShmName::new(name)?;
-        let bytes = self.length(Some(&name))?;
-        let request = self.request(&name, false)?;
-        self.check_mappable(request.policy.may_create(), Some(&name))?;
-        let fill: Fill<'_, _, Error> = &mut |object| {
-            self.fill(object, bytes)?;
-            Ok(self.map_options.map_new(object, self.size, false)?)
-        };
-        match request.attempt(fill)? {
-            Outcome::Created(opened, mapping) => Ok((self.created(opened, Some(&name)), mapping)),
-            Outcome::Found(opened) => {
-                let object = self.handle(opened, &name);
-                // What can fail comes before what cannot be undone.
-                if self.resize && object.len()? > self.size {
-                    let (options, size) = (&self.map_options, self.size);
-                    let mapping = options.map_before_cut(object.fd(), size, Some(&name))?;
-                    self.resize_found(&object)?;
-                    return Ok((object, mapping));
-                }
-                self.resize_found(&object)?;
-                let mapping = self.map_options.map_named(object.fd(), Some(&name))?;
-                Ok((object, mapping))
-            }
-            refused => Err(refused.refusal(&request)),
-        }
+    pub fn open_mapped(
+        &self,
+        name: impl TryInto<ShmName, Error: Into<Error>>,
+    ) -> Result<(Shm, Mapping<ReadWrite>)> {
+        self.open_named_mapped(name::checked(name)?)
     }
 
     /// Opens the object, or creates it and lets `init` fill it before any other process sees it.
@@ -590,27 +582,32 @@ impl OpenOptions {
     /// ```
     pub fn open_with<E: From<Error>>(
         &self,
-        name: impl AsRef<OsStr>,
+        name: impl TryInto<ShmName, Error: Into<Error>>,
         mut init: impl FnMut(&Shm) -> Result<(), E>,
     ) -> Result<Shm, E> {
-        let name = ShmName::new(name)?;
+        let name = name::checked(name)?;
         let bytes = self.length(Some(&name))?;
         let request = self.request(&name, true)?;
-        let outcome = request.attempt::<(), E>(&mut |object| {
+        let mut refused = None;
+        let outcome = request.attempt(&mut |object| {
             self.fill(object, bytes)?;
-            Shm::lend(object, &name, &mut init).map_err(Unfilled::Callers)?;
+            Shm::lend(object, &name, &mut init).map_err(|error| {
+                refused = Some(error);
+                Unfilled::Callers
+            })?;
             Ok(self.check_filled(object)?)
-        })?;
-        match outcome {
-            Outcome::Found(opened) => Ok(self.found(opened, &name)?),
-            Outcome::Created(opened, ()) => {
-                let object = self.created(opened, Some(&name));
-                // `init` may have given it any length.
-                object.take_still_empty();
-                Ok(object)
-            }
-            refused => Err(refused.refusal(&request).into()),
+        });
+        if let (Some(error), Err(Unfilled::Callers)) = (refused, &outcome) {
+            return Err(error);
         }
+        let opened = request.opened(outcome)?;
+        let created = opened.created;
+        let object = self.handle_of(opened, name)?;
+        if created {
+            // `init` may have given it any length.
+            object.take_still_empty();
+        }
+        Ok(object)
     }
 
     /// Creates an object that has no name.
@@ -651,8 +648,7 @@ impl OpenOptions {
     #[doc(alias = "memfd_create")]
     #[doc(alias = "SHM_ANON")]
     pub fn open_anonymous(&self) -> Result<Shm> {
-        let bytes = self.length(None)?;
-        Ok(self.anonymous(|object| self.fill(object, bytes))?.0)
+        self.open_unnamed()
     }
 
     /// As [`open_anonymous`](OpenOptions::open_anonymous), and maps the object for reading and
@@ -681,11 +677,6 @@ impl OpenOptions {
     #[doc(alias = "with-open-shm-and-mmap*")]
     #[doc(alias = "with-mmapped-shm*")]
     pub fn open_anonymous_mapped(&self) -> Result<(Shm, Mapping<ReadWrite>)> {
-        let bytes = self.length(None)?;
-        self.check_mappable(true, None)?;
-        self.anonymous(|object| {
-            self.fill(object, bytes)?;
-            self.map_options.map_new(object, self.size, self.huge_pages.is_some())
-        })
+        self.open_unnamed_mapped()
     }
 }

@@ -238,7 +238,7 @@ impl Shm {
         }
         let fd = imp::read_only(imp::NAMESPACE, self.fd(), name.map(|name| name.as_c_str()))
             .map_err(|failure| self.named(failure))?;
-        let reader = Shm::new(fd, name.cloned(), Some(Direction::Input), Origin::default());
-        Ok(reader.with_presence(self.clone_presence()?))
+        let presence = self.clone_presence()?;
+        Ok(Shm::new(fd, name.cloned(), Some(Direction::Input), Origin::default(), presence))
     }
 }

@@ -1,6 +1,5 @@
 //! [`Shm`]: the handle of an object.
 
-use std::ffi::OsStr;
 use std::fmt;
 use std::io::ErrorKind;
 use std::mem::ManuallyDrop;
@@ -16,7 +15,7 @@ use crate::immutable::ImmutableMapping;
 use crate::imp::{self, Growth};
 use crate::map::{MapOptions, Mapping, ReadOnly, ReadWrite};
 use crate::metadata::Metadata;
-use crate::name::ShmName;
+use crate::name::{self, ShmName};
 use crate::open::{IfDoesNotExist, IfExists, OpenOptions};
 use crate::permissions::Permissions;
 
@@ -96,8 +95,9 @@ impl Shm {
     #[doc(alias = "shm_open")]
     #[doc(alias = "shm-open")]
     #[doc(alias = "open-shm")]
-    pub fn open(name: impl AsRef<OsStr>) -> Result<Shm> {
-        OpenOptions::new().open(name)
+    pub fn open(name: impl TryInto<ShmName, Error: Into<Error>>) -> Result<Shm> {
+        static READING: OpenOptions = OpenOptions::opening(Direction::Input);
+        READING.open_named(name::checked(name)?)
     }
 
     /// Opens an existing object for reading and writing: `shm_open` with `O_RDWR`.
@@ -105,8 +105,9 @@ impl Shm {
     /// # Errors
     ///
     /// As [`OpenOptions::open`]: `NotFound` if nothing has the name.
-    pub fn open_io(name: impl AsRef<OsStr>) -> Result<Shm> {
-        OpenOptions::new().direction(Direction::Io).open(name)
+    pub fn open_io(name: impl TryInto<ShmName, Error: Into<Error>>) -> Result<Shm> {
+        static WRITING: OpenOptions = OpenOptions::opening(Direction::Io);
+        WRITING.open_named(name::checked(name)?)
     }
 
     /// Creates an object of this many bytes, for reading and writing: [`IfExists::Error`], and a
@@ -115,8 +116,8 @@ impl Shm {
     /// # Errors
     ///
     /// As [`OpenOptions::open`]: `AlreadyExists` if an object has the name.
-    pub fn create(name: impl AsRef<OsStr>, bytes: u64) -> Result<Shm> {
-        creating(bytes).open(name)
+    pub fn create(name: impl TryInto<ShmName, Error: Into<Error>>, bytes: u64) -> Result<Shm> {
+        create(name::checked(name)?, bytes)
     }
 
     /// Opens an object for reading and writing, or creates it with this many bytes if nothing has
@@ -141,7 +142,10 @@ impl Shm {
     /// posix_shm::unlink(&name)?;
     /// # Ok::<(), posix_shm::Error>(())
     /// ```
-    pub fn open_or_create(name: impl AsRef<OsStr>, bytes: u64) -> Result<Shm> {
+    pub fn open_or_create(
+        name: impl TryInto<ShmName, Error: Into<Error>>,
+        bytes: u64,
+    ) -> Result<Shm> {
         OpenOptions::new()
             .direction(Direction::Io)
             .if_does_not_exist(IfDoesNotExist::Create)
@@ -156,7 +160,7 @@ impl Shm {
     /// As [`OpenOptions::open_anonymous`].
     #[doc(alias = "open-shm*")]
     pub fn anonymous(bytes: u64) -> Result<Shm> {
-        OpenOptions::new().direction(Direction::Io).size(bytes).open_anonymous()
+        OpenOptions::opening(Direction::Io).size(bytes).open_anonymous()
     }
 
     /// Creates an object with this content, for reading and writing: `pwrite`, and then the name.
@@ -190,10 +194,11 @@ impl Shm {
     /// # Ok::<(), posix_shm::Error>(())
     /// ```
     #[doc(alias = "pwrite")]
-    pub fn publish(name: impl AsRef<OsStr>, contents: &[u8]) -> Result<Shm> {
-        let name = ShmName::new(name)?;
-        creating(contents.len() as u64)
-            .open_filled(&name, &mut |object| Ok(write_new(object, contents)?))
+    pub fn publish(
+        name: impl TryInto<ShmName, Error: Into<Error>>,
+        contents: &[u8],
+    ) -> Result<Shm> {
+        publish(name::checked(name)?, contents)
     }
 
     /// Makes a handle of a descriptor that came from elsewhere: `fcntl` and `fstat`. `name` is the
@@ -226,7 +231,7 @@ impl Shm {
     /// ```
     #[doc(alias = "make-shm")]
     pub fn from_fd(fd: OwnedFd, name: Option<ShmName>) -> Result<Shm> {
-        let shm = Shm::new(fd, name, None, Origin::of_unknown());
+        let shm = Shm::new(fd, name, None, Origin::of_unknown(), None);
         let refuse = |why| Err(shm.named(Failure::invalid(Operation::Open, why)));
         let direction = imp::direction(shm.fd()).map_err(shm.error(Operation::Open))?;
         imp::close_on_exec(shm.fd()).map_err(shm.error(Operation::Open))?;
@@ -262,7 +267,7 @@ impl Shm {
     #[doc(alias = "mmap")]
     #[doc(alias = "mmap-shm")]
     pub fn map(&self) -> Result<Mapping<ReadOnly>> {
-        MapOptions::new().map_named(self.fd.as_fd(), self.name())
+        MapOptions::map_all(self.fd(), self.name())
     }
 
     /// Maps the whole object for reading and writing: `mmap` with `PROT_READ | PROT_WRITE` and
@@ -275,7 +280,7 @@ impl Shm {
     #[doc(alias = "mmap")]
     #[doc(alias = "mmap-shm")]
     pub fn map_mut(&self) -> Result<Mapping<ReadWrite>> {
-        MapOptions::new().map_named(self.fd.as_fd(), self.name()).map_err(|error| {
+        MapOptions::map_all(self.fd(), self.name()).map_err(|error| {
             match (error.kind(), self.direction) {
                 (ErrorKind::PermissionDenied, Some(Direction::Input)) => error.with_hint(READ_ONLY),
                 _ => error,
@@ -436,8 +441,8 @@ impl Shm {
             unprotected: self.is_unprotected(),
             ..Origin::default()
         };
-        let clone = Shm::new(fd, self.name.clone(), self.direction, origin);
-        Ok(clone.with_presence(self.clone_presence()?))
+        let presence = self.clone_presence()?;
+        Ok(Shm::new(fd, self.name.clone(), self.direction, origin, presence))
     }
 
     /// Closes the handle and returns the error that drop would ignore: `close`.
@@ -455,23 +460,19 @@ impl Shm {
 }
 
 impl Shm {
-    /// Every handle is made here.
+    /// Every handle is made here. `presence` is a description that is kept for as long.
+    #[inline]
     pub(crate) fn new(
         fd: OwnedFd,
         name: Option<ShmName>,
         direction: Option<Direction>,
         origin: Origin,
+        presence: Option<OwnedFd>,
     ) -> Shm {
         let Origin { created, ignore_estimates, unprotected, still_empty } = origin;
         let (unprotected, still_empty) =
             (AtomicBool::new(unprotected), AtomicBool::new(still_empty));
-        let presence = None;
         Shm { fd, name, direction, created, ignore_estimates, unprotected, still_empty, presence }
-    }
-
-    /// Keeps a description that holds presence for as long as the handle.
-    pub(crate) fn with_presence(self, presence: Option<OwnedFd>) -> Shm {
-        Shm { presence, ..self }
     }
 
     /// Another descriptor of the description that holds presence, if there is one.
@@ -502,7 +503,7 @@ impl Shm {
         // it. The handle is lent by reference, so the descriptor cannot be taken out of it.
         let fd = unsafe { OwnedFd::from_raw_fd(object.as_raw_fd()) };
         let origin = Origin { created: true, ..Origin::default() };
-        let shm = Shm::new(fd, Some(name.clone()), Some(Direction::Io), origin);
+        let shm = Shm::new(fd, Some(name.clone()), Some(Direction::Io), origin, None);
         let lent = Lent(ManuallyDrop::new(shm));
         show(&lent.0)
     }
@@ -557,14 +558,20 @@ impl Shm {
 }
 
 /// The options of [`Shm::create`].
+#[inline(always)]
 fn creating(bytes: u64) -> OpenOptions {
-    let mut options = OpenOptions::new();
+    let mut options = OpenOptions::opening(Direction::Io);
+    options.if_exists(IfExists::Error).if_does_not_exist(IfDoesNotExist::Create).size(bytes);
     options
-        .direction(Direction::Io)
-        .if_exists(IfExists::Error)
-        .if_does_not_exist(IfDoesNotExist::Create)
-        .size(bytes);
-    options
+}
+
+fn create(name: ShmName, bytes: u64) -> Result<Shm> {
+    creating(bytes).open_named(name)
+}
+
+fn publish(name: ShmName, contents: &[u8]) -> Result<Shm> {
+    creating(contents.len() as u64)
+        .open_filled(name, &mut |object| Ok(write_new(object, contents)?))
 }
 
 /// Gives a new object its content.
@@ -612,7 +619,7 @@ impl From<OwnedFd> for Shm {
     /// Makes a handle without a name. It does not check that the descriptor is of shared memory:
     /// each method checks what it needs.
     fn from(fd: OwnedFd) -> Shm {
-        Shm::new(fd, None, None, Origin::of_unknown())
+        Shm::new(fd, None, None, Origin::of_unknown(), None)
     }
 }
 

@@ -232,7 +232,7 @@ struct Object {
 
 impl From<Object> for Shm {
     fn from(object: Object) -> Shm {
-        Shm::new(object.fd, None, object.direction, Origin::of_unknown())
+        Shm::new(object.fd, None, object.direction, Origin::of_unknown(), None)
     }
 }
 

@@ -1,13 +1,12 @@
 //! Removing names: [`unlink`], [`Shm::unlink`] and [`UnlinkOnDrop`].
 
-use std::ffi::OsStr;
 use std::io::ErrorKind;
 use std::ops::Deref;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::failure::{Failure, Operation};
 use crate::imp::{self, Mark};
-use crate::name::ShmName;
+use crate::name::{self, ShmName};
 use crate::shm::Shm;
 
 /// Removes a name: `shm_unlink`. The object can no longer be opened by it, and a new object can
@@ -40,10 +39,13 @@ use crate::shm::Shm;
 #[doc(alias = "shm_unlink")]
 #[doc(alias = "shm-unlink")]
 #[doc(alias = "delete-shm")]
-pub fn unlink(name: impl AsRef<OsStr>) -> Result<()> {
-    let name = ShmName::new(name)?;
+pub fn unlink(name: impl TryInto<ShmName, Error: Into<Error>>) -> Result<()> {
+    unlink_named(&name::checked(name)?)
+}
+
+fn unlink_named(name: &ShmName) -> Result<()> {
     imp::unlink(name.as_c_str())
-        .map_err(|errno| Failure::new(Operation::Unlink, errno).named(Some(&name)))
+        .map_err(|errno| Failure::new(Operation::Unlink, errno).named(Some(name)))
 }
 
 impl Shm {

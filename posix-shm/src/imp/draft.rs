@@ -62,12 +62,19 @@ pub(crate) struct New<'a> {
 
 impl New<'_> {
     /// Whether the object is complete as soon as it exists.
+    #[inline]
     fn is_complete_at_once(&self) -> bool {
         let Self { size, lent, exact, replace, present, .. } = *self;
         size == 0 && !lent && !exact && !replace && !present
     }
 
+    /// Whether an object has the name, and keeps it.
+    pub(crate) fn is_taken(&self) -> bool {
+        !self.replace && (self.namespace.find)(self.name).is_ok()
+    }
+
     /// The ways to build it, the best one first.
+    #[inline]
     pub(crate) fn ways(&self) -> &'static [Way] {
         if self.is_complete_at_once() { &[Way::Named] } else { (self.namespace.ways)() }
     }
@@ -149,6 +156,7 @@ impl Held<'_> {
 
 impl<'a> Draft<'a> {
     /// `lent` is that of [`New`].
+    #[inline(always)]
     pub(super) fn new(
         namespace: &'static Namespace,
         object: OwnedFd,
@@ -160,6 +168,7 @@ impl<'a> Draft<'a> {
     }
 
     /// The object, to be filled.
+    #[inline]
     pub(crate) fn object(&self) -> BorrowedFd<'_> {
         self.object.as_fd()
     }
@@ -179,6 +188,7 @@ impl<'a> Draft<'a> {
         self.presence = Some(presence);
     }
 
+    #[inline]
     pub(crate) fn take_presence(&mut self) -> Option<OwnedFd> {
         self.presence.take()
     }
@@ -193,6 +203,7 @@ impl<'a> Draft<'a> {
     }
 
     /// Returns the object. Its name stays. Presence ends, unless it was taken before.
+    #[inline(always)]
     pub(crate) fn keep(mut self) -> OwnedFd {
         drop(self.presence.take());
         let mut draft = ManuallyDrop::new(self);
@@ -202,6 +213,7 @@ impl<'a> Draft<'a> {
     }
 
     /// An anonymous object: its temporary name, if it had one, is removed.
+    #[inline(always)]
     pub(crate) fn keep_unnamed(mut self) -> Result<OwnedFd, Failure> {
         if let Some(name) = self.held.name() {
             if let Err(errno) = (self.namespace.unlink)(name) {
@@ -213,6 +225,7 @@ impl<'a> Draft<'a> {
     }
 
     /// Removes what was built. If its name cannot be removed, the failure says so.
+    #[cold]
     pub(crate) fn abandon(mut self, failure: Failure) -> Failure {
         let name = self.held.name().map(CStr::to_owned);
         match (self.remove(), name) {

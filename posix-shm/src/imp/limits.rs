@@ -47,7 +47,14 @@ const ASK_FILE_SYSTEM: u64 = 1 << 20;
 const ASK_ESTIMATES: u64 = 4 << 20;
 
 /// Refuses a growth that the system could only refuse by a signal, or too late.
+#[inline]
 pub(super) fn may_grow(object: BorrowedFd<'_>, growth: &Growth) -> Result<(), Failure> {
+    // So little is never asked about.
+    if growth.to.unsigned_abs() <= ONE_PAGE { Ok(()) } else { may_grow_long(object, growth) }
+}
+
+#[inline(never)]
+fn may_grow_long(object: BorrowedFd<'_>, growth: &Growth) -> Result<(), Failure> {
     let to = growth.to.unsigned_abs();
     if let Some(limit) = file_size_limit(to).filter(|limit| *limit < to) {
         return Err(too_long(Operation::Reserve, to, limit));
@@ -125,6 +132,7 @@ pub(crate) fn may_take(object: BorrowedFd<'_>, missing: u64) -> Result<(), Failu
 /// `SIGXFSZ`, which kills. Making it shorter is refused too if it stays longer than the limit,
 /// since a peer may have shortened it by then. Returns `false` if it has this length already, so
 /// there is nothing to do.
+#[inline]
 pub(super) fn may_be_as_long(object: BorrowedFd<'_>, to: sys::off_t) -> Result<bool, Failure> {
     let to = to.unsigned_abs();
     let Some(limit) = file_size_limit(to).filter(|limit| *limit < to) else { return Ok(true) };
@@ -273,7 +281,14 @@ fn huge_page(object: BorrowedFd<'_>) -> Option<u64> {
 
 /// [`huge_page`] of an object whose `stat` is at hand. Other file systems may have long blocks too,
 /// but only those of huge pages count their room in them.
+#[inline]
 pub(crate) fn huge_page_of(object: BorrowedFd<'_>, stat: &Stat) -> Option<u64> {
+    // No system has smaller pages, so most need not be asked for theirs.
+    if stat.block_size() <= ONE_PAGE { None } else { larger_page_of(object, stat) }
+}
+
+#[inline(never)]
+fn larger_page_of(object: BorrowedFd<'_>, stat: &Stat) -> Option<u64> {
     let size = stat.block_size();
     let larger = size > syscalls::page_size() as u64 && size.is_power_of_two();
     (larger && Room::of(object)?.block == size).then_some(size)

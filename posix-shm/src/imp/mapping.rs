@@ -54,10 +54,12 @@ pub(crate) enum Lost {
 }
 
 /// `mmap`, at an address of the system's choice, or near `hint` if that is free.
+#[inline]
 pub(crate) fn map_part(part: &Part<'_>, len: usize, hint: usize) -> Result<NonNull<u8>, Errno> {
     map_as(part, part.protection, len, hint)
 }
 
+#[inline]
 fn map_as(
     part: &Part<'_>,
     protection: c_int,
@@ -118,6 +120,7 @@ pub(crate) fn aligned_address(len: usize, modulus: usize, rest: usize) -> Result
 /// # Safety
 ///
 /// As [`unmap`]. The length is that with which the whole range was mapped.
+#[inline]
 pub(crate) unsafe fn unmap_whole(start: NonNull<u8>, len: usize) -> Result<(), Errno> {
     // SAFETY: the caller's promise.
     match unsafe { unmap(start, len) } {

@@ -13,6 +13,7 @@ use crate::failure::{Errno, Failure, Operation, cvt_owned_fd};
 use crate::permissions::Permissions;
 
 /// `memfd_create`, close-on-exec and sealable. Linux shows the label in `/proc`.
+#[inline(always)]
 pub(super) fn create(label: &CStr, flags: c_uint) -> Result<OwnedFd, Errno> {
     let flags = sys::MFD_CLOEXEC | sys::MFD_ALLOW_SEALING | flags;
     // SAFETY: the label is a NUL-terminated string that outlives the call.
@@ -23,6 +24,7 @@ pub(super) fn create(label: &CStr, flags: c_uint) -> Result<OwnedFd, Errno> {
 
 /// [`create`], never to be executed unless the permissions say otherwise.
 #[cfg(any(pshm_system = "linux", pshm_system = "android"))]
+#[inline(always)]
 pub(super) fn create_for(label: &CStr, permissions: Option<sys::mode_t>) -> Result<OwnedFd, Errno> {
     let executable = sys::S_IXUSR | sys::S_IXGRP | sys::S_IXOTH;
     let object = match permissions {
@@ -46,6 +48,7 @@ pub(super) fn refuses_executable(label: &CStr, mode: sys::mode_t, errno: Errno) 
 }
 
 /// A draft of an object without a name, with the permissions that were asked for.
+#[inline(always)]
 pub(super) fn draft(
     namespace: &'static Namespace,
     object: OwnedFd,

@@ -191,7 +191,7 @@ pub(crate) use socket::{Item, Items, MAX_DESCRIPTORS, Taken, more_follows, recei
 pub(crate) use stat::Stat;
 pub(crate) use syscalls::{
     appends, clone, clone_above, close, close_on_exec, direction, is_writable, keep_on_exec, off_t,
-    page_size, random, random_suffix, read_at, set_owner, set_permissions, stat, unmap,
+    page_size, random, random_suffix, read_at, set_owner, set_permissions, stat, stat_in, unmap,
 };
 pub(crate) use system::{
     CAPABILITIES, EXCLUSIVE, NAME_MAX, NAMESPACE, RESERVE_ONLY_GROWS, allocated, anonymous,

@@ -29,20 +29,31 @@ pub(crate) fn by_resizing(object: BorrowedFd<'_>, growth: Growth) -> Result<(), 
 
 /// Grows an object with memory behind every byte: `fallocate`, which sets the length too.
 #[cfg(pshm_has_fallocate)]
+#[inline]
 pub(crate) fn by_fallocate(object: BorrowedFd<'_>, growth: Growth) -> Result<(), Failure> {
     may_grow(object, &growth)?;
-    let Growth { from, to, .. } = growth;
     // Not posix_fallocate: if the file system cannot reserve, glibc's reads and writes bytes, which
     // peers may be writing too.
-    let result = match syscalls::fallocate(object, 0, from, to - from) {
+    match syscalls::fallocate(object, 0, growth.from, growth.to - growth.from) {
+        Ok(()) => Ok(()),
+        Err(errno) => after_fallocate(object, growth, errno),
+    }
+}
+
+/// Goes on where `fallocate` has failed.
+#[cfg(pshm_has_fallocate)]
+#[cold]
+fn after_fallocate(object: BorrowedFd<'_>, growth: Growth, errno: Errno) -> Result<(), Failure> {
+    let to = growth.to;
+    let result = match errno {
         // First past the end, where no peer sees it. Then the length, in a step that never
         // shortens.
-        Err(Errno::INTR) => {
+        Errno::INTR => {
             let keep = sys::FALLOC_FL_KEEP_SIZE;
             in_steps(&growth, |at, len| syscalls::fallocate(object, keep, at, len))
                 .and_then(|()| retry(|| syscalls::fallocate(object, 0, to - 1, 1)))
         }
-        result => result,
+        errno => Err(errno),
     };
     match result {
         Ok(()) => Ok(()),

@@ -6,11 +6,13 @@ use crate::permissions::Permissions;
 
 /// What `fstat` says of an object.
 #[derive(Clone, Copy)]
+#[repr(transparent)]
 pub(crate) struct Stat(pub(super) sys::stat);
 
 // The system's types differ in width and sign; each of these widens.
 #[allow(clippy::unnecessary_cast, reason = "other systems need the cast")]
 impl Stat {
+    #[inline]
     pub(crate) fn len(&self) -> u64 {
         // No system reports a negative length.
         u64::try_from(self.0.st_size).unwrap_or_default()
@@ -28,10 +30,12 @@ impl Stat {
         self.0.st_gid as u32
     }
 
+    #[inline]
     pub(crate) fn device(&self) -> u64 {
         self.0.st_dev as u64
     }
 
+    #[inline]
     pub(crate) fn inode(&self) -> u64 {
         self.0.st_ino as u64
     }
@@ -44,6 +48,7 @@ impl Stat {
         self.0.st_rdev as u64
     }
 
+    #[inline]
     pub(crate) fn block_size(&self) -> u64 {
         // No system reports a negative size.
         u64::try_from(self.0.st_blksize as i64).unwrap_or_default()
@@ -65,16 +70,19 @@ impl Stat {
     }
 
     /// The type of the file, as `st_mode` has it.
+    #[inline]
     pub(super) fn kind(&self) -> sys::mode_t {
         self.0.st_mode & sys::S_IFMT
     }
 
     /// Whether it is certainly not an object: a directory, a device, a pipe, a socket or a symbolic
     /// link. POSIX leaves open what `fstat` says of an object, but it is none of these.
+    #[inline]
     pub(crate) fn is_certainly_no_object(&self) -> bool {
         let others =
             [sys::S_IFDIR, sys::S_IFCHR, sys::S_IFBLK, sys::S_IFIFO, sys::S_IFSOCK, sys::S_IFLNK];
-        others.contains(&self.kind())
+        // A file, as nearly always, needs one comparison.
+        self.kind() != sys::S_IFREG && others.contains(&self.kind())
     }
 
     /// Why a descriptor of this is not one of shared memory.
@@ -94,6 +102,7 @@ impl Stat {
     }
 
     /// Whether both describe the same object, on a system that tells objects apart.
+    #[inline]
     pub(crate) fn is_same_object(&self, other: &Stat) -> bool {
         (self.device(), self.inode()) == (other.device(), other.inode())
     }

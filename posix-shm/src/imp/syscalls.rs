@@ -17,12 +17,21 @@ use crate::failure::{Detail, Errno, Failure, Operation, cvt, cvt_owned_fd, cvt_r
 use crate::seals::Seals;
 
 /// `fstat`.
+#[inline]
 pub(crate) fn stat(fd: BorrowedFd<'_>) -> Result<Stat, Errno> {
-    let mut stat = MaybeUninit::<sys::stat>::uninit();
-    // SAFETY: the pointer is to room for one `stat`.
-    cvt(unsafe { sys::fstat(fd.as_raw_fd(), stat.as_mut_ptr()) })?;
+    stat_in(&mut MaybeUninit::uninit(), fd).copied()
+}
+
+/// [`stat`], into memory of the caller's: the answer is long.
+#[inline]
+pub(crate) fn stat_in<'a>(
+    room: &'a mut MaybeUninit<Stat>,
+    fd: BorrowedFd<'_>,
+) -> Result<&'a Stat, Errno> {
+    // SAFETY: the pointer is to room for one `stat`, which is all that `Stat` has.
+    cvt(unsafe { sys::fstat(fd.as_raw_fd(), room.as_mut_ptr().cast()) })?;
     // SAFETY: the call succeeded, so it has filled in the structure.
-    Ok(Stat(unsafe { stat.assume_init() }))
+    Ok(unsafe { room.assume_init_ref() })
 }
 
 /// `fstatat`, of the file itself even if it is a symbolic link.
@@ -79,6 +88,7 @@ pub(crate) fn close(fd: OwnedFd) -> Result<(), Errno> {
 }
 
 /// `mmap`, at an address of the system's choice, or near `hint` if that is free.
+#[inline]
 pub(super) fn map(
     fd: BorrowedFd<'_>,
     protection: c_int,
@@ -99,10 +109,12 @@ pub(super) fn map(
     }
 }
 
+#[cold]
 fn is_write_sealed(object: BorrowedFd<'_>) -> bool {
     seals(object).is_ok_and(|seals| seals.contains(Seals::WRITE))
 }
 
+#[inline]
 fn mmap(
     fd: BorrowedFd<'_>,
     protection: c_int,
@@ -147,6 +159,7 @@ fn retry_advice(start: NonNull<u8>, len: usize, advice: c_int) -> Result<(), Err
 /// # Safety
 ///
 /// The range consists of whole mappings that nothing uses any more.
+#[inline]
 pub(crate) unsafe fn unmap(start: NonNull<u8>, len: usize) -> Result<(), Errno> {
     // Miri knows the function of C, and not what the bindings may put around it.
     #[cfg(miri)]
@@ -222,6 +235,7 @@ pub(crate) fn appends(fd: BorrowedFd<'_>) -> Result<bool, Errno> {
 }
 
 /// `pread`: how many bytes there were, at most as many as fit.
+#[inline]
 pub(crate) fn read_at(
     fd: BorrowedFd<'_>,
     buffer: &mut [u8],
@@ -266,6 +280,7 @@ pub(super) fn file_system(object: BorrowedFd<'_>) -> Result<i64, Errno> {
 
 /// `fallocate`, once: a signal may interrupt it.
 #[cfg(pshm_has_fallocate)]
+#[inline]
 pub(super) fn fallocate(
     object: BorrowedFd<'_>,
     mode: c_int,
@@ -367,6 +382,7 @@ pub(super) fn page_cleared_by_fork() -> Option<&'static AtomicU64> {
 }
 
 /// A length as the system's signed type.
+#[inline]
 pub(crate) fn off_t(bytes: u64, operation: Operation) -> Result<sys::off_t, Failure> {
     sys::off_t::try_from(bytes).map_err(|_| {
         let why = format!("{bytes} bytes are more than any object can have (2^63 - 1)");

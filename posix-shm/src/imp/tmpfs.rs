@@ -27,15 +27,40 @@ pub(super) struct Directory {
 }
 
 impl Directory {
-    /// The path of a name, which starts with its slash.
-    pub(super) fn path_of(&self, name: &CStr) -> Path {
-        let name = name.to_bytes().strip_prefix(b"/").unwrap_or(name.to_bytes());
-        Path::of([self.path.to_bytes(), b"/", self.prefix, name])
+    /// Calls a function with the path of a name, which starts with its slash. The path is on the
+    /// stack, and is not moved: that would take longer than to make it.
+    #[inline(always)]
+    pub(super) fn with_path<T>(&self, name: &CStr, call: impl FnOnce(&CStr) -> T) -> T {
+        /// What a portable name takes with the directory, and some more.
+        const SHORT: usize = 64;
+        match path_in(&mut [0; SHORT], self.parts(name)) {
+            Some(path) => call(path),
+            None => self.with_long_path(name, call),
+        }
+    }
+
+    #[inline(never)]
+    fn with_long_path<T>(&self, name: &CStr, call: impl FnOnce(&CStr) -> T) -> T {
+        /// For a directory, the longest name of a file, and a NUL byte.
+        const LONGEST: usize = 288;
+        // No checked name is longer. The system refuses an empty path.
+        call(path_in(&mut [0; LONGEST], self.parts(name)).unwrap_or_default())
+    }
+
+    /// What the path of a name is made of.
+    #[inline(always)]
+    fn parts<'a>(&'a self, name: &'a CStr) -> [&'a [u8]; 4] {
+        let name = name.to_bytes();
+        match self.prefix {
+            // The name brings the slash.
+            b"" => [self.path.to_bytes(), name, b"", b""],
+            prefix => [self.path.to_bytes(), b"/", prefix, name.get(1..).unwrap_or_default()],
+        }
     }
 
     /// The object that has the name now, whoever may open it.
     pub(super) fn find(&self, name: &CStr) -> Result<Stat, Errno> {
-        syscalls::stat_path(self.path_of(name).as_c_str())
+        self.with_path(name, syscalls::stat_path)
     }
 
     /// Whether a descriptor is of a plain file of the same file system.
@@ -107,9 +132,10 @@ impl Directory {
         if new.replace {
             self.replace(temporary, new.name)?;
         } else {
-            let (from, to) = (self.path_of(temporary), self.path_of(new.name));
-            rename_to_free(from.as_c_str(), to.as_c_str())
-                .map_err(Obstacle::of(Operation::Publish))?;
+            self.with_path(temporary, |from| {
+                self.with_path(new.name, |to| rename_to_free(from, to))
+            })
+            .map_err(Obstacle::of(Operation::Publish))?;
         }
         Ok(reader)
     }
@@ -118,10 +144,9 @@ impl Directory {
     /// other way would remove the old name before the new object has it. But if nothing has the
     /// name, there are others.
     pub(super) fn replace(&self, from: &CStr, to: &CStr) -> Result<(), Obstacle> {
-        let (from, to) = (self.path_of(from), self.path_of(to));
-        rename(from.as_c_str(), to.as_c_str()).map_err(|errno| {
+        self.with_path(from, |from| self.with_path(to, |to| rename(from, to))).map_err(|errno| {
             let failure = Failure::new(Operation::Publish, errno);
-            match syscalls::stat_path(to.as_c_str()) {
+            match self.find(to) {
                 Err(Errno::NOENT) if is_forbidden(errno) => Obstacle::ThisWay(failure),
                 _ => Obstacle::Any(failure),
             }
@@ -129,34 +154,18 @@ impl Directory {
     }
 }
 
-/// A path on the stack.
-pub(super) struct Path {
-    bytes: [u8; Path::ROOM],
-}
-
-impl Path {
-    /// For a directory, the longest name of a file, and a NUL byte.
-    const ROOM: usize = 288;
-
-    /// The parts one after the other. None has a NUL byte. If they are too long, which no checked
-    /// name is, the path is empty, and the system refuses it.
-    fn of(parts: [&[u8]; 4]) -> Path {
-        let mut path = Path { bytes: [0; Path::ROOM] };
-        let mut end = 0;
-        for part in parts {
-            match path.bytes[..Path::ROOM - 1].get_mut(end..end + part.len()) {
-                Some(room) => room.copy_from_slice(part),
-                None => return Path { bytes: [0; Path::ROOM] },
-            }
-            end += part.len();
-        }
-        path
+/// Writes the parts one after the other into the zeros. None of them has a NUL byte. `None` if they
+/// are too long.
+#[inline(always)]
+fn path_in<'a>(zeros: &'a mut [u8], parts: [&[u8]; 4]) -> Option<&'a CStr> {
+    let mut end = 0;
+    for part in parts {
+        zeros.get_mut(end..end + part.len())?.copy_from_slice(part);
+        end += part.len();
     }
-
-    pub(super) fn as_c_str(&self) -> &CStr {
-        // The last byte is always NUL.
-        CStr::from_bytes_until_nul(&self.bytes).unwrap_or_default()
-    }
+    let with_nul = zeros.get(..=end)?;
+    // SAFETY: no part has a NUL byte, and behind them is the first of the zeros that are left.
+    Some(unsafe { CStr::from_bytes_with_nul_unchecked(with_nul) })
 }
 
 fn link(from: &CStr, to: &CStr) -> Result<(), Errno> {
@@ -240,12 +249,25 @@ mod tests {
         assert_eq!(directory.find(c"/one").unwrap().len(), 4);
         assert_eq!(directory.find(c"/two").unwrap_err(), Errno::NOENT);
 
-        let [one, three, five] = [c"/one", c"/three", c"/five"].map(|name| directory.path_of(name));
-        let [one, three, five] = [&one, &three, &five].map(Path::as_c_str);
-        assert_eq!(rename_to_free(one, three), Err(Errno::EXIST));
-        assert_eq!(rename_to_free(one, five), Ok(()));
+        let path_of = |name| directory.with_path(name, CStr::to_owned);
+        let [one, three, five] = [c"/one", c"/three", c"/five"].map(path_of);
+        assert_eq!(rename_to_free(&one, &three), Err(Errno::EXIST));
+        assert_eq!(rename_to_free(&one, &five), Ok(()));
         assert_eq!(directory.find(c"/one").unwrap_err(), Errno::NOENT);
         assert_eq!(directory.find(c"/five").unwrap().len(), 4);
+
+        // On both sides of where the path is written elsewhere, and where it is too long.
+        let folder_len = directory.path.to_bytes().len() + b"/.object_".len();
+        for len in 1..300 {
+            let name = CString::new([b"/".to_vec(), vec![b'x'; len]].concat()).unwrap();
+            let path = directory.with_path(&name, CStr::to_owned);
+            if folder_len + len < 288 {
+                let expected = [directory.path.to_bytes(), b"/.object_", &name.to_bytes()[1..]];
+                assert_eq!(path.to_bytes(), expected.concat(), "{len}");
+            } else {
+                assert_eq!(path.to_bytes(), b"", "{len}");
+            }
+        }
         fs::remove_dir_all(folder).unwrap();
     }
 }

@@ -3,13 +3,16 @@
 use std::borrow::Cow;
 use std::ffi::c_int;
 use std::io::ErrorKind;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use posix_shm_sys as sys;
 
 use super::mapping::{Mapping, RawMapping};
 use super::markers::{Access, CopyOnWrite, Protection, ReadOnly, ReadWrite};
-use super::region::{How, Identity, MAX_LEN, Region, Wanted, Warm, too_long_why};
+use super::region::{
+    Align, How, Identity, MAX_LEN, PowerOfTwo, Region, Wanted, Warm, WholePages, too_long_why,
+};
 
 use crate::error::Result;
 use crate::failure::{Detail, Errno, Failure, Operation};
@@ -53,6 +56,17 @@ pub struct MapOptions {
 }
 
 impl MapOptions {
+    /// The whole object, and nothing special.
+    pub(crate) const PLAIN: MapOptions = MapOptions {
+        offset: 0,
+        len: None,
+        capacity: 0,
+        address: 0,
+        align: None,
+        warm: Warm { collapse: false, populate: false, lock: false },
+        no_reserve: false,
+    };
+
     /// Maps the whole object, at an address of the system's choice.
     #[must_use]
     pub fn new() -> MapOptions {
@@ -305,6 +319,28 @@ impl MapOptions {
         Ok(RawMapping::new(region))
     }
 
+    /// Maps the whole object: [`map_named`](MapOptions::map_named) without any options.
+    #[inline]
+    pub(crate) fn map_all<A: Access>(
+        object: BorrowedFd<'_>,
+        name: Option<&ShmName>,
+    ) -> Result<Mapping<A>> {
+        let mut room = MaybeUninit::uninit();
+        let stat = match imp::stat_in(&mut room, object) {
+            Ok(stat) => stat,
+            Err(errno) => return Err(Failure::new(Operation::Metadata, errno).named(name)),
+        };
+        let is_usual = !stat.is_certainly_no_object() && imp::huge_page_of(object, stat).is_none();
+        if !is_usual || !can_be_mapped_whole(stat.len()) {
+            return map_unusual(object, name, stat);
+        }
+        let (len, identity) = (stat.len() as usize, Identity::of(stat));
+        match Region::whole(object, A::PROTECTION, A::PRIVATE, len, identity) {
+            Ok(region) => Ok(Mapping::new(region)),
+            Err(errno) => Err(MapOptions::new().no_mapping(errno).named(name)),
+        }
+    }
+
     pub(crate) fn map_named<A: Access>(
         &self,
         object: BorrowedFd<'_>,
@@ -328,9 +364,26 @@ impl MapOptions {
         region().map(Mapping::new).map_err(|failure: Failure| failure.named(name))
     }
 
+    /// Whether these options map the whole object, and ask for nothing else.
+    #[inline]
+    fn is_plain(&self) -> bool {
+        let Self { offset, len, capacity, address, align, warm, no_reserve } = *self;
+        let is_zero = offset == 0 && capacity == 0 && address == 0;
+        is_zero && len.is_none() && align.is_none() && warm == Warm::default() && !no_reserve
+    }
+
     /// Refuses a part that is not inside an object of this length, and an address that it cannot
     /// have.
+    #[inline]
     pub(crate) fn check(&self, object_len: u64) -> Result<(), Failure> {
+        if self.is_plain() && can_be_mapped_whole(object_len) {
+            return Ok(());
+        }
+        self.check_part(object_len)
+    }
+
+    #[inline(never)]
+    fn check_part(&self, object_len: u64) -> Result<(), Failure> {
         self.len_within(object_len).map_err(|why| self.refuse(why))?;
         let page = imp::page_size();
         // The remainder is less than a page.
@@ -348,7 +401,44 @@ impl MapOptions {
         )))
     }
 
+    /// Whether these options map all of an object of this length, and ask for nothing else.
+    #[inline]
+    pub(crate) fn maps_all(&self, object_len: u64) -> bool {
+        self.is_plain() && can_be_mapped_whole(object_len)
+    }
+
+    /// [`map_new`](MapOptions::map_new), if they [map all](MapOptions::maps_all).
+    #[inline(always)]
+    pub(crate) fn map_new_whole(
+        &self,
+        object: BorrowedFd<'_>,
+        object_len: u64,
+    ) -> Result<NewMapping, Failure> {
+        // It is at most `MAX_LEN`.
+        match WholePages::map(object, ReadWrite::PROTECTION, object_len as usize) {
+            Ok(pages) => Ok(NewMapping::Whole(pages)),
+            Err(errno) => self.map_new_otherwise(object, object_len, errno),
+        }
+    }
+
+    #[cold]
+    fn map_new_otherwise(
+        &self,
+        object: BorrowedFd<'_>,
+        object_len: u64,
+        errno: Errno,
+    ) -> Result<NewMapping, Failure> {
+        match errno {
+            // The directory of the objects may be one of huge pages.
+            Errno::INVAL => {
+                Ok(NewMapping::Other(Box::new(self.map_new(object, object_len, false)?)))
+            }
+            errno => Err(self.no_mapping(errno)),
+        }
+    }
+
     /// Maps a new object for writing, whose length is known because no other process has it yet.
+    #[inline(never)]
     pub(crate) fn map_new(
         &self,
         object: BorrowedFd<'_>,
@@ -387,18 +477,48 @@ impl MapOptions {
     ) -> Result<Region> {
         let region = || {
             let stat = imp::stat(object).map_err(Failure::of(Operation::Metadata))?;
-            if stat.is_certainly_no_object() {
-                return Err(self.refuse("this is not a shared memory object"));
-            }
-            // Huge pages are mapped, offset and unmapped as a whole.
-            let page = imp::huge_page_of(object, &stat);
-            self.region_of(object, protection, private, stat.len(), Some(&stat), page)
+            self.region_at(object, protection, private, &stat)
         };
         region().map_err(|failure| failure.named(name))
     }
 
+    fn region_at(
+        &self,
+        object: BorrowedFd<'_>,
+        protection: c_int,
+        private: bool,
+        stat: &Stat,
+    ) -> Result<Region, Failure> {
+        if stat.is_certainly_no_object() {
+            return Err(self.refuse("this is not a shared memory object"));
+        }
+        // Huge pages are mapped, offset and unmapped as a whole.
+        let page = imp::huge_page_of(object, stat);
+        self.region_of(object, protection, private, stat.len(), Some(stat), page)
+    }
+
     /// A part of an object of this length, with pages of this size if they are not the system's.
     pub(crate) fn region_of(
+        &self,
+        object: BorrowedFd<'_>,
+        protection: c_int,
+        private: bool,
+        object_len: u64,
+        stat: Option<&Stat>,
+        huge_page: Option<u64>,
+    ) -> Result<Region, Failure> {
+        if self.is_plain() && huge_page.is_none() && can_be_mapped_whole(object_len) {
+            let (len, identity) = (object_len as usize, stat.and_then(Identity::of));
+            return match Region::whole(object, protection, private, len, identity) {
+                Ok(region) => Ok(region),
+                Err(errno) => Err(self.no_mapping(errno)),
+            };
+        }
+        self.region_of_part(object, protection, private, object_len, stat, huge_page)
+    }
+
+    #[inline(never)]
+    fn region_of_part(
         &self,
         object: BorrowedFd<'_>,
         protection: c_int,
@@ -432,7 +552,7 @@ impl MapOptions {
             // Copies are memory of their own.
             imp::may_take(object, if private { len } else { missing })?;
         }
-        let huge_page = huge_page.map(|_| page);
+        let huge_page = huge_page.map(|_| PowerOfTwo::new(page));
         let how = How {
             protection,
             private,
@@ -444,7 +564,7 @@ impl MapOptions {
             warm,
         };
         let hint = address.saturating_sub(lead);
-        let identity = stat.map(Identity::of);
+        let identity = stat.and_then(Identity::of);
         let wanted = Wanted { offset: start, lead, len, mapped, room, hint, object: identity, how };
         let region = Region::map(object, &wanted)
             .map_err(|failure| self.explain(failure, huge_page.is_some()))?;
@@ -472,7 +592,7 @@ impl MapOptions {
     /// two and less than that.
     ///
     /// `room`: the pages are huge, and are put into address space that is reserved first.
-    fn alignment(&self, page: usize, lead: usize, room: bool) -> Result<(usize, usize), Failure> {
+    fn alignment(&self, page: usize, lead: usize, room: bool) -> Result<Align, Failure> {
         let Self { offset, address, align, warm, .. } = *self;
         let wanted = align.unwrap_or(1);
         if !wanted.is_power_of_two() || wanted > MAX_LEN {
@@ -492,13 +612,20 @@ impl MapOptions {
         }
         Ok(match (wanted.max(modulus), address) {
             // The system aligns to pages, and an address is what it is.
-            (modulus, 0) if modulus > page || room => (modulus, rest),
-            _ => (1, 0),
+            (modulus, 0) if modulus > page || room => {
+                Align { modulus: PowerOfTwo::new(modulus), rest }
+            }
+            _ => Align::NONE,
         })
     }
 
     pub(crate) fn detail(&self) -> Detail {
         Detail::Range { offset: self.offset, len: self.len }
+    }
+
+    #[cold]
+    fn no_mapping(&self, errno: Errno) -> Failure {
+        self.explain(Failure::new(Operation::Map, errno), false)
     }
 
     /// Says what the system's error means for objects of huge pages.
@@ -546,6 +673,40 @@ impl MapOptions {
         match usize::try_from(len) {
             Ok(len) if len <= MAX_LEN => Ok(len),
             _ => Err(too_long_why(len)),
+        }
+    }
+}
+
+/// Maps an object that has huge pages, or says why it cannot be mapped.
+#[inline(never)]
+fn map_unusual<A: Access>(
+    object: BorrowedFd<'_>,
+    name: Option<&ShmName>,
+    stat: &Stat,
+) -> Result<Mapping<A>> {
+    let region = MapOptions::new().region_at(object, A::PROTECTION, A::PRIVATE, stat);
+    region.map(Mapping::new).map_err(|failure| failure.named(name))
+}
+
+/// Whether a mapping can have this many bytes.
+#[inline]
+fn can_be_mapped_whole(object_len: u64) -> bool {
+    object_len.wrapping_sub(1) < MAX_LEN as u64
+}
+
+/// A mapping of a new object, small enough to be handed around until the object is complete.
+pub(crate) enum NewMapping {
+    Whole(WholePages),
+    /// Nearly never, so it may take an allocation.
+    Other(Box<Mapping<ReadWrite>>),
+}
+
+impl NewMapping {
+    #[inline(always)]
+    pub(crate) fn into_mapping(self) -> Mapping<ReadWrite> {
+        match self {
+            NewMapping::Whole(pages) => Mapping::new(pages.into_region(ReadWrite::PROTECTION)),
+            NewMapping::Other(mapping) => *mapping,
         }
     }
 }

@@ -9,6 +9,7 @@
 
 use std::ffi::c_int;
 use std::io::ErrorKind;
+use std::num::NonZero;
 use std::os::fd::BorrowedFd;
 use std::ptr::NonNull;
 
@@ -38,15 +39,44 @@ pub(super) struct How {
     pub(super) no_reserve: bool,
     /// The address of the first byte was given.
     pub(super) fixed: bool,
-    /// The address of the first page leaves `align.1` when it is divided by `align.0`, a power of
-    /// two; 1 if it does not matter.
-    pub(super) align: (usize, usize),
+    /// What is known of the address of the first page.
+    pub(super) align: Align,
     /// Address space is kept free behind the pages.
     pub(super) has_room: bool,
     /// The size of the object's pages, if they are not the system's.
-    pub(super) huge_page: Option<usize>,
+    pub(super) huge_page: Option<PowerOfTwo>,
     /// What is done to all that is mapped.
     pub(super) warm: Warm,
+}
+
+/// A power of two, in one byte: mappings are moved around, so they are kept small.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PowerOfTwo(NonZero<u8>);
+
+impl PowerOfTwo {
+    const ONE: PowerOfTwo = PowerOfTwo(NonZero::<u8>::MIN);
+
+    /// The callers have checked that it is one.
+    pub(super) fn new(value: usize) -> PowerOfTwo {
+        // At most 63.
+        NonZero::new(value.trailing_zeros() as u8 + 1).map_or(PowerOfTwo::ONE, PowerOfTwo)
+    }
+
+    pub(super) fn get(self) -> usize {
+        1 << (self.0.get() - 1)
+    }
+}
+
+/// What an address leaves when it is divided by a power of two.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Align {
+    pub(super) modulus: PowerOfTwo,
+    pub(super) rest: usize,
+}
+
+impl Align {
+    /// Any address will do.
+    pub(super) const NONE: Align = Align { modulus: PowerOfTwo::ONE, rest: 0 };
 }
 
 /// What is done to pages once they are mapped.
@@ -58,8 +88,20 @@ pub(super) struct Warm {
 }
 
 impl How {
+    /// For reading, and nothing special.
+    const PLAIN: How = How {
+        protection: sys::PROT_READ,
+        private: false,
+        no_reserve: false,
+        fixed: false,
+        align: Align::NONE,
+        has_room: false,
+        huge_page: None,
+        warm: Warm { collapse: false, populate: false, lock: false },
+    };
+
     pub(super) fn page(&self) -> usize {
-        self.huge_page.unwrap_or_else(imp::page_size)
+        self.huge_page.map_or_else(imp::page_size, PowerOfTwo::get)
     }
 }
 
@@ -67,12 +109,13 @@ impl How {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Identity {
     device: u64,
-    inode: u64,
+    inode: NonZero<u64>,
 }
 
 impl Identity {
-    pub(super) fn of(stat: &Stat) -> Identity {
-        Identity { device: stat.device(), inode: stat.inode() }
+    /// `None` if the system gives objects no number.
+    pub(super) fn of(stat: &Stat) -> Option<Identity> {
+        Some(Identity { device: stat.device(), inode: NonZero::new(stat.inode())? })
     }
 }
 
@@ -112,6 +155,20 @@ pub(super) struct Wanted {
 const ATTEMPTS: usize = 64;
 
 impl Region {
+    /// Maps an object of this length as a whole, at an address of the system's choice.
+    #[inline(always)]
+    pub(super) fn whole(
+        fd: BorrowedFd<'_>,
+        protection: c_int,
+        private: bool,
+        len: usize,
+        object: Option<Identity>,
+    ) -> Result<Region, Errno> {
+        let how = How { protection, private, ..How::PLAIN };
+        let pages = imp::map_part(&part(fd, 0, &how), len, 0)?;
+        Ok(Region { pages, lead: 0, len, mapped: len, room: len, offset: 0, object, how })
+    }
+
     /// The caller has checked that all of it lies inside the object.
     pub(super) fn map(fd: BorrowedFd<'_>, wanted: &Wanted) -> Result<Region, Failure> {
         let Wanted { offset, lead, len, mapped, room, hint, object, how } = *wanted;
@@ -123,7 +180,7 @@ impl Region {
                 imp::map_part(&part, mapped, hint)
             }
         };
-        let (modulus, rest) = how.align;
+        let (modulus, rest) = (how.align.modulus.get(), how.align.rest);
         let mut tried = 0;
         let pages = loop {
             let hint = if modulus == 1 || hint != 0 {
@@ -235,7 +292,7 @@ impl Region {
             offset: whole.offset + here as sys::off_t,
             object: whole.object,
             // It begins where the first ends.
-            how: How { align: (1, 0), ..whole.how },
+            how: How { align: Align::NONE, ..whole.how },
         };
         (first, second)
     }
@@ -330,7 +387,7 @@ impl Region {
             let why = "its address was given, so it cannot move; give it a capacity when mapping";
             return Err(Failure::refused(Operation::Grow, ErrorKind::Unsupported, why));
         }
-        if self.how.align.0 == 1 && self.how.huge_page.is_none() {
+        if self.how.align.modulus.get() == 1 && self.how.huge_page.is_none() {
             // SAFETY: the pages are this value's. No view of them is alive, since the value is
             // borrowed exclusively.
             match unsafe { imp::remap(self.pages, have, wanted, true) } {
@@ -387,7 +444,7 @@ impl Region {
             return refuse("this is not a shared memory object".into());
         }
         if imp::CAPABILITIES.tell_objects_apart
-            && self.object.is_some_and(|object| object != Identity::of(stat))
+            && self.object.is_some_and(|object| Some(object) != Identity::of(stat))
         {
             return refuse("this is another object than the one that is mapped".into());
         }
@@ -430,6 +487,7 @@ fn grow_failure(errno: Errno) -> Failure {
     Failure::new(Operation::Grow, errno)
 }
 
+#[inline]
 fn part<'fd>(object: BorrowedFd<'fd>, offset: sys::off_t, how: &How) -> Part<'fd> {
     let How { protection, private, no_reserve, .. } = *how;
     Part { object, offset, protection, private, no_reserve }
@@ -450,6 +508,39 @@ pub(super) fn range_failure(
     to: usize,
 ) -> impl Fn(Errno) -> Failure {
     move |errno| Failure::new(operation, errno).with_detail(Detail::Part { from, to })
+}
+
+/// A shared mapping of a whole object. Unmapped when dropped, unless it has become a [`Region`].
+pub(crate) struct WholePages {
+    pages: NonNull<u8>,
+    len: usize,
+}
+
+impl WholePages {
+    #[inline(always)]
+    pub(super) fn map(
+        fd: BorrowedFd<'_>,
+        protection: c_int,
+        len: usize,
+    ) -> Result<WholePages, Errno> {
+        let how = How { protection, ..How::PLAIN };
+        let pages = imp::map_part(&part(fd, 0, &how), len, 0)?;
+        Ok(WholePages { pages, len })
+    }
+
+    #[inline(always)]
+    pub(super) fn into_region(self, protection: c_int) -> Region {
+        let WholePages { pages, len } = *std::mem::ManuallyDrop::new(self);
+        let how = How { protection, ..How::PLAIN };
+        Region { pages, lead: 0, len, mapped: len, room: len, offset: 0, object: None, how }
+    }
+}
+
+impl Drop for WholePages {
+    fn drop(&mut self) {
+        // SAFETY: these pages were given to this value alone, and nothing points into them yet.
+        let _ = unsafe { imp::unmap_whole(self.pages, self.len) };
+    }
 }
 
 impl Drop for Region {

@@ -51,15 +51,15 @@ pub(super) struct Request<'a> {
 pub(super) struct Opened {
     pub(super) fd: OwnedFd,
     pub(super) presence: Option<OwnedFd>,
+    /// This call has created the object.
+    pub(super) created: bool,
 }
 
 /// How opening or creating ended.
 #[derive(Debug)]
-pub(super) enum Outcome<T> {
-    /// The name had an object; this is a handle of it.
-    Found(Opened),
-    /// A new object has the name; this is a handle of it, and what [`Fill`] returned.
-    Created(Opened, T),
+pub(super) enum Outcome {
+    /// The name had an object, or a new one has it.
+    Opened(Opened),
     /// Nothing has the name, and the policy does not let us create.
     Absent,
     /// An object has the name, and the policy does not let us open it.
@@ -68,45 +68,82 @@ pub(super) enum Outcome<T> {
     Short(u64),
 }
 
-impl<T> Outcome<T> {
-    /// The policy's refusal as an error.
-    pub(super) fn refusal(&self, request: &Request<'_>) -> Error {
-        let absent = || Failure::new(Operation::Open, Errno::NOENT);
-        let failure = match self {
-            Outcome::Present => Failure::new(Operation::Create, Errno::EXIST),
-            Outcome::Short(len) => request.too_short(*len),
-            _ if request.size > 0 && request.wait.is_zero() => absent()
-                .with_hint("a size is for a new object; to create one, set IfDoesNotExist::Create"),
-            _ if request.wait.is_zero() => absent(),
-            _ => absent()
-                .with_hint(format!("no object has this name after waiting {:?}", request.wait)),
-        };
-        failure.named(Some(request.name))
-    }
-}
-
 /// Fills a new object through its read-write descriptor. It is called again on a fresh object if a
 /// first one could not be given its name.
-pub(crate) type Fill<'a, T, E> = &'a mut dyn FnMut(BorrowedFd<'_>) -> Result<T, Unfilled<E>>;
+pub(crate) type Fill<'a> = &'a mut dyn FnMut(BorrowedFd<'_>) -> Result<(), Unfilled>;
 
 /// Why an object was not filled.
 #[derive(Debug)]
-pub(crate) enum Unfilled<E> {
+pub(crate) enum Unfilled {
     /// Our own part of it failed.
     Ours(Failure),
-    /// The caller's function said no.
-    Callers(E),
+    /// The caller's function said no, and the caller of [`Fill`] knows why.
+    Callers,
 }
 
-impl<E> From<Failure> for Unfilled<E> {
-    fn from(failure: Failure) -> Unfilled<E> {
+impl From<Failure> for Unfilled {
+    fn from(failure: Failure) -> Unfilled {
         Unfilled::Ours(failure)
     }
 }
 
 impl Request<'_> {
+    /// What was opened, or why nothing was.
+    #[inline]
+    pub(super) fn opened(&self, outcome: Result<Outcome, Unfilled>) -> Result<Opened, Error> {
+        match outcome {
+            Ok(Outcome::Opened(opened)) => Ok(opened),
+            outcome => Err(self.refusal(outcome)),
+        }
+    }
+
+    #[cold]
+    fn refusal(&self, outcome: Result<Outcome, Unfilled>) -> Error {
+        let absent = || Failure::new(Operation::Open, Errno::NOENT);
+        let failure = match outcome {
+            Err(Unfilled::Ours(failure)) => failure,
+            Ok(Outcome::Present) => Failure::new(Operation::Create, Errno::EXIST),
+            Ok(Outcome::Short(len)) => self.too_short(len),
+            Ok(Outcome::Absent) if self.wait.is_zero() && self.size > 0 => absent()
+                .with_hint("a size is for a new object; to create one, set IfDoesNotExist::Create"),
+            Ok(Outcome::Absent) if self.wait.is_zero() => absent(),
+            Ok(Outcome::Absent) => {
+                absent().with_hint(format!("no object has this name after waiting {:?}", self.wait))
+            }
+            Ok(Outcome::Opened(_)) | Err(Unfilled::Callers) => {
+                unreachable!("it is open, or the caller of `attempt` has the error")
+            }
+        };
+        failure.named(Some(self.name))
+    }
+
     /// Does what the policy says, as often as there is time to wait.
-    pub(super) fn attempt<T, E: From<Error>>(&self, fill: Fill<'_, T, E>) -> Result<Outcome<T>, E> {
+    #[inline]
+    pub(super) fn attempt(&self, fill: Fill<'_>) -> Result<Outcome, Unfilled> {
+        if self.wait.is_zero() {
+            return match self.policy {
+                Policy::Create => self.create(false, fill, &mut None),
+                Policy::Open { truncate: false } if self.at_least == 0 && !self.present => {
+                    self.open()
+                }
+                _ => self.attempt_once(fill),
+            };
+        }
+        self.attempt_until(fill)
+    }
+
+    /// Opens what has the name, whatever it is.
+    #[inline]
+    fn open(&self) -> Result<Outcome, Unfilled> {
+        match imp::open(self.name.as_c_str(), self.direction, false) {
+            Ok(fd) => Ok(Outcome::Opened(Opened { fd, presence: None, created: false })),
+            Err(Errno::NOENT) => Ok(Outcome::Absent),
+            Err(errno) => Err(Failure::new(Operation::Open, errno).into()),
+        }
+    }
+
+    #[inline(never)]
+    fn attempt_until(&self, fill: Fill<'_>) -> Result<Outcome, Unfilled> {
         let start = Instant::now();
         // Short at first, for a peer that is about to size its object; then longer.
         let mut pause = Duration::from_micros(20);
@@ -115,9 +152,6 @@ impl Request<'_> {
             let left = self.wait.saturating_sub(start.elapsed());
             match outcome {
                 Outcome::Absent | Outcome::Short(_) if !left.is_zero() => {}
-                Outcome::Short(len) => {
-                    return Err(self.too_short(len).named(Some(self.name)).into());
-                }
                 outcome => return Ok(outcome),
             }
             std::thread::sleep(pause.min(left));
@@ -126,17 +160,13 @@ impl Request<'_> {
     }
 
     /// Does what the policy says, once.
-    fn attempt_once<T, E: From<Error>>(&self, fill: Fill<'_, T, E>) -> Result<Outcome<T>, E> {
+    fn attempt_once(&self, fill: Fill<'_>) -> Result<Outcome, Unfilled> {
         // A complete object whose name was taken, until the name is free again.
         let mut built = None;
         let truncate = match self.policy {
             Policy::Open { truncate } | Policy::OpenOrCreate { truncate } => truncate,
-            Policy::Create => {
-                return self.create(false, fill, &mut built).map_err(|e| self.error(e));
-            }
-            Policy::Supersede => {
-                return self.create(true, fill, &mut built).map_err(|e| self.error(e));
-            }
+            Policy::Create => return self.create(false, fill, &mut built),
+            Policy::Supersede => return self.create(true, fill, &mut built),
         };
         let mut shortages = Shortages::default();
         for _ in 0..FLICKER_LIMIT {
@@ -148,7 +178,7 @@ impl Request<'_> {
                 },
                 Err(Errno::NOENT) if self.policy.may_create() => {}
                 Err(Errno::NOENT) => return Ok(Outcome::Absent),
-                Err(errno) => return Err(self.failed(Operation::Open)(errno).into()),
+                Err(errno) => return Err(Failure::new(Operation::Open, errno).into()),
             }
             match self.create(false, fill, &mut built) {
                 // Another process was quicker.
@@ -156,24 +186,23 @@ impl Request<'_> {
                 Err(Unfilled::Ours(failure)) if shortages.may_pass(&failure, self.size) => {
                     pause(shortages.seen);
                 }
-                result => return result.map_err(|unfilled| self.error(unfilled)),
+                result => return result,
             }
         }
         let why = format!(
             "the name appeared and vanished {FLICKER_LIMIT} times between opening and creating"
         );
-        let failure = Failure::refused(Operation::Open, ErrorKind::ResourceBusy, why);
-        Err(failure.named(Some(self.name)).into())
+        Err(Failure::refused(Operation::Open, ErrorKind::ResourceBusy, why).into())
     }
 
     /// An object that has the name, unless it is too short. `None` if it has lost the name before
     /// this process was present.
-    fn found<T>(&self, object: OwnedFd, truncate: bool) -> Result<Option<Outcome<T>>, Error> {
+    fn found(&self, object: OwnedFd, truncate: bool) -> Result<Option<Outcome>, Failure> {
         if self.at_least > 0 && !truncate {
-            let stat = imp::stat(object.as_fd()).map_err(self.failed(Operation::Metadata))?;
+            let stat = imp::stat(object.as_fd()).map_err(Failure::of(Operation::Metadata))?;
             if stat.is_certainly_no_object() {
                 let why = "this is not a shared memory object";
-                return Err(Failure::invalid(Operation::Open, why).named(Some(self.name)));
+                return Err(Failure::invalid(Operation::Open, why));
             }
             if stat.len() < self.at_least {
                 return Ok(Some(Outcome::Short(stat.len())));
@@ -181,12 +210,12 @@ impl Request<'_> {
         }
         let presence = match self.present {
             false => None,
-            true => match self.join(object.as_fd()).map_err(|f| f.named(Some(self.name)))? {
+            true => match self.join(object.as_fd())? {
                 None => return Ok(None),
                 presence => presence,
             },
         };
-        Ok(Some(Outcome::Found(Opened { fd: object, presence })))
+        Ok(Some(Outcome::Opened(Opened { fd: object, presence, created: false })))
     }
 
     /// Holds presence on an object that has the name. `None` if it has the name no more.
@@ -204,12 +233,12 @@ impl Request<'_> {
 
     /// Creates a new object, or finds that the name is taken. What was built then is kept, so that
     /// it can be given the name later.
-    fn create<'a, T, E>(
+    fn create<'a>(
         &'a self,
         replace: bool,
-        fill: Fill<'_, T, E>,
-        built: &mut Option<(Draft<'a>, T)>,
-    ) -> Result<Outcome<T>, Unfilled<E>> {
+        fill: Fill<'_>,
+        built: &mut Option<Draft<'a>>,
+    ) -> Result<Outcome, Unfilled> {
         let new = New {
             namespace: imp::NAMESPACE,
             name: self.name.as_c_str(),
@@ -221,57 +250,84 @@ impl Request<'_> {
             lent: self.lent,
             present: self.present,
         };
-        let is_taken = || !replace && imp::find(new.name).is_ok();
-        let mut ways = new.ways();
-        let best = ways;
-        let is_fallback = |ways: &[imp::Way]| ways.len() < best.len();
-        // Creating under the name itself finds out at once.
+        let ways = new.ways();
+        if built.is_some() || new.present {
+            let step = built.take().map_or(Step::Build, Step::Publish);
+            return self.create_somehow(&new, ways, fill, built, step);
+        }
+        // Creating under the name itself finds out at once that it is taken.
         let costly = new.lent || new.size >= LOOK_FIRST;
-        if built.is_none() && ways.len() > 1 && costly && is_taken() {
+        if costly && ways.len() > 1 && new.is_taken() {
             return Ok(Outcome::Present);
         }
+        // Nearly always the best way works. The rest is out of line.
+        let step = match imp::draft(&new, ways[0]) {
+            Err(obstacle) => Step::Unbuilt(obstacle.into()),
+            Ok(mut draft) => match fill(draft.object()) {
+                Err(unfilled) => Step::Unbuilt(Unbuilt::of(draft, unfilled)),
+                Ok(()) => match imp::publish(&mut draft, &new) {
+                    Err(obstacle) => Step::Unpublished(draft, obstacle),
+                    Ok(reader) => return Ok(published(draft, reader)),
+                },
+            },
+        };
+        self.create_somehow(&new, ways, fill, built, step)
+    }
+
+    /// Tries the ways to create, from a step of the first of them on.
+    #[inline(never)]
+    fn create_somehow<'a>(
+        &self,
+        new: &New<'a>,
+        mut ways: &'static [imp::Way],
+        fill: Fill<'_>,
+        built: &mut Option<Draft<'a>>,
+        mut step: Step<'a>,
+    ) -> Result<Outcome, Unfilled> {
+        let replace = new.replace;
+        let best = ways;
+        let is_fallback = |ways: &[imp::Way]| ways.len() < best.len();
         let failure = loop {
-            let (mut draft, made) = match built.take() {
-                Some(built) => built,
+            step = match step {
                 // A sandbox that forbids the best way may also forbid removing a temporary name.
                 // So none is made in vain.
-                None if !replace && is_fallback(ways) && is_taken() => return Ok(Outcome::Present),
-                None => match build(&new, ways[0], fill) {
-                    Ok(built) => built,
-                    Err(Unbuilt::Callers(error)) => return Err(Unfilled::Callers(error)),
-                    Err(Unbuilt::Obstacle(Obstacle::ThisWay(_))) if ways.len() > 1 => {
-                        ways = &ways[1..];
-                        continue;
-                    }
-                    Err(Unbuilt::Obstacle(obstacle)) => break Failure::from(obstacle),
-                },
-            };
-            match publish(&mut draft, &new) {
-                Ok(reader) => {
-                    let presence = draft.take_presence();
-                    let object = draft.keep();
-                    let fd = reader.unwrap_or(object);
-                    return Ok(Outcome::Created(Opened { fd, presence }, made));
+                Step::Build if is_fallback(ways) && new.is_taken() => {
+                    return Ok(Outcome::Present);
                 }
-                Err(Obstacle::ThisWay(failure)) if ways.len() > 1 => {
+                Step::Build => match build(new, ways[0], fill) {
+                    Ok(draft) => Step::Publish(draft),
+                    Err(unbuilt) => Step::Unbuilt(unbuilt),
+                },
+                Step::Unbuilt(Unbuilt::Callers) => return Err(Unfilled::Callers),
+                Step::Unbuilt(Unbuilt::Obstacle(Obstacle::ThisWay(_))) if ways.len() > 1 => {
+                    ways = &ways[1..];
+                    Step::Build
+                }
+                Step::Unbuilt(Unbuilt::Obstacle(obstacle)) => break Failure::from(obstacle),
+                Step::Publish(mut draft) => match publish(&mut draft, new) {
+                    Ok(reader) => return Ok(published(draft, reader)),
+                    Err(obstacle) => Step::Unpublished(draft, obstacle),
+                },
+                Step::Unpublished(draft, Obstacle::ThisWay(failure)) if ways.len() > 1 => {
                     // If a name is left, stop here: the next way would leave another.
                     match draft.abandon(failure) {
                         failure if failure.left => break failure,
                         _ => ways = &ways[1..],
                     }
+                    Step::Build
                 }
-                Err(obstacle) => {
+                Step::Unpublished(draft, obstacle) => {
                     let failure = Failure::from(obstacle);
                     if !replace && says_taken(&failure) {
-                        *built = Some((draft, made));
+                        *built = Some(draft);
                         return Ok(Outcome::Present);
                     }
                     break draft.abandon(failure);
                 }
-            }
+            };
         };
         // If the name is taken, it does not matter that another object could not be made.
-        if !failure.left && (!replace && says_taken(&failure) || is_taken()) {
+        if !failure.left && (!replace && says_taken(&failure) || new.is_taken()) {
             return Ok(Outcome::Present);
         }
         let taken = failure.is(Errno::EXIST) || failure.is(Errno::NOENT);
@@ -313,17 +369,6 @@ impl Request<'_> {
         };
         Failure::refused(Operation::Open, ErrorKind::TimedOut, why)
     }
-
-    fn failed(&self, operation: Operation) -> impl Fn(Errno) -> Error {
-        move |errno| Failure::new(operation, errno).named(Some(self.name))
-    }
-
-    fn error<E: From<Error>>(&self, unfilled: Unfilled<E>) -> E {
-        match unfilled {
-            Unfilled::Ours(failure) => failure.named(Some(self.name)).into(),
-            Unfilled::Callers(error) => error,
-        }
-    }
 }
 
 /// Whether creating failed because the name is taken. Other calls have this number for other
@@ -333,31 +378,52 @@ fn says_taken(failure: &Failure) -> bool {
 }
 
 /// Why an object was not built.
-enum Unbuilt<E> {
+enum Unbuilt {
     Obstacle(Obstacle),
-    Callers(E),
+    Callers,
 }
 
-impl<E> From<Obstacle> for Unbuilt<E> {
-    fn from(obstacle: Obstacle) -> Unbuilt<E> {
+impl Unbuilt {
+    /// Of an object that could not be filled. Nothing is left of it, or the failure says what.
+    fn of(draft: Draft<'_>, unfilled: Unfilled) -> Unbuilt {
+        match unfilled {
+            Unfilled::Ours(failure) => Obstacle::Any(draft.abandon(failure)).into(),
+            Unfilled::Callers => Unbuilt::Callers,
+        }
+    }
+}
+
+/// How far creating has come.
+enum Step<'a> {
+    Build,
+    Unbuilt(Unbuilt),
+    Publish(Draft<'a>),
+    Unpublished(Draft<'a>, Obstacle),
+}
+
+#[inline]
+fn published(mut draft: Draft<'_>, reader: Option<OwnedFd>) -> Outcome {
+    let presence = draft.take_presence();
+    let object = draft.keep();
+    let fd = reader.unwrap_or(object);
+    Outcome::Opened(Opened { fd, presence, created: true })
+}
+
+impl From<Obstacle> for Unbuilt {
+    fn from(obstacle: Obstacle) -> Unbuilt {
         Unbuilt::Obstacle(obstacle)
     }
 }
 
 /// Builds an object in one way. If that fails, nothing is left of it, or the failure says what.
-fn build<'a, T, E>(
-    new: &New<'a>,
-    way: imp::Way,
-    fill: Fill<'_, T, E>,
-) -> Result<(Draft<'a>, T), Unbuilt<E>> {
+fn build<'a>(new: &New<'a>, way: imp::Way, fill: Fill<'_>) -> Result<Draft<'a>, Unbuilt> {
     let draft = match new.present {
         false => imp::draft(new, way)?,
         true => present_draft(new, way)?,
     };
     match fill(draft.object()) {
-        Ok(made) => Ok((draft, made)),
-        Err(Unfilled::Ours(failure)) => Err(Obstacle::Any(draft.abandon(failure)).into()),
-        Err(Unfilled::Callers(error)) => Err(Unbuilt::Callers(error)),
+        Ok(()) => Ok(draft),
+        Err(unfilled) => Err(Unbuilt::of(draft, unfilled)),
     }
 }
 

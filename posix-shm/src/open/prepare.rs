@@ -1,6 +1,6 @@
 //! Makes a request of [`OpenOptions`], fills a new object as they say, and makes the handle.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::io::ErrorKind;
 use std::os::fd::BorrowedFd;
 
@@ -13,66 +13,186 @@ use crate::direction::Direction;
 use crate::error::{Error, Result};
 use crate::failure::{Failure, Operation};
 use crate::holding;
-use crate::imp::{self, Growth};
-use crate::map;
+use crate::imp::{self, Draft, Growth};
+use crate::map::{self, Mapping, ReadWrite};
 use crate::name::ShmName;
 use crate::permissions::Permissions;
 use crate::shm::{Origin, Shm};
 
+/// What the system shows of an anonymous object.
+const LABEL: &CStr = c"posix-shm";
+
 impl OpenOptions {
+    pub(crate) fn open_named(&self, name: ShmName) -> Result<Shm> {
+        let bytes = self.length(Some(&name))?;
+        self.open_filled(name, &mut |object| Ok(self.fill(object, bytes)?))
+    }
+
     /// [`open`](OpenOptions::open), with another way to fill a new object.
-    pub(crate) fn open_filled(&self, name: &ShmName, fill: Fill<'_, (), Error>) -> Result<Shm> {
-        let request = self.request(name, false)?;
-        match request.attempt(fill)? {
-            Outcome::Found(opened) => self.found(opened, name),
-            Outcome::Created(opened, ()) => Ok(self.created(opened, Some(name))),
-            refused => Err(refused.refusal(&request)),
+    #[inline]
+    pub(crate) fn open_filled(&self, name: ShmName, fill: Fill<'_>) -> Result<Shm> {
+        let request = self.request(&name, false)?;
+        let opened = request.opened(request.attempt(fill))?;
+        self.handle_of(opened, name)
+    }
+
+    pub(super) fn open_named_optional(&self, name: ShmName) -> Result<Option<Shm>> {
+        let bytes = self.length(Some(&name))?;
+        let request = self.request(&name, false)?;
+        let outcome = request.attempt(&mut |object| Ok(self.fill(object, bytes)?));
+        if let Ok(Outcome::Absent | Outcome::Present) = outcome {
+            return Ok(None);
+        }
+        let opened = request.opened(outcome)?;
+        self.handle_of(opened, name).map(Some)
+    }
+
+    pub(super) fn open_named_mapped(&self, name: ShmName) -> Result<(Shm, Mapping<ReadWrite>)> {
+        let bytes = self.length(Some(&name))?;
+        let request = self.request(&name, false)?;
+        let all = self.maps_all();
+        if !all {
+            self.check_mappable(request.policy.may_create(), Some(&name))?;
+        }
+        // Of the last object that was filled: all of it, or what the options say.
+        let (mut whole, mut part) = (None, None);
+        let outcome = request.attempt(&mut |object| {
+            self.fill(object, bytes)?;
+            if all {
+                whole = Some(self.map_options.map_new_whole(object, self.size)?);
+            } else {
+                part = Some(self.map_options.map_new(object, self.size, false)?);
+            }
+            Ok(())
+        });
+        let opened = request.opened(outcome)?;
+        if !opened.created {
+            return self.map_found(opened, name);
+        }
+        let object = self.handle(opened, Some(name));
+        match (whole, part) {
+            (Some(whole), _) => Ok((object, whole.into_mapping())),
+            (None, Some(part)) => Ok((object, part)),
+            (None, None) => unreachable!("a new object is filled"),
         }
     }
 
-    pub(super) fn anonymous<T>(
+    /// Maps an object that exists, and gives it the size, if that is wanted.
+    fn map_found(&self, opened: Opened, name: ShmName) -> Result<(Shm, Mapping<ReadWrite>)> {
+        let object = self.handle(opened, Some(name));
+        // What can fail comes before what cannot be undone.
+        if self.resize && object.len()? > self.size {
+            let (options, size) = (&self.map_options, self.size);
+            let mapping = options.map_before_cut(object.fd(), size, object.name())?;
+            self.resize_found(&object)?;
+            return Ok((object, mapping));
+        }
+        self.resize_found(&object)?;
+        let mapping = self.map_options.map_named(object.fd(), object.name())?;
+        Ok((object, mapping))
+    }
+
+    pub(super) fn open_unnamed(&self) -> Result<Shm> {
+        let bytes = self.length(None)?;
+        if self.is_usual() {
+            return Ok(self.anonymous(true, |object| self.fill(object, bytes))?.0);
+        }
+        Ok(self.anonymous(false, |object| self.fill(object, bytes))?.0)
+    }
+
+    pub(super) fn open_unnamed_mapped(&self) -> Result<(Shm, Mapping<ReadWrite>)> {
+        let bytes = self.length(None)?;
+        if self.is_usual() && self.maps_all() {
+            let (object, mapping) = self.anonymous(true, |object| {
+                self.fill(object, bytes)?;
+                self.map_options.map_new_whole(object, self.size)
+            })?;
+            return Ok((object, mapping.into_mapping()));
+        }
+        self.open_unnamed_part()
+    }
+
+    #[inline(never)]
+    fn open_unnamed_part(&self) -> Result<(Shm, Mapping<ReadWrite>)> {
+        let bytes = self.length(None)?;
+        self.check_mappable(true, None)?;
+        self.anonymous(false, |object| {
+            self.fill(object, bytes)?;
+            self.map_options.map_new(object, self.size, self.huge_pages.is_some())
+        })
+    }
+
+    /// Whether an anonymous object needs nothing special.
+    #[inline(always)]
+    fn is_usual(&self) -> bool {
+        let special = self.label.is_some() || self.huge_pages.is_some() || self.present;
+        !special && self.direction == Direction::Io
+    }
+
+    /// Whether all of a new object is mapped, and nothing else is asked for.
+    #[inline(always)]
+    fn maps_all(&self) -> bool {
+        let can_be_mapped = self.if_exists != IfExists::Truncate && self.direction == Direction::Io;
+        can_be_mapped && self.map_options.maps_all(self.size)
+    }
+
+    /// Makes an object without a name.
+    #[inline(always)]
+    fn anonymous<T>(
         &self,
+        usual: bool,
         fill: impl FnOnce(BorrowedFd<'_>) -> Result<T, Failure>,
     ) -> Result<(Shm, T)> {
+        let mut draft = if usual {
+            let permissions = self.permissions.map(Permissions::to_sys);
+            imp::anonymous(imp::NAMESPACE, LABEL, permissions).map_err(unnamed)?
+        } else {
+            self.begin_special()?
+        };
+        let made = match fill(draft.object()) {
+            Ok(made) => made,
+            Err(failure) => return Err(unnamed(draft.abandon(failure))),
+        };
+        let presence = draft.take_presence();
+        let fd = draft.keep_unnamed().map_err(unnamed)?;
+        Ok((self.handle(Opened { fd, presence, created: true }, None), made))
+    }
+
+    #[inline(never)]
+    fn begin_special(&self) -> Result<Draft<'static>> {
         if self.direction == Direction::Input {
             let why = "an anonymous read-only object could never have content; use Direction::Io";
             return Err(Failure::invalid(Operation::Create, why).named(None));
         }
         let label = self.c_label()?;
-        let label = label.as_deref().unwrap_or(c"posix-shm");
-        let make = || {
-            let permissions = self.permissions.map(Permissions::to_sys);
-            let draft = match self.huge_pages {
-                None => imp::anonymous(imp::NAMESPACE, label, permissions)?,
-                Some(pages) => {
-                    let size = pages.size();
-                    imp::anonymous_of_huge_pages(imp::NAMESPACE, label, permissions, size)?
-                }
-            };
-            if self.huge_pages.is_some() {
-                if let Err(failure) = self.check_whole(draft.object()) {
-                    return Err(draft.abandon(failure));
-                }
-            }
-            let mut draft = draft;
-            if self.present {
-                if let Err(obstacle) = holding::hold_presence_on_new(&mut draft) {
-                    return Err(draft.abandon(obstacle.into()));
-                }
-            }
-            match fill(draft.object()) {
-                Ok(made) => {
-                    let presence = draft.take_presence();
-                    Ok((Opened { fd: draft.keep_unnamed()?, presence }, made))
-                }
-                Err(failure) => Err(draft.abandon(failure)),
+        let label = label.as_deref().unwrap_or(LABEL);
+        self.begin_labelled(label).map_err(|failure| failure.named(None))
+    }
+
+    fn begin_labelled(&self, label: &CStr) -> Result<Draft<'static>, Failure> {
+        let permissions = self.permissions.map(Permissions::to_sys);
+        let mut draft = match self.huge_pages {
+            None => imp::anonymous(imp::NAMESPACE, label, permissions)?,
+            Some(pages) => {
+                let size = pages.size();
+                imp::anonymous_of_huge_pages(imp::NAMESPACE, label, permissions, size)?
             }
         };
-        let (opened, made) = make().map_err(|failure: Failure| failure.named(None))?;
-        Ok((self.created(opened, None), made))
+        if self.huge_pages.is_some() {
+            if let Err(failure) = self.check_whole(draft.object()) {
+                return Err(draft.abandon(failure));
+            }
+        }
+        if self.present {
+            if let Err(obstacle) = holding::hold_presence_on_new(&mut draft) {
+                return Err(draft.abandon(obstacle.into()));
+            }
+        }
+        Ok(draft)
     }
 
     /// Gives a new object its length.
+    #[inline(always)]
     pub(super) fn fill(&self, object: BorrowedFd<'_>, bytes: sys::off_t) -> Result<(), Failure> {
         let ignore_estimates = self.ignore_estimates;
         match bytes {
@@ -97,6 +217,7 @@ impl OpenOptions {
         }
     }
 
+    #[inline]
     pub(super) fn request<'a>(&self, name: &'a ShmName, lent: bool) -> Result<Request<'a>> {
         let policy = Policy::of(self.direction, self.if_exists, self.if_does_not_exist)
             .map_err(|why| Failure::invalid(Operation::Open, why).named(Some(name)))?;
@@ -141,6 +262,7 @@ impl OpenOptions {
     }
 
     /// The label as the system takes it.
+    #[inline]
     pub(super) fn c_label(&self) -> Result<Option<CString>> {
         /// Linux puts `memfd:` before it, and takes 255 bytes in all.
         const LONGEST: usize = 249;
@@ -155,26 +277,32 @@ impl OpenOptions {
         }
     }
 
-    pub(super) fn created(&self, opened: Opened, name: Option<&ShmName>) -> Shm {
-        let mut origin = self.origin(true);
-        origin.unprotected = name.is_none() && self.permissions.is_none();
-        Shm::new(opened.fd, name.cloned(), Some(self.direction), origin)
-            .with_presence(opened.presence)
-    }
-
-    pub(super) fn found(&self, opened: Opened, name: &ShmName) -> Result<Shm> {
-        let object = self.handle(opened, name);
-        self.resize_found(&object)?;
+    /// The handle of what was opened. If it existed before, it gets the size, if that is wanted.
+    #[inline(always)]
+    pub(super) fn handle_of(&self, opened: Opened, name: ShmName) -> Result<Shm> {
+        let existed = !opened.created;
+        let object = self.handle(opened, Some(name));
+        if existed {
+            self.resize_found(&object)?;
+        }
         Ok(object)
     }
 
-    /// The handle of an existing object.
-    pub(super) fn handle(&self, opened: Opened, name: &ShmName) -> Shm {
-        Shm::new(opened.fd, Some(name.clone()), Some(self.direction), self.origin(false))
-            .with_presence(opened.presence)
+    #[inline]
+    fn handle(&self, opened: Opened, name: Option<ShmName>) -> Shm {
+        let Opened { fd, presence, created } = opened;
+        let is_anonymous = name.is_none();
+        let origin = Origin {
+            created,
+            ignore_estimates: self.ignore_estimates,
+            unprotected: is_anonymous && self.permissions.is_none(),
+            still_empty: created && self.size == 0,
+        };
+        Shm::new(fd, name, Some(self.direction), origin, presence)
     }
 
     /// Gives an existing object the size, if that is wanted.
+    #[inline]
     pub(super) fn resize_found(&self, object: &Shm) -> Result<()> {
         match (self.resize, self.sparse) {
             (false, _) => Ok(()),
@@ -183,16 +311,8 @@ impl OpenOptions {
         }
     }
 
-    pub(super) fn origin(&self, created: bool) -> Origin {
-        Origin {
-            created,
-            ignore_estimates: self.ignore_estimates,
-            still_empty: created && self.size == 0,
-            ..Origin::default()
-        }
-    }
-
     /// The size as the system's type.
+    #[inline]
     pub(super) fn length(&self, name: Option<&ShmName>) -> Result<sys::off_t> {
         imp::off_t(self.size, Operation::Create).map_err(|failure| failure.named(name))
     }
@@ -214,6 +334,7 @@ impl OpenOptions {
     }
 
     /// Refuses options that leave nothing to map.
+    #[inline]
     pub(super) fn check_mappable(&self, may_create: bool, name: Option<&ShmName>) -> Result<()> {
         let refuse = |why| Err(Failure::invalid(Operation::Map, why).named(name));
         match usize::try_from(self.size) {
@@ -234,4 +355,10 @@ impl OpenOptions {
             _ => Err(map::too_long(self.size).named(name)),
         }
     }
+}
+
+/// The error of an object without a name.
+#[cold]
+fn unnamed(failure: Failure) -> Error {
+    failure.named(None)
 }

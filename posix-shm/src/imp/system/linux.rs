@@ -98,50 +98,78 @@ pub(crate) const NAMESPACE: &Namespace = &Namespace {
 /// Where glibc and musl keep the objects; `shm_open(3)` promises it.
 const DIRECTORY: Directory = Directory { path: c"/dev/shm", prefix: b"" };
 
+#[inline(always)]
 pub(crate) fn draft<'a>(new: &New<'a>, way: Way) -> Result<Draft<'a>, Obstacle> {
     match way {
         Way::Unnamed => {
-            let object = unnamed(0, new.mode).map_err(|errno| match errno {
-                // If it is /dev/shm that is missing, the next way gives the error.
-                Errno::NOENT => Obstacle::ThisWay(Failure::new(Operation::Create, errno)),
-                errno => Obstacle::of(Operation::Create)(errno),
-            })?;
-            settle_permissions(object.as_fd(), new)?;
+            let object = unnamed(0, new.mode).map_err(no_unnamed)?;
+            if new.exact {
+                settle_permissions(object.as_fd(), new)?;
+            }
             Ok(Draft::new(new.namespace, object, Held::Nothing, new.lent))
         }
-        Way::Temporary => DIRECTORY.draft(new),
-        Way::Named => Ok(named::claim(new)?),
+        way => another_draft(new, way),
     }
 }
 
+#[cold]
+fn no_unnamed(errno: Errno) -> Obstacle {
+    match errno {
+        // If it is /dev/shm that is missing, the next way gives the error.
+        Errno::NOENT => Obstacle::ThisWay(Failure::new(Operation::Create, errno)),
+        errno => Obstacle::of(Operation::Create)(errno),
+    }
+}
+
+/// The ways that are not the best.
+#[inline(never)]
+fn another_draft<'a>(new: &New<'a>, way: Way) -> Result<Draft<'a>, Obstacle> {
+    match way {
+        Way::Temporary => DIRECTORY.draft(new),
+        Way::Unnamed | Way::Named => Ok(named::claim(new)?),
+    }
+}
+
+#[inline(always)]
 pub(crate) fn publish(draft: &mut Draft<'_>, new: &New<'_>) -> Result<Option<OwnedFd>, Obstacle> {
     match draft.held() {
         Held::Nothing => publish_unnamed(draft, new),
+        _ => publish_another(draft, new),
+    }
+}
+
+/// Ends the ways that are not the best.
+#[inline(never)]
+fn publish_another(draft: &mut Draft<'_>, new: &New<'_>) -> Result<Option<OwnedFd>, Obstacle> {
+    match draft.held() {
         Held::Temporary(_) => DIRECTORY.publish(draft, new),
-        Held::Own(_) => Ok(named::publish_claimed(draft, new)?),
+        Held::Nothing | Held::Own(_) => Ok(named::publish_claimed(draft, new)?),
     }
 }
 
 /// `open` by path, with the flags of `shm_open`, never through a symbolic link and never waiting.
+#[inline]
 fn open_path(
     name: &CStr,
     direction: Direction,
     flags: c_int,
     mode: sys::mode_t,
 ) -> Result<OwnedFd, Errno> {
-    let path = DIRECTORY.path_of(name);
     let flags =
         named::access(direction) | sys::O_CLOEXEC | sys::O_NOFOLLOW | sys::O_NONBLOCK | flags;
-    // SAFETY: the path is a NUL-terminated string that outlives the call.
-    let call = || unsafe { sys::open(path.as_c_str().as_ptr(), flags, mode) };
-    // SAFETY: the call makes a new descriptor.
-    unsafe { cvt_owned_fd(call) }
+    DIRECTORY.with_path(name, |path| {
+        // SAFETY: the path is a NUL-terminated string that outlives the call.
+        let call = || unsafe { sys::open(path.as_ptr(), flags, mode) };
+        // SAFETY: the call makes a new descriptor.
+        unsafe { cvt_owned_fd(call) }
+    })
 }
 
 /// Whether a library that is preloaded, or the program itself, has put its own `shm_open` before
 /// the C library's: to give names another form, as in a snap. Then that is the one route to all
 /// objects, and nothing is known of their paths. Else every object is reached by its path, which is
 /// what the C library's own `shm_open` does.
+#[inline]
 fn is_interposed() -> bool {
     /// 0 until it is known, which never changes: 1 for no, 2 for yes.
     static ANSWER: AtomicU8 = AtomicU8::new(0);
@@ -156,6 +184,7 @@ fn ways() -> &'static [Way] {
     if is_interposed() { &[Way::Named] } else { &[Way::Unnamed, Way::Temporary, Way::Named] }
 }
 
+#[inline]
 pub(crate) fn open(name: &CStr, direction: Direction, truncate: bool) -> Result<OwnedFd, Errno> {
     if is_interposed() {
         return named::open_without_waiting(name, direction, truncate);
@@ -174,21 +203,25 @@ pub(crate) fn create(
     open_path(name, direction, sys::O_CREAT | sys::O_EXCL, mode)
 }
 
+#[inline]
 pub(crate) fn unlink(name: &CStr) -> Result<(), Errno> {
     if is_interposed() {
         return named::unlink(name);
     }
-    let path = DIRECTORY.path_of(name);
-    // SAFETY: the path is a NUL-terminated string that outlives the call.
-    cvt_retry(|| unsafe { sys::unlink(path.as_c_str().as_ptr()) }).map(drop)
+    DIRECTORY.with_path(name, |path| {
+        // SAFETY: the path is a NUL-terminated string that outlives the call.
+        cvt_retry(|| unsafe { sys::unlink(path.as_ptr()) }).map(drop)
+    })
 }
 
 /// By its path, whoever may open it.
+#[inline]
 pub(crate) fn find(name: &CStr) -> Result<Stat, Errno> {
     if is_interposed() { fallback::find(name) } else { DIRECTORY.find(name) }
 }
 
 /// An object without a name, which `flags` may forbid to ever get one.
+#[inline]
 fn unnamed(flags: c_int, mode: sys::mode_t) -> Result<OwnedFd, Errno> {
     let flags = sys::O_TMPFILE | sys::O_RDWR | sys::O_CLOEXEC | flags;
     // SAFETY: the path is a NUL-terminated string that outlives the call.
@@ -198,23 +231,33 @@ fn unnamed(flags: c_int, mode: sys::mode_t) -> Result<OwnedFd, Errno> {
 }
 
 /// Gives an object without a name its name.
+#[inline(always)]
 fn publish_unnamed(draft: &mut Draft<'_>, new: &New<'_>) -> Result<Option<OwnedFd>, Obstacle> {
     let reader = match new.direction {
         Direction::Io => None,
         Direction::Input => Some(read_created(draft.object(), new.namespace)?),
     };
     match link(draft.object(), new.name) {
-        Err(Obstacle::Any(failure)) if new.replace && failure.is(Errno::EXIST) => {
+        Ok(()) => {}
+        Err(obstacle) => replace_after(obstacle, draft, new)?,
+    }
+    Ok(reader)
+}
+
+/// Puts a new object in the place of the one that has the name, if that is wanted.
+#[cold]
+fn replace_after(obstacle: Obstacle, draft: &mut Draft<'_>, new: &New<'_>) -> Result<(), Obstacle> {
+    match obstacle {
+        Obstacle::Any(failure) if new.replace && failure.is(Errno::EXIST) => {
             // Linking never replaces an object and renaming does, so the new one gets a temporary
             // name first.
             let temporary = named::temporary();
             link(draft.object(), &temporary)?;
             draft.hold(Held::Temporary(temporary.clone()));
-            DIRECTORY.replace(&temporary, new.name)?;
+            DIRECTORY.replace(&temporary, new.name)
         }
-        result => result?,
+        obstacle => Err(obstacle),
     }
-    Ok(reader)
 }
 
 /// A read-only handle of an object that has no name yet.
@@ -230,23 +273,34 @@ fn read_created(object: BorrowedFd<'_>, namespace: &Namespace) -> Result<OwnedFd
 }
 
 /// Links an object to a name, by its descriptor if the kernel lets us, or else through `/proc`.
+#[inline]
 fn link(object: BorrowedFd<'_>, name: &CStr) -> Result<(), Obstacle> {
-    let path = DIRECTORY.path_of(name);
-    let linkat = |fd, from: &CStr, flags| {
-        let to = path.as_c_str().as_ptr();
-        // SAFETY: both paths are NUL-terminated strings that outlive the call.
-        cvt_retry(|| unsafe { sys::linkat(fd, from.as_ptr(), sys::AT_FDCWD, to, flags) })
-    };
+    DIRECTORY.with_path(name, |path| {
+        match linkat(object.as_raw_fd(), c"", path, sys::AT_EMPTY_PATH) {
+            Ok(()) => Ok(()),
+            Err(errno) => link_through_proc(object, path, errno),
+        }
+    })
+}
+
+#[inline]
+fn linkat(from: c_int, name: &CStr, to: &CStr, flags: c_int) -> Result<(), Errno> {
+    let (name, to) = (name.as_ptr(), to.as_ptr());
+    // SAFETY: both paths are NUL-terminated strings that outlive the call.
+    cvt_retry(|| unsafe { sys::linkat(from, name, sys::AT_FDCWD, to, flags) }).map(drop)
+}
+
+/// The other way to link an object, if the first has failed.
+#[cold]
+fn link_through_proc(object: BorrowedFd<'_>, path: &CStr, errno: Errno) -> Result<(), Obstacle> {
     // Older kernels say ENOENT to a process without the capability for it.
-    let errno = match linkat(object.as_raw_fd(), c"", sys::AT_EMPTY_PATH) {
-        Ok(_) => return Ok(()),
-        Err(errno) if errno == Errno::NOENT || draft::is_forbidden(errno) => errno,
-        Err(errno) => return Err(Obstacle::of(Operation::Publish)(errno)),
-    };
+    if errno != Errno::NOENT && !draft::is_forbidden(errno) {
+        return Err(Obstacle::of(Operation::Publish)(errno));
+    }
     let no_way = |errno| Obstacle::ThisWay(Failure::new(Operation::Publish, errno));
     let Some(from) = procfs::path_to(object)? else { return Err(no_way(errno)) };
-    match linkat(sys::AT_FDCWD, &from, sys::AT_SYMLINK_FOLLOW) {
-        Ok(_) => Ok(()),
+    match linkat(sys::AT_FDCWD, &from, path, sys::AT_SYMLINK_FOLLOW) {
+        Ok(()) => Ok(()),
         Err(errno) if errno == Errno::NOENT => Err(no_way(errno)),
         Err(errno) => Err(Obstacle::of(Operation::Publish)(errno)),
     }
@@ -254,23 +308,38 @@ fn link(object: BorrowedFd<'_>, name: &CStr) -> Result<(), Obstacle> {
 
 /// `memfd_create`. If that is forbidden, an unnamed file in `/dev/shm` that can never be linked, or
 /// in the end one whose name is removed.
+#[inline(always)]
 pub(crate) fn anonymous(
     namespace: &'static Namespace,
     label: &CStr,
     permissions: Option<sys::mode_t>,
 ) -> Result<Draft<'static>, Failure> {
-    let object = match memfd::create_for(label, permissions) {
+    match memfd::create_for(label, permissions) {
+        Ok(object) => memfd::draft(namespace, object, permissions),
+        Err(errno) => another_anonymous(namespace, label, permissions, errno),
+    }
+}
+
+/// Another way, if `memfd_create` has failed.
+#[cold]
+fn another_anonymous(
+    namespace: &'static Namespace,
+    label: &CStr,
+    permissions: Option<sys::mode_t>,
+    errno: Errno,
+) -> Result<Draft<'static>, Failure> {
+    let object = match errno {
         // Another file could be executable. The system is meant to prevent that.
-        Err(errno) if memfd::refuses_executable(label, permissions.unwrap_or(0), errno) => {
+        errno if memfd::refuses_executable(label, permissions.unwrap_or(0), errno) => {
             return Err(Failure::new(Operation::Create, errno).with_hint(
                 "this system allows no executable anonymous object (vm.memfd_noexec); ask for \
                  permissions without execution",
             ));
         }
-        Err(errno) if draft::is_forbidden(errno) => {
+        errno if draft::is_forbidden(errno) => {
             unnamed(sys::O_EXCL, permissions.unwrap_or(sys::S_IRUSR | sys::S_IWUSR))
         }
-        result => result,
+        errno => Err(errno),
     };
     match object {
         Ok(object) => memfd::draft(namespace, object, permissions),
