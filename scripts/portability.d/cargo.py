@@ -49,6 +49,8 @@ class Cargo:
         """Builds what the arguments of cargo name, with bindings from one generator."""
         if generator == "cc":
             arguments = [*arguments, "--no-default-features"]
+        elif "posix-shm" in arguments:
+            arguments = [*arguments, "--features", "posix-shm/bindgen"]
         environment = {"POSIX_SHM_SYS_BINDINGS": generator}
         return self._build(target, generator, arguments, environment, [])
 
