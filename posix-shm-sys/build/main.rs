@@ -97,5 +97,6 @@ fn with_bindgen(target: &Target) -> Result<Found, String> {
 
 #[cfg(not(feature = "bindgen"))]
 fn with_bindgen(_: &Target) -> Result<Found, String> {
-    Err("the feature `bindgen` is off: enable it, in posix-shm or in posix-shm-sys, or choose cc".into())
+    Err("the feature `bindgen` is off: enable it, in posix-shm or in posix-shm-sys, or choose cc"
+        .into())
 }
