@@ -1,5 +1,6 @@
 //! Counts what a message costs here: instructions, against the same calls made by hand, and
-//! allocations. `.ci/run instructions` runs it, compiled as a user would.
+//! allocations, also those of waiting and locking. `.ci/run instructions` runs it, compiled as a
+//! user would.
 //!
 //! A parent follows its child step by step (`ptrace`), between two calls that nothing else makes.
 
@@ -9,6 +10,7 @@ mod linux {
     use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
     use std::os::unix::net::UnixStream;
     use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+    use std::time::Duration;
 
     use posix_shm::{Shm, transfer};
 
@@ -221,7 +223,29 @@ mod linux {
         transfer::send(&here, &most, b"bytes").unwrap();
         assert_eq!(ALLOCATIONS.load(Relaxed), before, "sending, or the simple form, allocates");
         println!("allocations: none up to {} objects", Objects::WITHOUT_ALLOCATING);
+        waiting_and_locking(&object);
         assert!(fits, "more instructions than are allowed over the calls by hand");
+    }
+
+    /// What programs repeat that wait for each other.
+    fn waiting_and_locking(object: &Shm) {
+        let mapping = object.map_mut().unwrap();
+        let (word, event) = (mapping.atomic::<u32>(0).unwrap(), mapping.event(64).unwrap());
+        let cell = mapping.seq_cell::<[u64; 8]>(128).unwrap();
+        let before = ALLOCATIONS.load(Relaxed);
+        drop(object.lock().unwrap());
+        assert!(object.try_lock().unwrap().is_some());
+        drop(object.presence().unwrap());
+        assert!(object.is_unused().unwrap());
+        let soon = Duration::from_millis(1);
+        assert_eq!(word.wait_while(|it| it == 0, soon).unwrap(), None);
+        assert_eq!(word.notify_all().unwrap(), 0);
+        assert!(!event.wait(soon).unwrap());
+        event.set().unwrap();
+        cell.store([7; 8]).unwrap();
+        assert_eq!(cell.load().unwrap(), [7; 8]);
+        assert_eq!(ALLOCATIONS.load(Relaxed), before, "waiting or locking allocates");
+        println!("allocations: none for locks, presence, waiting, events and snapshots");
     }
 
     use transfer::Objects;

@@ -245,7 +245,7 @@ fn link(object: BorrowedFd<'_>, name: &CStr) -> Result<(), Obstacle> {
     };
     let no_way = |errno| Obstacle::ThisWay(Failure::new(Operation::Publish, errno));
     let Some(from) = procfs::path_to(object)? else { return Err(no_way(errno)) };
-    match linkat(sys::AT_FDCWD, &from, sys::AT_SYMLINK_FOLLOW) {
+    match linkat(sys::AT_FDCWD, from.as_c_str(), sys::AT_SYMLINK_FOLLOW) {
         Ok(_) => Ok(()),
         Err(errno) if errno == Errno::NOENT => Err(no_way(errno)),
         Err(errno) => Err(Obstacle::of(Operation::Publish)(errno)),
