@@ -14,6 +14,9 @@ mod messages;
 #[cfg(target_os = "linux")]
 #[path = "counted/stepped.rs"]
 mod stepped;
+#[cfg(target_os = "linux")]
+#[path = "counted/waiting.rs"]
+mod waiting;
 
 fn main() {
     #[cfg(target_os = "linux")]
@@ -23,5 +26,6 @@ fn main() {
             messages::main();
         }
         life::main();
+        waiting::main();
     }
 }

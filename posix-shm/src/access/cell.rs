@@ -64,6 +64,13 @@ impl<T: AnyBitPattern, A> SharedCell<'_, T, A> {
         // SAFETY: the address of a cell is aligned, and a `T` there is inside the mapping (rule 4).
         unsafe { copy::load(self.at.as_ptr()) }
     }
+
+    /// Loads the value, which counts only if nobody has written it meanwhile.
+    #[inline]
+    pub(super) fn load_for_snapshot(&self) -> T {
+        // SAFETY: as in `load`.
+        unsafe { copy::load_for_snapshot(self.at.as_ptr()) }
+    }
 }
 
 impl<T: AnyBitPattern + NoUninit> SharedCell<'_, T, ReadWrite> {

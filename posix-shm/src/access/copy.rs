@@ -120,6 +120,23 @@ pub(super) unsafe fn load<T: AnyBitPattern>(at: *const T) -> T {
     unsafe { value.assume_init() }
 }
 
+/// Reads a value for a snapshot: the caller looks afterwards whether the copy counts, so it may be
+/// torn.
+///
+/// # Safety
+///
+/// The same as [`load`].
+#[inline]
+pub(super) unsafe fn load_for_snapshot<T: AnyBitPattern>(at: *const T) -> T {
+    #[cfg(pshm_any_address)]
+    if size_of::<T>() > 16 && registers::suits::<T>() {
+        // SAFETY: the caller's promise, and any bytes are a valid `T` (rule 5).
+        return unsafe { registers::load_in_vectors(at) };
+    }
+    // SAFETY: the caller's promise.
+    unsafe { load(at) }
+}
+
 /// Writes a value, in one access if it can be moved as an integer, and otherwise as a copy.
 ///
 /// # Safety

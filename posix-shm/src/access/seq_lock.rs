@@ -292,7 +292,7 @@ impl<T: AnyBitPattern, A: Shared> SeqCell<'_, T, A> {
     /// `WouldBlock`, as [`SeqLock::read`].
     #[inline]
     pub fn load(&self) -> Result<T> {
-        self.lock.read(|| self.value.load())
+        self.lock.read(|| self.value.load_for_snapshot())
     }
 }
 

@@ -4,9 +4,9 @@
 //! thread-group leader, and a thread need not share its descriptors. Something else may be mounted
 //! over `/proc`. So the path goes through this thread, and the file is compared with the object.
 
-use std::ffi::{CStr, CString};
-use std::io::ErrorKind;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::ffi::CStr;
+use std::io::{ErrorKind, Write};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use posix_shm_sys as sys;
 
@@ -26,7 +26,7 @@ pub(super) fn reopen(
         // A FIFO that a peer has planted must not make us wait for its other end.
         let flags = named::access(direction) | sys::O_CLOEXEC | sys::O_NONBLOCK;
         // SAFETY: the path is a NUL-terminated string that outlives the call.
-        let call = || unsafe { sys::open(path.as_ptr(), flags, 0) };
+        let call = || unsafe { sys::open(path.as_c_str().as_ptr(), flags, 0) };
         // SAFETY: the call makes a new descriptor.
         let handle = match unsafe { cvt_owned_fd(call) } {
             Ok(handle) => handle,
@@ -57,20 +57,39 @@ fn is_refusal(failure: &Failure, operation: Operation) -> bool {
 
 /// The path that leads to the object of a descriptor. `None` if `/proc` is not there, or leads
 /// elsewhere.
-pub(super) fn path_to(object: BorrowedFd<'_>) -> Result<Option<CString>, Failure> {
+pub(super) fn path_to(object: BorrowedFd<'_>) -> Result<Option<Path>, Failure> {
     let ours = syscalls::stat(object).map_err(Failure::of(Operation::Metadata))?;
-    let leads_to_it =
-        |path: &CString| syscalls::stat_target(path).is_ok_and(|found| found.is_same_object(&ours));
+    let leads_to_it = |path: &Path| {
+        syscalls::stat_target(path.as_c_str()).is_ok_and(|found| found.is_same_object(&ours))
+    };
     Ok(paths(object).find(leads_to_it))
 }
 
 /// The paths that should lead to the object. Linux before 3.17 has only the second.
-fn paths(object: BorrowedFd<'_>) -> impl Iterator<Item = CString> {
+fn paths(object: BorrowedFd<'_>) -> impl Iterator<Item = Path> {
     let number = object.as_raw_fd();
-    ["thread-self", "self"].into_iter().map(move |whose| {
-        // No part has a NUL byte, so nothing is cut off; the system would refuse an empty path.
-        CString::new(format!("/proc/{whose}/fd/{number}")).unwrap_or_default()
-    })
+    ["thread-self", "self"].into_iter().map(move |whose| Path::new(whose, number))
+}
+
+/// A path to a descriptor. It is no `CString`, since a program may lock again and again.
+pub(super) struct Path([u8; Path::ROOM]);
+
+impl Path {
+    /// The longest one is `/proc/thread-self/fd/2147483647`.
+    const ROOM: usize = 32;
+
+    fn new(whose: &str, number: RawFd) -> Path {
+        let mut bytes = [0; Path::ROOM];
+        // The last byte stays zero. If a path did not fit, nothing would have the shorter one but
+        // another descriptor, which is compared with the object.
+        let _ = write!(&mut bytes[..Path::ROOM - 1], "/proc/{whose}/fd/{number}");
+        Path(bytes)
+    }
+
+    pub(super) fn as_c_str(&self) -> &CStr {
+        // The system would refuse an empty path.
+        CStr::from_bytes_until_nul(&self.0).unwrap_or_default()
+    }
 }
 
 /// A second, read-only handle of the same object.

@@ -201,6 +201,95 @@ pub(super) unsafe fn load<T>(at: *const T) -> T {
     unsafe { value.assume_init() }
 }
 
+/// Sixteen bytes in one register.
+#[cfg(all(pshm_any_address, target_arch = "x86_64"))]
+type Vector = std::arch::x86_64::__m128i;
+#[cfg(all(pshm_any_address, target_arch = "aarch64"))]
+type Vector = std::arch::aarch64::uint8x16_t;
+
+/// # Safety
+///
+/// There are 16 bytes of mapped memory that far behind the address.
+#[cfg(pshm_any_address)]
+#[inline]
+unsafe fn load_vector<const OFFSET: usize>(at: *const u8) -> Vector {
+    let vector: Vector;
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: the caller's promise.
+    unsafe {
+        asm!(
+            "movdqu {vector}, xmmword ptr [{at} + {offset}]",
+            vector = lateout(xmm_reg) vector,
+            at = in(reg) at,
+            offset = const OFFSET,
+            options(nostack, preserves_flags, readonly),
+        )
+    };
+    #[cfg(target_arch = "aarch64")]
+    // SAFETY: the caller's promise.
+    unsafe {
+        asm!(
+            "ldr {vector:q}, [{at}, #{offset}]",
+            vector = lateout(vreg) vector,
+            at = in(reg) at,
+            offset = const OFFSET,
+            options(nostack, preserves_flags, readonly),
+        )
+    };
+    vector
+}
+
+/// Reads a value for a snapshot, in pieces of 16 bytes. It may be torn anywhere: the caller looks
+/// afterwards whether it counts.
+///
+/// Until then the value is in registers. There are enough of these for 64 bytes, so nothing else
+/// must make room, as with the pieces of [`load`].
+///
+/// # Safety
+///
+/// The same as [`load`].
+#[cfg(pshm_any_address)]
+#[inline]
+pub(super) unsafe fn load_in_vectors<T>(at: *const T) -> T {
+    let mut value = MaybeUninit::<T>::uninit();
+    let (from, to) = (at.cast::<u8>(), value.as_mut_ptr().cast::<u8>());
+    macro_rules! keep {
+        ($piece:ty, $offset:expr, $load:expr) => {{
+            let piece: $piece = $load;
+            // SAFETY: the piece is inside our own value.
+            let to = unsafe { to.add($offset) };
+            // SAFETY: as above; it need not be aligned.
+            unsafe { to.cast::<$piece>().write_unaligned(piece) };
+        }};
+    }
+    macro_rules! load_vectors {
+        ($($index:literal)*) => {
+            $(
+                if size_of::<T>() >= 16 * ($index + 1) {
+                    // SAFETY: the piece is inside the value, which is mapped memory.
+                    keep!(Vector, 16 * $index, unsafe { load_vector::<{ 16 * $index }>(from) });
+                }
+            )*
+        };
+    }
+    load_vectors!(0 1 2 3);
+    if size_of::<T>() & 8 != 0 {
+        keep!(u64, size_of::<T>() & !15, load_anywhere!(u64, from, size_of::<T>() & !15));
+    }
+    if size_of::<T>() & 4 != 0 {
+        keep!(u32, size_of::<T>() & !7, load_anywhere!(u32, from, size_of::<T>() & !7));
+    }
+    if size_of::<T>() & 2 != 0 {
+        keep!(u16, size_of::<T>() & !3, load_anywhere!(u16, from, size_of::<T>() & !3));
+    }
+    if size_of::<T>() & 1 != 0 {
+        // SAFETY: the last byte is inside the value, which is mapped memory.
+        keep!(u8, size_of::<T>() - 1, unsafe { from.add(size_of::<T>() - 1).read_volatile() });
+    }
+    // SAFETY: the pieces have written every byte, and any bytes are a valid `T`.
+    unsafe { value.assume_init() }
+}
+
 /// Writes a value.
 ///
 /// # Safety

@@ -299,7 +299,7 @@ fn link_through_proc(object: BorrowedFd<'_>, path: &CStr, errno: Errno) -> Resul
     }
     let no_way = |errno| Obstacle::ThisWay(Failure::new(Operation::Publish, errno));
     let Some(from) = procfs::path_to(object)? else { return Err(no_way(errno)) };
-    match linkat(sys::AT_FDCWD, &from, path, sys::AT_SYMLINK_FOLLOW) {
+    match linkat(sys::AT_FDCWD, from.as_c_str(), path, sys::AT_SYMLINK_FOLLOW) {
         Ok(()) => Ok(()),
         Err(errno) if errno == Errno::NOENT => Err(no_way(errno)),
         Err(errno) => Err(Obstacle::of(Operation::Publish)(errno)),
