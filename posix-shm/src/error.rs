@@ -16,8 +16,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 ///
 /// ```text
 /// reserve 67108864 bytes for "/frames": No space left on device (os error 28); the shared
-/// memory file system has 1048576 bytes free; in a container, raise --shm-size, or use an
-/// anonymous object, which needs none of it
+/// memory file system has 1048576 bytes free; in a container, raise --shm-size; an anonymous
+/// object (Shm::anonymous) needs no room there
 /// ```
 ///
 /// If `?` converts it into an [`io::Error`], it is kept whole inside and prints the same.
@@ -51,6 +51,12 @@ impl Failure {
     pub(crate) fn named(mut self, name: Option<&ShmName>) -> Error {
         if let (None, Some(errno)) = (&self.hint, self.errno()) {
             self.hint = hint(self.operation, errno).map(Into::into);
+        }
+        // What can be sealed is a memfd, which is in no file system that can be full.
+        let full = matches!(self.operation, Operation::Reserve | Operation::Write)
+            && self.errno() == Some(Errno::NOSPC);
+        if full && name.is_some() && imp::CAPABILITIES.seal {
+            self = self.and_hint("an anonymous object (Shm::anonymous) needs no room there");
         }
         Error(Box::new(Inner { failure: self, name: name.cloned() }))
     }

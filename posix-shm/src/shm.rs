@@ -67,7 +67,7 @@ pub struct Shm {
 
 /// What a handle says that cannot write.
 pub(crate) const READ_ONLY: &str =
-    "the handle is read-only; open it for writing (Shm::open_io, Direction::Io)";
+    "the handle is read-only; this takes one for writing (Shm::open_io, Direction::Io)";
 
 /// What is known about a new handle, apart from its descriptor, name and direction.
 #[derive(Clone, Copy, Debug, Default)]

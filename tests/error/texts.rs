@@ -107,8 +107,8 @@ const TEXTS: &[(&str, &str)] = &[
          limit"),
     ("creating an object in a full file system",
         "reserve 2097152 bytes for \"/name\": {ENOSPC}; the shared memory file system has 1048576 \
-         bytes free; in a container, raise --shm-size, or use an anonymous object, which needs \
-         none of it"),
+         bytes free; in a container, raise --shm-size; an anonymous object (Shm::anonymous) needs \
+         no room there"),
     ("resizing an object for reading only",
         "open \"/name\": resizing an object takes a handle that can write; use Direction::Io"),
     ("creating an object that would be too short",
@@ -137,11 +137,11 @@ const TEXTS: &[(&str, &str)] = &[
         "reserve memory for \"/name\": range 50..101 is not inside the object, which has 100 \
          bytes"),
     ("reserving through a read-only handle",
-        "reserve memory for \"/name\": the handle is read-only; open it for writing \
+        "reserve memory for \"/name\": the handle is read-only; this takes one for writing \
          (Shm::open_io, Direction::Io)"),
     ("punching through a read-only handle",
-        "punch a hole into \"/name\": the handle is read-only; open it for writing (Shm::open_io, \
-         Direction::Io)"),
+        "punch a hole into \"/name\": the handle is read-only; this takes one for writing \
+         (Shm::open_io, Direction::Io)"),
     ("punching a sealed object",
         "punch a hole into the object: {EPERM}; the object is sealed against this"),
     ("receiving a message that has more",
@@ -159,17 +159,17 @@ const TEXTS: &[(&str, &str)] = &[
     ("unlinking an anonymous object",
         "unlink the object: it is anonymous or came as a descriptor, so it has no name to remove"),
     ("setting the length through a read-only handle",
-        "set the length of \"/name\" to 10 bytes: the handle is read-only; open it for writing \
-         (Shm::open_io, Direction::Io)"),
+        "set the length of \"/name\" to 10 bytes: the handle is read-only; this takes one for \
+         writing (Shm::open_io, Direction::Io)"),
     ("writing through a read-only handle",
-        "write \"/name\": the handle is read-only; open it for writing (Shm::open_io, \
+        "write \"/name\": the handle is read-only; this takes one for writing (Shm::open_io, \
          Direction::Io)"),
     ("shrinking through a read-only descriptor",
-        "set the length of the object to 10 bytes: {EINVAL}; the handle is read-only; open it for \
-         writing (Shm::open_io, Direction::Io)"),
+        "set the length of the object to 10 bytes: {EINVAL}; the handle is read-only; this takes \
+         one for writing (Shm::open_io, Direction::Io)"),
     ("growing through a read-only descriptor",
-        "reserve 1000 bytes for the object: {EBADF}; the handle is read-only; open it for writing \
-         (Shm::open_io, Direction::Io)"),
+        "reserve 1000 bytes for the object: {EBADF}; the handle is read-only; this takes one for \
+         writing (Shm::open_io, Direction::Io)"),
     ("a length that is too long",
         "set the length of \"/name\" to 18446744073709551615 bytes: 18446744073709551615 bytes \
          are more than any object can have (2^63 - 1)"),
@@ -187,8 +187,8 @@ const TEXTS: &[(&str, &str)] = &[
         "map 50 bytes of the object from offset 60: offset 60 and length 50 reach past the end of \
          the object, which has 100 bytes; make it longer first (Shm::grow)"),
     ("mapping a read-only handle for writing",
-        "map \"/name\": {EACCES}; the handle is read-only; open it for writing (Shm::open_io, \
-         Direction::Io)"),
+        "map \"/name\": {EACCES}; the handle is read-only; this takes one for writing \
+         (Shm::open_io, Direction::Io)"),
     ("mapping a read-only descriptor for writing",
         "map the object: {EACCES}; the handle does not allow this access (writing takes one that \
          was opened for it, with Direction::Io), or a sandbox forbids the call"),

@@ -267,7 +267,7 @@ impl Room {
         match self.bytes {
             Some(bytes) => failure.with_hint(format!(
                 "the shared memory file system has {bytes} bytes free; in a container, raise \
-                 --shm-size, or use an anonymous object, which needs none of it"
+                 --shm-size"
             )),
             None => failure,
         }
