@@ -49,7 +49,7 @@
 //!
 //! `presence_…` are about presence and locks, where processes fork, change users or namespaces, or
 //! may not make the calls. `mappings_…` are about mappings, where memory, address space or rights
-//! are short.
+//! are short. `states_…` make random sequences of calls.
 
 #![cfg(all(target_os = "linux", not(posix_shm_android)))]
 
@@ -255,6 +255,9 @@ tests! { ON_LINUX:
     reserve_refuses_what_has_no_length
     reserve_takes_memory_and_changes_nothing_else
     resize_gives_an_existing_object_the_size
+    states_follow_the_documentation
+    states_with_too_few_descriptors
+    states_with_too_little_memory
     ways_round_all_but_shm_open
     ways_round_f_get_seals
     ways_round_fallocate

@@ -62,6 +62,9 @@ mod presence;
 #[path = "strained/sockets.rs"]
 mod sockets;
 #[cfg(target_os = "linux")]
+#[path = "strained/states.rs"]
+mod states;
+#[cfg(target_os = "linux")]
 #[path = "strained/ways.rs"]
 mod ways;
 #[cfg(target_os = "linux")]
@@ -99,6 +102,7 @@ fn main() {
         tasks.extend(immutable::ON_LINUX);
         tasks.extend([mappings::ON_LINUX, memory::ON_LINUX, peers::ON_LINUX].concat());
         tasks.extend(presence::ON_LINUX);
+        tasks.extend(states::ON_LINUX);
         tasks.extend([ways::ON_LINUX, words::ON_LINUX].concat());
     }
     let arguments: Vec<String> = std::env::args().skip(1).collect();
