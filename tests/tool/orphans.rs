@@ -170,6 +170,20 @@ fn without_proc_it_refuses_to_guess() {
 }
 
 #[test]
+fn hidden_processes_are_not_forgotten() {
+    let Some(world) = World::new() else { return };
+    let Some(mut orphans) = world.tool_of_nobody() else { return };
+    world.does(["create", "shared", "-m", "666"]);
+    let mut mount = world.command("mount");
+    assert_eq!(Ran::of(mount.args(["-o", "remount,hidepid=2", "/proc"])).code, 0);
+    let ran = Ran::of(orphans.args(["orphans", "--min-age=0", "--remove"]));
+    assert_eq!(ran.code, 3, "{ran:?}");
+    assert!(ran.output.contains("\nunknown\troot\t0\t0\t-\t/shared\n"), "{ran:?}");
+    let told = "- /proc hides processes of other users (hidepid); run this as root\n";
+    assert!(ran.errors.ends_with(told), "{ran:?}");
+}
+
+#[test]
 fn nobody_may_not_look_at_every_process() {
     let Some(world) = World::new() else { return };
     let Some(mut create) = world.tool_of_nobody() else { return };

@@ -160,6 +160,7 @@ fn every_command_has_help_completions_and_a_page() {
     let help = world.does(["--help"]);
     assert!(help.contains("3  Nothing failed, but an object was left alone"), "{help}");
     let main_page = world.does(["man"]);
+    assert!(main_page.contains("\n.SH \"EXIT STATUS\"\n"), "{main_page}");
     for command in COMMANDS {
         assert!(help.contains(&format!("\n  {command} ")), "{command} is not in {help}");
         let of_it = world.does([command, "--help"]);

@@ -138,6 +138,9 @@ pub(crate) fn load(given: &ArgMatches, report: &mut Report) -> Result<(), Stop> 
             let hint = "--if-exists replace puts a new object in its place";
             report.failed(with_hint(&error, hint));
         }
+        Err(Unloaded::Object(error)) if error.kind() == ErrorKind::OutOfMemory => {
+            report.failed(with_hint(&error, "end what takes memory, or load less"));
+        }
         Err(Unloaded::Object(error)) => report.failed(explained_of(name, &error)),
         Err(Unloaded::Input(why)) => report.failed(format!("load {}: {why}", shown_name(name))),
     }

@@ -31,6 +31,7 @@ pub(crate) fn explained(error: &Error) -> String {
             "posix-shm df shows what is free, and posix-shm orphans what may be removed; in a \
              container, raise --shm-size"
         }
+        (Operation::Reserve, ErrorKind::Unsupported) => "--sparse gives it no memory yet",
         (Operation::List, ErrorKind::Unsupported) => "this system cannot list objects",
         _ => return error.to_string(),
     };

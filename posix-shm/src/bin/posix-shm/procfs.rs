@@ -308,8 +308,14 @@ fn unescaped(path: &[u8]) -> Vec<u8> {
 /// Why there may be processes that `/proc` does not show.
 fn hidden() -> Vec<Gap> {
     let mut gaps = Vec::new();
-    // Whoever may not read the link may not look at that process either, and that is a gap too.
-    if fs::read_link("/proc/1/ns/pid").is_ok_and(|it| it.as_os_str() != FIRST_NAMESPACE) {
+    // Whoever may not look at the first process asks for the own namespace.
+    let link = fs::read_link("/proc/1/ns/pid").or_else(|_| fs::read_link("/proc/self/ns/pid"));
+    let may_be_another = match link {
+        Ok(namespace) => namespace.as_os_str() != FIRST_NAMESPACE,
+        // The kernel has no namespaces.
+        Err(error) => error.kind() != ErrorKind::NotFound,
+    };
+    if may_be_another {
         gaps.push(Gap::Namespace);
     }
     let hides = |mount: &Mount| {

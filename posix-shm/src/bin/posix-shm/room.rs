@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 
 use posix_shm::Entry;
-use rustix::fs::{major, minor, statvfs};
+use rustix::fs::{Dev, major, minor, statvfs};
 
 /// Where systems keep their objects, if that is a directory.
 const DIRECTORIES: [&str; 2] = ["/dev/shm", "/var/shm"];
@@ -58,6 +58,8 @@ impl Room {
 }
 
 /// The device in two parts, as `/proc` writes it.
+#[allow(clippy::unnecessary_cast, reason = "the type is narrower on other systems")]
 pub(crate) fn parts(device: u64) -> (u32, u32) {
+    let device = device as Dev;
     (major(device), minor(device))
 }
