@@ -12,6 +12,7 @@
 //!   - `system_calls`, `machine_code`: the exact cost;
 //!   - `model`: every order of the steps of the event and the sequence lock;
 //!   - `constants`: the bindings, compared with the `libc` crate;
+//!   - `bindings`: the build script of posix-shm-sys, a test program of its own;
 //!   - `foreign`: programs in other languages, a test program of its own;
 //!   - `lisp`: the cases of the Common Lisp library's own tests.
 //! - Other processes are programs of this package. `peer.rs` does one task for a test, `victim.rs`
