@@ -13,7 +13,7 @@ use std::env;
 
 /// The names that `src/` asks about, each with `cfg(pshm_has_<name>)`. To ask about another name
 /// that posix-shm-sys binds, add it here.
-const ASKED: [&str; 43] = [
+const ASKED: &[&str] = &[
     "ecapmode",
     "ehwpoison",
     "enotcapable",
@@ -61,17 +61,17 @@ const ASKED: [&str; 43] = [
 
 /// The systems with a file in `src/imp/system/`. One file is compiled, chosen by `cfg(pshm_system =
 /// "…")`.
-const SYSTEMS: [&str; 7] = ["android", "apple", "freebsd", "linux", "netbsd", "openbsd", "other"];
+const SYSTEMS: &[&str] = &["android", "apple", "freebsd", "linux", "netbsd", "openbsd", "other"];
 
 /// Architectures on which the oldest supported compiler has `asm!`, which the copy engine in
 /// `src/access/` needs.
-const WITH_ASM: [&str; 9] =
-    ["aarch64", "arm", "loongarch64", "riscv32", "riscv64", "s390x", "x86", "x86_64", "arm64ec"];
+const WITH_ASM: &[&str] =
+    &["aarch64", "arm", "loongarch64", "riscv32", "riscv64", "s390x", "x86", "x86_64", "arm64ec"];
 
 /// The machines whose atomic operations are machine code, with their size of a pointer in bits: the
 /// code takes addresses in registers of that size, so it is wrong for x32 and ILP32. Each has a
 /// file in `src/access/atomic/`, but both kinds of x86 share one.
-const MACHINES: [(&str, &str, &str); 7] = [
+const MACHINES: &[(&str, &str, &str)] = &[
     ("aarch64", "64", "aarch64"),
     ("arm", "32", "arm"),
     ("loongarch64", "64", "loongarch64"),
@@ -84,35 +84,32 @@ const MACHINES: [(&str, &str, &str); 7] = [
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     for name in ASKED {
-        println!("cargo::rustc-check-cfg=cfg(pshm_has_{name})");
-        if env::var_os(format!("DEP_POSIX_SHM_HAS_{}", name.to_uppercase())).is_some() {
-            println!("cargo::rustc-cfg=pshm_has_{name}");
-        }
+        let found = env::var_os(format!("DEP_POSIX_SHM_HAS_{}", name.to_uppercase())).is_some();
+        flag(&format!("pshm_has_{name}"), found);
     }
-    println!("cargo::rustc-check-cfg=cfg(pshm_system, values({}))", quoted(&SYSTEMS));
-    println!("cargo::rustc-cfg=pshm_system={:?}", system());
-    println!("cargo::rustc-check-cfg=cfg(pshm_bytewise)");
-    if bytewise() {
-        println!("cargo::rustc-cfg=pshm_bytewise");
+    choice("pshm_system", SYSTEMS, &system());
+    flag("pshm_bytewise", bytewise());
+    let mut files = vec!["std"];
+    for (_, _, file) in MACHINES {
+        files.push(file);
     }
-    let mut files = MACHINES.map(|(_, _, file)| file).to_vec();
-    files.push("std");
-    files.dedup();
-    println!("cargo::rustc-check-cfg=cfg(pshm_machine, values({}))", quoted(&files));
-    println!("cargo::rustc-cfg=pshm_machine={:?}", machine());
-    println!("cargo::rustc-check-cfg=cfg(pshm_any_address)");
-    if any_address() {
-        println!("cargo::rustc-cfg=pshm_any_address");
-    }
-    println!("cargo::rustc-check-cfg=cfg(pshm_atomic_64)");
-    if atomic_64() {
-        println!("cargo::rustc-cfg=pshm_atomic_64");
+    choice("pshm_machine", &files, machine());
+    flag("pshm_any_address", any_address());
+    flag("pshm_atomic_64", atomic_64());
+}
+
+/// Declares a cfg without a value, and sets it.
+fn flag(name: &str, set: bool) {
+    println!("cargo::rustc-check-cfg=cfg({name})");
+    if set {
+        println!("cargo::rustc-cfg={name}");
     }
 }
 
-/// Values of a cfg, as rustc wants them.
-fn quoted(values: &[&str]) -> String {
-    values.iter().map(|value| format!("{value:?}")).collect::<Vec<_>>().join(", ")
+/// Declares a cfg with its values, and sets it to one of them.
+fn choice(name: &str, values: &[&str], value: &str) {
+    println!("cargo::rustc-check-cfg=cfg({name}, values(\"{}\"))", values.join("\", \""));
+    println!("cargo::rustc-cfg={name}=\"{value}\"");
 }
 
 /// The file for the target.
@@ -122,14 +119,15 @@ fn quoted(values: &[&str]) -> String {
 /// * `--cfg posix_shm_portable`: the one for systems without a file of their own.
 /// * `--cfg posix_shm_android`: Android's, which also has a Linux kernel.
 /// * `--cfg posix_shm_apple`: macOS's. `tests/models/xnu.c` is a model of its kernel.
-fn system() -> &'static str {
+fn system() -> String {
     let os = value("TARGET_OS");
     match &*os {
-        _ if is_set("POSIX_SHM_PORTABLE") => "other",
-        "linux" if is_set("POSIX_SHM_ANDROID") => "android",
-        "linux" if is_set("POSIX_SHM_APPLE") => "apple",
-        _ if value("TARGET_VENDOR") == "apple" => "apple",
-        _ => SYSTEMS.into_iter().find(|system| *system == os).unwrap_or("other"),
+        _ if is_set("POSIX_SHM_PORTABLE") => "other".into(),
+        "linux" if is_set("POSIX_SHM_ANDROID") => "android".into(),
+        "linux" if is_set("POSIX_SHM_APPLE") => "apple".into(),
+        _ if value("TARGET_VENDOR") == "apple" => "apple".into(),
+        name if SYSTEMS.contains(&name) => os,
+        _ => "other".into(),
     }
 }
 
@@ -157,14 +155,15 @@ fn machine() -> &'static str {
     let has_instructions = match &*architecture {
         // Stable compilers do not tell the features of this architecture, but the name does.
         "arm" => is_armv7(),
-        "riscv64" => value("TARGET_FEATURE").split(',').any(|feature| feature == "a"),
+        "riscv64" => has("TARGET_FEATURE", "a"),
         _ => true,
     };
-    let found = MACHINES.iter().find(|(name, bits, _)| *name == architecture && *bits == pointer);
-    match found {
-        Some((_, _, file)) if has_instructions && !bytewise() => file,
-        _ => "std",
+    for (name, bits, file) in MACHINES {
+        if *name == architecture && *bits == pointer && has_instructions && !bytewise() {
+            return file;
+        }
     }
+    "std"
 }
 
 /// Whether integers of 8 bytes have atomic operations.
@@ -172,13 +171,17 @@ fn machine() -> &'static str {
 /// Before version 7, ARM has no instructions for them, and Linux stands in with a function that
 /// also writes when it loads. A load would kill the process if the mapping is read-only.
 fn atomic_64() -> bool {
-    value("TARGET_HAS_ATOMIC").split(',').any(|bits| bits == "64")
-        && (value("TARGET_ARCH") != "arm" || is_armv7())
+    has("TARGET_HAS_ATOMIC", "64") && (value("TARGET_ARCH") != "arm" || is_armv7())
 }
 
 fn is_armv7() -> bool {
     let target = env::var("TARGET").unwrap_or_default();
     target.starts_with("armv7") || target.starts_with("thumbv7")
+}
+
+/// Whether a cfg has this value among others.
+fn has(cfg: &str, one: &str) -> bool {
+    value(cfg).split(',').any(|value| value == one)
 }
 
 /// The value of a cfg. Empty if it has none.

@@ -127,7 +127,7 @@ fn functions_have_one_signature_from_both_generators() {
 #[test]
 fn bindings_source_names_the_generator() {
     let source = sys::BINDINGS_SOURCE;
-    assert!(["bindgen", "cc"].contains(&source), "an unknown generator: {source}");
+    assert!(["bindgen", "cc", "libc"].contains(&source), "an unknown generator: {source}");
     if let Ok(asked) = std::env::var("POSIX_SHM_SYS_BINDINGS") {
         assert_eq!(source, asked);
     }

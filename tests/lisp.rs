@@ -306,7 +306,9 @@ fn every_symbol_that_the_lisp_library_exports_is_found_in_the_documentation() {
             found.extend(between(&text, "    pub fn ", "(").map(str::to_owned));
         }
     }
-    let sys = fs::read_to_string(root.join("posix-shm-sys/build/names.rs")).unwrap();
+    let lists =
+        ["names.rs", "functions.rs"].map(|file| root.join("posix-shm-sys/build").join(file));
+    let sys = lists.map(|list| fs::read_to_string(list).unwrap()).concat();
     found.extend(between(&sys, "\"", "\"").map(str::to_owned));
     // The name of a function is what stands before its arguments.
     let functions = sys.split(['(', '"']).filter_map(|part| part.rsplit([' ', '*']).next());
@@ -324,4 +326,54 @@ fn every_symbol_that_the_lisp_library_exports_is_found_in_the_documentation() {
         EXPORTED.split_whitespace().filter(|symbol| !is_found(symbol)).collect();
     assert!(missing.is_empty(), "no search finds {missing:?}; add `#[doc(alias = …)]`");
     assert!(!is_found(&"no-such-symbol"));
+}
+
+/// Everything in `posix-shm/ffi`, by its C name. What is missing does not compile.
+#[test]
+fn the_ffi_has_what_the_lisp_library_has() {
+    use posix_shm_sys as sys;
+    type Types = (
+        (sys::blkcnt_t, sys::blksize_t, sys::dev_t, sys::gid_t, sys::ino_t, sys::nlink_t),
+        (sys::off_t, sys::size_t, sys::ssize_t, sys::uid_t, sys::timespec, sys::stat),
+    );
+    assert!(size_of::<Types>() > 0);
+    let flags = [sys::MAP_SHARED, sys::MAP_PRIVATE, sys::MAP_ANONYMOUS, sys::MAP_FIXED];
+    let others = [libc::MAP_SHARED, libc::MAP_PRIVATE, libc::MAP_ANON, libc::MAP_FIXED];
+    assert_eq!(flags, others);
+    let whence = [sys::SEEK_SET, sys::SEEK_CUR, sys::SEEK_END];
+    assert_eq!(whence, [libc::SEEK_SET, libc::SEEK_CUR, libc::SEEK_END]);
+    let prot = [sys::PROT_NONE, sys::PROT_READ, sys::PROT_WRITE, sys::PROT_EXEC];
+    assert_eq!(prot, [libc::PROT_NONE, libc::PROT_READ, libc::PROT_WRITE, libc::PROT_EXEC]);
+    let functions = [
+        sys::strerror as *const (),
+        sys::shm_open as *const (),
+        sys::ftruncate as *const (),
+        sys::mmap as *const (),
+        sys::munmap as *const (),
+        sys::shm_unlink as *const (),
+        sys::close as *const (),
+        sys::fstat as *const (),
+        sys::fchown as *const (),
+        sys::fchmod as *const (),
+        sys::errno_location as *const (),
+    ];
+    let distinct = BTreeSet::from(functions);
+    assert_eq!(distinct.len(), functions.len(), "two functions are the same");
+    assert_eq!(sys::MAP_FAILED, libc::MAP_FAILED);
+}
+
+/// Only Linux has these flags of the Lisp library.
+#[test]
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn mmap_takes_the_flags_of_the_lisp_library_that_only_linux_has() {
+    use posix_shm_sys as sys;
+    assert_eq!(sys::MAP_GROWSDOWN, libc::MAP_GROWSDOWN);
+    assert_eq!(sys::MAP_NORESERVE, libc::MAP_NORESERVE);
+    let (prot, flags) = (sys::PROT_READ, sys::MAP_PRIVATE | sys::MAP_ANONYMOUS);
+    let flags = flags | sys::MAP_GROWSDOWN | sys::MAP_NORESERVE;
+    // SAFETY: the system chooses the address, so no other mapping is replaced.
+    let start = unsafe { sys::mmap(std::ptr::null_mut(), 4096, prot, flags, -1, 0) };
+    assert_ne!(start, sys::MAP_FAILED, "{}", std::io::Error::last_os_error());
+    // SAFETY: nothing refers to the mapping.
+    assert_eq!(unsafe { sys::munmap(start, 4096) }, 0);
 }

@@ -13,6 +13,7 @@
 //!   - `killed_examples`: the examples for two programs, whose sides are killed;
 //!   - `constants`: the bindings, compared with the `libc` crate;
 //!   - `examples`: the example programs, but for those that `foreign` runs;
+//!   - `bindings`: the build script of posix-shm-sys, a test program of its own;
 //!   - `foreign`: programs in other languages, a test program of its own;
 //!   - `tool`: the command-line tool, as a user types it;
 //!   - `lisp`: the cases of the Common Lisp library's own tests.

@@ -1,6 +1,5 @@
-//! The output of both generators, and the module of bindings that is written from it.
+//! The output of a generator, and the module of bindings that is written from it.
 
-use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::{env, fs};
 
@@ -8,18 +7,20 @@ use crate::names;
 use crate::prototype::{self, rust_type};
 use crate::target::Target;
 
-/// What a generator found in the headers.
+/// What a generator found.
 pub(crate) struct Found {
-    /// The generator: `bindgen` or `cc`.
+    /// Where the bindings come from: `bindgen`, `cc` or `libc`.
     pub(crate) source: &'static str,
     /// Rust code that declares what was found. It may declare more than the bindings offer.
     pub(crate) items: String,
-    /// The constants, functions, and differently named fields that the headers have.
-    pub(crate) names: BTreeSet<&'static str>,
+    /// The constants, functions, and differently named fields that the system has.
+    pub(crate) names: Vec<&'static str>,
     /// The function in `items` that returns the address of `errno`.
     pub(crate) errno_location: &'static str,
     /// Whether `items` declares the system's own functions, some of which take `...`.
     pub(crate) variadic: bool,
+    /// Whether the constants in `items` that are addresses are pointers, and not integers.
+    pub(crate) pointers: bool,
 }
 
 impl Found {
@@ -39,31 +40,36 @@ impl Found {
         }
     }
 
-    fn module(&self, target: &Target) -> String {
-        let mut offered = vec![format!("{} as errno_location", self.errno_location)];
+    /// The bindings. Each item is offered with its documentation.
+    pub(crate) fn module(&self, target: &Target) -> String {
         let mut module = format!("mod raw {{\n{}\n}}\n", self.items);
-        self.constants(&mut offered);
+        self.constants(&mut module);
         self.addresses(&mut module);
-        self.functions(target, &mut offered, &mut module);
-        offered.extend(names::TYPES.iter().map(|name| name.to_string()));
-        offered.extend(names::STRUCTS.iter().map(|structure| structure.name.to_string()));
-        // A structure and a function may share a name, which is offered once for both.
-        offered.sort();
-        offered.dedup();
-        let _ = writeln!(module, "pub use raw::{{{}}};", offered.join(", "));
+        self.functions(target, &mut module);
+        types(&mut module);
         let _ = writeln!(module, "pub(super) const SOURCE: &str = {:?};", self.source);
         module
     }
 
-    fn constants(&self, offered: &mut Vec<String>) {
-        let all = names::CONSTANTS.iter().flat_map(|(_, names)| *names);
-        offered.extend(all.filter(|name| self.names.contains(*name)).map(|name| name.to_string()));
+    fn constants(&self, module: &mut String) {
+        for group in names::CONSTANTS {
+            let about = about(group.about, group.header);
+            for name in group.names.iter().filter(|name| self.names.contains(*name)) {
+                offer(module, &about, name);
+            }
+        }
     }
 
     /// Defines the constants that are addresses. No object is at such an address, so the pointers
     /// have no provenance.
     fn addresses(&self, module: &mut String) {
-        for (name, of) in names::ADDRESSES.iter().filter(|(name, _)| self.names.contains(name)) {
+        let found = names::ADDRESSES.iter().filter(|(name, ..)| self.names.contains(&name));
+        for (name, of, purpose) in found {
+            let about = about(purpose, "sys/mman.h");
+            if self.pointers {
+                offer(module, &about, name);
+                continue;
+            }
             let of = rust_type(of);
             let make = if of.starts_with("*mut") {
                 "without_provenance_mut"
@@ -72,31 +78,56 @@ impl Found {
             };
             let _ = writeln!(
                 module,
-                "pub const {name}: {of} = ::core::ptr::{make}(raw::{name} as usize);"
+                "#[doc = {about:?}]\n\
+                 pub const {name}: {of} = ::core::ptr::{make}(raw::{name} as usize);"
             );
         }
     }
 
     /// Offers the functions. A variadic one is wrapped in a function with a fixed number of
     /// arguments. The compiler checks every signature against the list.
-    fn functions(&self, target: &Target, offered: &mut Vec<String>, module: &mut String) {
+    fn functions(&self, target: &Target, module: &mut String) {
+        let errno = "The address of this thread's `errno`. C's `errno` in `<errno.h>` is a macro.";
+        offer(module, errno, &format!("{} as errno_location", self.errno_location));
         for function in prototype::functions(target) {
             let (name, signature) = (function.name, function.rust_signature());
-            if !self.names.contains(name) {
+            if !self.names.contains(&name) {
                 continue;
             }
+            let about = about(function.group.about, function.group.header);
             if self.variadic && function.is_variadic(target) {
                 let (calls, arguments) = (function.calls, function.variadic_arguments());
                 let _ = writeln!(
                     module,
-                    "#[inline]\npub unsafe extern \"C\" fn {name}{signature} {{\n    \
+                    "#[doc = {about:?}]\n#[inline]\n\
+                     pub unsafe extern \"C\" fn {name}{signature} {{\n    \
                      // SAFETY: the caller meets the requirements of the C function.\n    \
                      unsafe {{ raw::{calls}_variadic({arguments}) }}\n}}"
                 );
-            } else {
-                offered.push(name.to_string());
+            } else if !names::STRUCTS.iter().any(|structure| structure.name == name) {
+                offer(module, &about, name);
             }
             let _ = writeln!(module, "const _: unsafe extern \"C\" fn{signature} = {name};");
         }
     }
+}
+
+/// Offers the types and the structures. A function may share the name of a structure, and is then
+/// offered by the same line.
+fn types(module: &mut String) {
+    for name in names::TYPES {
+        offer(module, &format!("C's `{name}`, of `<sys/types.h>`."), name);
+    }
+    for structure in names::STRUCTS {
+        offer(module, &about(structure.about, structure.header), structure.name);
+    }
+}
+
+fn offer(module: &mut String, about: &str, name: &str) {
+    let _ = writeln!(module, "#[doc = {about:?}]\npub use raw::{name};");
+}
+
+/// The documentation of an item.
+fn about(purpose: &str, header: &str) -> String {
+    format!("{purpose} `<{header}>`")
 }

@@ -1,11 +1,21 @@
 //! The build script: generates the bindings from the headers of the target system.
 //!
-//! There are two generators. `with_bindgen` needs libclang. `with_cc` is the fallback and needs
-//! only a C compiler. Both read `wrapper.h` and the list of names in `names.rs`, and both produce
-//! the same items. `api` writes these to `bindings.rs` in `OUT_DIR`, which `src/lib.rs` includes.
+//! There are three ways, and the first that works is taken:
+//!
+//! * `with_bindgen` needs libclang. `generated` checks its output before it is used.
+//! * `with_cc` needs only a C compiler.
+//! * `with_libc` needs nothing: it takes the values from the `libc` crate. It is the last way, only
+//!   for targets whose headers neither of the others can read.
+//!
+//! All read `wrapper.h` and the list of names in `names.rs` and `functions.rs`, and produce the same
+//! items. `api` writes these to `bindings.rs` in `OUT_DIR`, which `src/lib.rs` includes.
+//! `bindings.md`, beside the directory of this file, follows one number through each way.
 
 mod api;
 mod compiler;
+mod functions;
+#[cfg(feature = "bindgen")]
+mod generated;
 mod names;
 mod probe;
 mod prototype;
@@ -14,11 +24,14 @@ mod target;
 #[cfg(feature = "bindgen")]
 mod with_bindgen;
 mod with_cc;
+mod with_libc;
 
 use std::env;
 use std::process::ExitCode;
 
 use api::Found;
+use compiler::Compiler;
+use report::Failure;
 use target::Target;
 
 /// The variable that chooses one generator. If that one fails, the build fails.
@@ -61,42 +74,69 @@ fn watch() {
 }
 
 fn generate(target: &Target) -> Result<Found, String> {
+    let compiler = Compiler::find(target);
     match env::var(CHOICE).as_deref() {
-        Err(env::VarError::NotPresent) | Ok("") => with_either(target),
-        Ok("bindgen") => {
-            with_bindgen(target).map_err(|reason| report::failure(&[("bindgen", reason)]))
-        }
-        Ok("cc") => with_cc(target),
+        Err(env::VarError::NotPresent) | Ok("") => with_any(target, compiler),
+        Ok("bindgen") => with_bindgen(target, compiler.as_ref().ok())
+            .map_err(|reason| report::failure(&vec![("bindgen", reason)])),
+        Ok("cc") => with_cc(target, compiler)
+            .map_err(|reason| report::failure(&vec![("C compiler", reason)])),
         Ok(other) => Err(format!("{CHOICE} is {other:?}: set it to bindgen or cc, or unset it")),
         Err(error) => Err(format!("{CHOICE}: {error}")),
     }
 }
 
-/// Tries bindgen, and then the C compiler.
-fn with_either(target: &Target) -> Result<Found, String> {
-    if !cfg!(feature = "bindgen") {
-        return with_cc(target);
-    }
-    with_bindgen(target).or_else(|reason| match with_cc::generate(target) {
-        Ok(found) => {
-            report::warn_of_fallback(&reason);
-            Ok(found)
+/// Tries each way.
+fn with_any(target: &Target, compiler: Result<Compiler, Failure>) -> Result<Found, String> {
+    let mut failures = Vec::new();
+    if cfg!(feature = "bindgen") {
+        match with_bindgen(target, compiler.as_ref().ok()) {
+            Ok(found) => return Ok(found),
+            Err(failure) => failures.push(("bindgen", failure)),
         }
-        Err(other) => Err(report::failure(&[("bindgen", reason), ("C compiler", other)])),
-    })
+    }
+    match with_cc(target, compiler) {
+        Ok(found) => {
+            if !failures.is_empty() {
+                report::warn_of_cc(&failures);
+            }
+            return Ok(found);
+        }
+        Err(failure) => failures.push(("C compiler", failure)),
+    }
+    // Headers that can be read are right, even if they are not as expected.
+    if failures.iter().all(|(_, failure)| matches!(failure, Failure::NoHeaders(_))) {
+        match with_libc(target) {
+            Ok(found) => {
+                report::warn_of_libc(&failures);
+                return Ok(found);
+            }
+            Err(reason) => failures.push(("libc crate", Failure::Unusable(reason))),
+        }
+    }
+    Err(report::failure(&failures))
 }
 
-fn with_cc(target: &Target) -> Result<Found, String> {
-    with_cc::generate(target).map_err(|reason| report::failure(&[("C compiler", reason)]))
+fn with_cc(target: &Target, compiler: Result<Compiler, Failure>) -> Result<Found, Failure> {
+    with_cc::generate(target, &compiler?)
 }
 
 #[cfg(feature = "bindgen")]
-fn with_bindgen(target: &Target) -> Result<Found, String> {
-    with_bindgen::generate(target)
+fn with_bindgen(target: &Target, compiler: Option<&Compiler>) -> Result<Found, Failure> {
+    with_bindgen::generate(target, compiler)
 }
 
 #[cfg(not(feature = "bindgen"))]
-fn with_bindgen(_: &Target) -> Result<Found, String> {
-    Err("the feature `bindgen` is off: enable it, in posix-shm or in posix-shm-sys, or choose cc"
-        .into())
+fn with_bindgen(_: &Target, _: Option<&Compiler>) -> Result<Found, Failure> {
+    Err(Failure::Unusable(
+        "the feature `bindgen` is off: enable it, in posix-shm or in posix-shm-sys, or choose cc"
+            .into(),
+    ))
+}
+
+fn with_libc(target: &Target) -> Result<Found, String> {
+    if !cfg!(feature = "libc") {
+        return Err("the feature `libc` of posix-shm-sys is off".into());
+    }
+    with_libc::generate(target)
 }

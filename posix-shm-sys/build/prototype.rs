@@ -1,6 +1,6 @@
-//! Parses the C declarations in `names.rs`, and translates their types to Rust.
+//! Parses the C declarations in `functions.rs`, and translates their types to Rust.
 
-use crate::names::{self, Presence};
+use crate::functions::{self, Functions, Presence};
 use crate::target::Target;
 
 /// A C declaration, such as `int shm_open(const char *name, int oflag, mode_t mode)`.
@@ -12,6 +12,8 @@ pub(crate) struct Prototype {
     returns: &'static str,
     /// (C type, name) of each argument.
     arguments: Vec<(&'static str, &'static str)>,
+    /// The group it belongs to.
+    pub(crate) group: &'static Functions,
     /// Whether the target may lack it.
     pub(crate) optional: bool,
 }
@@ -19,35 +21,35 @@ pub(crate) struct Prototype {
 /// The functions that the target may have.
 pub(crate) fn functions(target: &Target) -> Vec<Prototype> {
     let mut all = Vec::new();
-    for (presence, declarations) in names::FUNCTIONS {
-        let optional = match presence {
+    for group in functions::FUNCTIONS {
+        let optional = match group.presence {
             Presence::Everywhere => false,
             Presence::Declared => true,
             Presence::DeclaredOnLinux if target.is_linux() => true,
             Presence::DeclaredOnLinux => continue,
         };
-        all.extend(declarations.iter().map(|c| Prototype::parse(c, optional)));
+        all.extend(group.declarations.iter().map(|c| Prototype::parse(c, group, optional)));
     }
     all
 }
 
 impl Prototype {
-    fn parse(c: &'static str, optional: bool) -> Self {
+    fn parse(c: &'static str, group: &'static Functions, optional: bool) -> Self {
         let (head, tail) = c.split_once('(').expect("a declaration has arguments");
         let (returns, name) = split_name(head);
         let arguments = match tail.trim_end_matches(')') {
             "void" => Vec::new(),
             list => list.split(", ").map(split_name).collect(),
         };
-        let alias = names::ALIASES.iter().find(|(ours, _)| *ours == name);
+        let alias = functions::ALIASES.iter().find(|(ours, _)| *ours == name);
         let calls = alias.map_or(name, |(_, theirs)| theirs);
-        Self { name, calls, returns, arguments, optional }
+        Self { name, calls, returns, arguments, group, optional }
     }
 
     /// Whether C passes the last argument through `...` on this target.
     pub(crate) fn is_variadic(&self, target: &Target) -> bool {
-        names::VARIADIC.contains(&self.calls)
-            || (target.is_apple() && names::VARIADIC_ON_APPLE.contains(&self.calls))
+        functions::VARIADIC.contains(&self.calls)
+            || (target.is_apple() && functions::VARIADIC_ON_APPLE.contains(&self.calls))
     }
 
     /// The declaration in C, with a prefix to the name.
@@ -74,6 +76,19 @@ impl Prototype {
         self.arguments.iter().map(pass).collect::<Vec<_>>().join(", ")
     }
 
+    /// The arguments of a call to the function of the `libc` crate. That crate has structures and
+    /// signs of its own, so pointers are cast.
+    pub(crate) fn arguments_for_libc(&self, target: &Target) -> String {
+        if self.is_variadic(target) {
+            return self.variadic_arguments();
+        }
+        let pass = |&(of, name): &(&str, &str)| match of {
+            of if of.ends_with('*') => format!("{name}.cast()"),
+            _ => name.to_string(),
+        };
+        self.arguments.iter().map(pass).collect::<Vec<_>>().join(", ")
+    }
+
     /// The Rust signature, from the opening parenthesis on.
     pub(crate) fn rust_signature(&self) -> String {
         let arguments: Vec<_> =
@@ -88,7 +103,7 @@ fn split_name(declarator: &'static str) -> (&'static str, &'static str) {
     (declarator[..start].trim_end(), &declarator[start..])
 }
 
-/// The Rust type of a C type in `names.rs`.
+/// The Rust type of a C type in the lists.
 pub(crate) fn rust_type(c: &str) -> String {
     if let Some(pointee) = c.strip_suffix('*') {
         let pointee = pointee.trim_end();
@@ -105,6 +120,7 @@ pub(crate) fn rust_type(c: &str) -> String {
         "int" => "::core::ffi::c_int".into(),
         "unsigned int" => "::core::ffi::c_uint".into(),
         "long" => "::core::ffi::c_long".into(),
+        "unsigned long" => "::core::ffi::c_ulong".into(),
         "size_t" => "usize".into(),
         "ssize_t" | "intptr_t" => "isize".into(),
         name => name.trim_start_matches("struct ").into(),

@@ -30,6 +30,12 @@ impl Target {
         })
     }
 
+    /// The target with these values of Cargo's variables, for tests.
+    #[cfg(test)]
+    pub(crate) fn of(os: &str, env: &str, bits: &str) -> Self {
+        Self { os: os.into(), env: env.into(), bits: bits.into(), apple: os == "macos" }
+    }
+
     /// Whether this is one of Apple's systems.
     pub(crate) fn is_apple(&self) -> bool {
         self.apple
@@ -38,6 +44,20 @@ impl Target {
     /// Whether the kernel is Linux.
     pub(crate) fn is_linux(&self) -> bool {
         matches!(self.os.as_str(), "linux" | "android")
+    }
+
+    /// The system, as the tables of the `libc` crate are named: `linux-gnu`, `freebsd`.
+    pub(crate) fn system(&self) -> String {
+        match (self.os.as_str(), self.env.as_str()) {
+            ("linux", env) => format!("linux-{env}"),
+            (os, _) => os.into(),
+        }
+    }
+
+    /// Whether the C library has functions for 32-bit and for 64-bit file offsets, and the bindings
+    /// have the latter.
+    pub(crate) fn has_two_sizes_of_files(&self) -> bool {
+        self.bits == "32" && self.os == "linux" && self.env == "gnu"
     }
 
     /// The compiler arguments that describe the target to `wrapper.h`.

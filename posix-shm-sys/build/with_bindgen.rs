@@ -1,6 +1,5 @@
 //! Generates the bindings with bindgen, which reads the headers with libclang.
 
-use std::collections::{BTreeSet, HashSet};
 use std::env;
 use std::fmt::Write;
 use std::panic::{self, AssertUnwindSafe};
@@ -9,51 +8,51 @@ use std::path::Path;
 use bindgen::callbacks::{ItemInfo, ItemKind, MacroParsingBehavior, ParseCallbacks};
 
 use crate::api::Found;
-use crate::compiler;
+use crate::compiler::Compiler;
+use crate::generated::{ERRNO_LOCATION, Generated};
 use crate::names;
 use crate::prototype::{self, Prototype};
+use crate::report::Failure;
 use crate::target::Target;
 
 /// The prefix of a constant's name in the header given to bindgen.
 const PREFIX: &str = "pshm_c_";
 
 /// Generates the bindings. The error says what is missing.
-pub(crate) fn generate(target: &Target) -> Result<Found, String> {
+pub(crate) fn generate(target: &Target, compiler: Option<&Compiler>) -> Result<Found, Failure> {
     let functions = prototype::functions(target);
-    let items = run(builder(target, &functions))?;
-    let declared = Declared::read(&items);
-    let mut names = BTreeSet::new();
-    for function in &functions {
-        let declares =
-            declared.has("fn", function.calls) || declared.has("fn", &variadic(function.calls));
-        if declares {
-            names.insert(function.name);
-        } else if !function.optional {
-            return Err(format!("the headers do not declare {}", function.name));
-        }
-    }
-    names.extend(
-        names::constants().map(|(_, name)| name).filter(|name| declared.has("const", name)),
-    );
-    if let Some(name) = names::TYPES.iter().find(|name| !declared.has("type", name)) {
-        return Err(format!("the headers do not define {name}"));
-    }
-    for structure in names::STRUCTS {
-        let has = |field: &str| declared.has("pub", field);
-        if let Some(field) = structure.integers.iter().find(|field| !has(field)) {
-            return Err(format!("struct {} has no field {field} in these headers", structure.name));
-        }
-        names.extend(structure.timespecs(has)?);
-    }
-    let errno = names::ERRNO_LOCATION.iter().find(|name| declared.has("fn", name));
-    let errno_location = errno.ok_or_else(|| {
-        format!("the headers declare none of {}, for errno", names::ERRNO_LOCATION.join(", "))
-    })?;
-    Ok(Found { source: "bindgen", items, names, errno_location, variadic: true })
+    let items = run(builder(target, &functions, compiler)).map_err(Failure::NoHeaders)?;
+    check(items, &functions, compiler).map_err(|fault| {
+        Failure::Unusable(format!("its output cannot be right, so it is not used: {fault}"))
+    })
 }
 
-fn builder(target: &Target, functions: &[Prototype]) -> bindgen::Builder {
+/// Checks what bindgen wrote against the list, and against a C compiler that reads the headers.
+fn check(
+    items: String,
+    functions: &[Prototype],
+    compiler: Option<&Compiler>,
+) -> Result<Found, String> {
+    let generated = Generated::read(&items);
+    let names = generated.names(functions, variadic)?;
+    let errno_location = generated.errno_location()?;
+    if let Some(compiler) = compiler {
+        let rejection = compiler.object("check", &generated.assertions(&names)?).err();
+        // A compiler that cannot read the headers has no say.
+        if let Some(rejection) = rejection.filter(|_| compiler.reads_headers().is_ok()) {
+            return Err(rejection.message);
+        }
+    }
+    Ok(Found { source: "bindgen", items, names, errno_location, variadic: true, pointers: false })
+}
+
+fn builder(
+    target: &Target,
+    functions: &[Prototype],
+    compiler: Option<&Compiler>,
+) -> bindgen::Builder {
     let root = env::var("CARGO_MANIFEST_DIR").expect("Cargo sets CARGO_MANIFEST_DIR");
+    let headers = compiler.and_then(Compiler::builtin_headers);
     let variadic_names: Vec<_> =
         functions.iter().filter(|f| f.is_variadic(target)).map(|f| f.calls).collect();
     let mut builder = bindgen::builder()
@@ -62,7 +61,7 @@ fn builder(target: &Target, functions: &[Prototype]) -> bindgen::Builder {
         .clang_args(target.defines())
         // libclang from a Python wheel comes without <stddef.h>. The C compiler's own will do, if
         // it is searched last.
-        .clang_args(compiler::builtin_headers().map(|path| format!("-idirafter{path}")))
+        .clang_args(headers.map(|path| format!("-idirafter{path}")))
         .rust_target(rust_target())
         .rust_edition(bindgen::RustEdition::Edition2024)
         .use_core()
@@ -79,7 +78,7 @@ fn builder(target: &Target, functions: &[Prototype]) -> bindgen::Builder {
         builder =
             builder.allowlist_function(function.calls).allowlist_function(variadic(function.calls));
     }
-    for name in names::ERRNO_LOCATION {
+    for name in ERRNO_LOCATION {
         builder = builder.allowlist_function(name);
     }
     for name in names::TYPES.iter().chain(names::STRUCTS.iter().map(|structure| &structure.name)) {
@@ -129,22 +128,6 @@ fn run(builder: bindgen::Builder) -> Result<String, String> {
 /// The name of a variadic function in bindgen's output. Its own name belongs to its wrapper.
 fn variadic(name: &str) -> String {
     format!("{name}_variadic")
-}
-
-/// The names that bindgen's output declares, each with the keyword before it: `("fn", "mmap")`.
-struct Declared<'a>(HashSet<(&'a str, &'a str)>);
-
-impl<'a> Declared<'a> {
-    fn read(items: &'a str) -> Self {
-        let is_identifier = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        let words: Vec<_> =
-            items.split(|c| !is_identifier(c)).filter(|word| !word.is_empty()).collect();
-        Self(words.windows(2).map(|pair| (pair[0], pair[1])).collect())
-    }
-
-    fn has(&self, keyword: &str, name: &str) -> bool {
-        self.0.contains(&(keyword, name))
-    }
 }
 
 #[derive(Debug)]

@@ -6,7 +6,6 @@
 //! library in C, the shim: symbols and calling conventions differ between systems, and the C
 //! compiler knows them.
 
-use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::fs;
 
@@ -15,113 +14,174 @@ use crate::compiler::Compiler;
 use crate::names;
 use crate::probe::{Answers, Questions};
 use crate::prototype::{self, Prototype, rust_type};
+use crate::report::Failure;
 use crate::target::Target;
 
 /// The prefix of the names of the shim's functions.
 const PREFIX: &str = "posix_shm_sys_";
 
 /// Generates the bindings and links the shim. The error says what failed.
-pub(crate) fn generate(target: &Target) -> Result<Found, String> {
-    let compiler = Compiler::find(target)?;
-    // The headers alone come first: if they compile, a later error means that a name is missing.
-    compiler.object("wrapper", "")?;
-    let structs = names::STRUCTS.iter().map(|wanted| Struct::find(&compiler, wanted));
-    let structs = structs.collect::<Result<Vec<_>, _>>()?;
-    let object = compiler.object("probe", questions(&structs).text())?;
-    let bytes =
-        fs::read(&object).map_err(|error| format!("cannot read {}: {error}", object.display()))?;
-    let answers = Answers::read(&bytes);
-
+pub(crate) fn generate(target: &Target, compiler: &Compiler) -> Result<Found, Failure> {
     let mut functions = prototype::functions(target);
-    functions.retain(|function| !function.optional || declares(&compiler, function.calls));
-    let shim = compiler.object("shim", &shim(&functions))?;
+    let (answers, absent) = ask(compiler, &functions)?;
+    functions.retain(|function| !absent.contains(&function.calls));
+    found(&answers, &functions, compiler).map_err(Failure::Unusable)
+}
+
+fn found(answers: &Answers, functions: &[Prototype], compiler: &Compiler) -> Result<Found, String> {
+    let shim = compiler.object("shim", &shim(functions)).map_err(|rejection| rejection.message)?;
     compiler.link(&shim, "posix_shm_sys_shim")?;
 
-    let mut names: BTreeSet<_> = functions.iter().map(|function| function.name).collect();
+    let mut names: Vec<_> = functions.iter().map(|function| function.name).collect();
     let mut items = String::new();
     for (of, name) in names::constants() {
         if let Some(value) = answers.find(name) {
             let _ = writeln!(items, "pub const {name}: {} = {value};", rust_type(of));
-            names.insert(name);
+            names.push(name);
         }
     }
     for name in names::TYPES {
         let _ = writeln!(items, "pub type {name} = {};", answers.integer(name)?);
     }
-    for found in &structs {
-        items.push_str(&found.definition(&answers)?);
-        names.extend(&found.timespecs);
+    for structure in names::STRUCTS {
+        let has = |field: &str| answers.find(&offset(structure, field)).is_some();
+        let timespecs = structure.timespecs(has)?;
+        items.push_str(&definition(structure, &timespecs, answers)?);
+        names.extend(timespecs);
     }
-    items.push_str(&declarations(&functions));
-    Ok(Found { source: "cc", items, names, errno_location: "errno_location", variadic: false })
+    items.push_str(&declarations(functions));
+    Ok(Found {
+        source: "cc",
+        items,
+        names,
+        errno_location: "errno_location",
+        variadic: false,
+        pointers: false,
+    })
 }
 
-/// A structure and the names that its fields have in these headers.
-struct Struct {
-    name: &'static str,
-    integers: &'static [&'static str],
-    timespecs: Vec<&'static str>,
+/// Asks the compiler everything in one file. A header may lack a function or a field. The compiler
+/// then refuses the line with its name, and the file is compiled again without these lines. Returns
+/// the answers, and the names that the headers lack.
+fn ask(
+    compiler: &Compiler,
+    functions: &[Prototype],
+) -> Result<(Answers, Vec<&'static str>), Failure> {
+    let mut absent = Vec::new();
+    loop {
+        let questions = questions(functions, &absent);
+        let rejection = match compiler.object("probe", questions.text()) {
+            Ok(object) => {
+                let bytes = fs::read(&object).map_err(|error| {
+                    Failure::Unusable(format!("cannot read {}: {error}", object.display()))
+                })?;
+                return Ok((Answers::read(&bytes), absent));
+            }
+            Err(rejection) => rejection,
+        };
+        let refused: Vec<_> =
+            rejection.lines.iter().filter_map(|line| questions.doubtful(*line)).collect();
+        if refused.is_empty() {
+            compiler.reads_headers()?;
+            return Err(Failure::Unusable(rejection.message));
+        }
+        absent.extend(refused);
+    }
 }
 
-impl Struct {
-    fn find(compiler: &Compiler, wanted: &names::Struct) -> Result<Self, String> {
-        let timespecs = wanted.timespecs(|field| has_field(compiler, wanted.name, field))?;
-        Ok(Self { name: wanted.name, integers: wanted.integers, timespecs })
+fn questions(functions: &[Prototype], absent: &[&'static str]) -> Questions {
+    let mut questions = Questions::new();
+    for (of, name) in names::constants() {
+        questions.ask_if_defined(name, name, &format!("(({of}) {name})"));
     }
-
-    fn ask(&self, questions: &mut Questions) {
-        let name = self.name;
+    for name in names::TYPES {
+        questions.ask_integer(name, name);
+    }
+    for structure in names::STRUCTS {
+        let name = structure.name;
         questions.ask(&format!("{name} size"), &format!("sizeof(struct {name})"));
         questions.ask(&format!("{name} align"), &format!("_Alignof(struct {name})"));
-        for field in self.integers.iter().chain(&self.timespecs) {
-            let offset = format!("offsetof(struct {name}, {field})");
-            questions.ask(&format!("{name}.{field} offset"), &offset);
-        }
-        for field in self.integers {
+        for field in structure.integer_names() {
+            questions.ask(&offset(structure, field), &format!("offsetof(struct {name}, {field})"));
             let of = format!("__typeof__(((struct {name} *) 0)->{field})");
             questions.ask_integer(&format!("{name}.{field}"), &of);
         }
+        let doubtful = structure.timespecs.iter().flat_map(|names| *names);
+        for field in doubtful.filter(|field| !absent.contains(field)) {
+            let expression = format!("offsetof(struct {name}, {field})");
+            questions.ask_field(field, &offset(structure, field), &expression);
+        }
     }
-
-    /// The structure in Rust: its fields, the padding between them, and assertions that size,
-    /// alignment and offsets are those of C.
-    fn definition(&self, answers: &Answers) -> Result<String, String> {
-        let name = self.name;
-        let mut fields = Vec::new();
-        let offset = |field| answers.bytes(&format!("{name}.{field} offset"));
-        for field in self.integers {
-            let question = format!("{name}.{field}");
-            let size = answers.bytes(&format!("{question} size"))?;
-            fields.push((offset(field)?, size, field, answers.integer(&question)?));
+    for function in functions.iter().filter(|function| function.optional) {
+        let name = function.calls;
+        if absent.contains(&name) {
+            // This declaration is an error if the headers have another, so it confirms that they
+            // have none.
+            questions.line(&format!("extern struct pshm_absent {name};"));
+        } else {
+            let text = format!("void pshm_use_{name}(void) {{ (void) &{name}; }}");
+            questions.doubtful_line(name, &text);
         }
-        for field in &self.timespecs {
-            let size = answers.bytes("timespec size")?;
-            fields.push((offset(field)?, size, field, "timespec".to_string()));
-        }
-        fields.sort();
-        let size = answers.bytes(&format!("{name} size"))?;
-        let align = answers.bytes(&format!("{name} align"))?;
-
-        let mut text = format!(
-            "#[repr(C, align({align}))]\n#[derive(Clone, Copy, Debug)]\npub struct {name} {{\n"
-        );
-        let mut checks = format!(
-            "const _: () = assert!(size_of::<{name}>() == {size});\n\
-             const _: () = assert!(align_of::<{name}>() == {align});\n"
-        );
-        let mut end = 0;
-        for (offset, size, field, of) in fields {
-            pad(&mut text, end, offset);
-            let _ = writeln!(text, "    pub {field}: {of},");
-            let _ = writeln!(
-                checks,
-                "const _: () = assert!(::core::mem::offset_of!({name}, {field}) == {offset});"
-            );
-            end = offset + size;
-        }
-        pad(&mut text, end, size);
-        Ok(format!("{text}}}\n{checks}"))
     }
+    questions
+}
+
+/// The question for the offset of a field.
+fn offset(structure: &names::Struct, field: &str) -> String {
+    format!("{}.{field} offset", structure.name)
+}
+
+/// The structure in Rust: its fields, the padding between them, and assertions that size,
+/// alignment and offsets are those of C.
+fn definition(
+    structure: &names::Struct,
+    timespecs: &[&'static str],
+    answers: &Answers,
+) -> Result<String, String> {
+    let name = structure.name;
+    let mut fields = Vec::new();
+    for field in structure.integer_names() {
+        let question = format!("{name}.{field}");
+        let size = answers.bytes(&format!("{question} size"))?;
+        let offset = answers.bytes(&offset(structure, field))?;
+        insert(&mut fields, (offset, size, field, answers.integer(&question)?));
+    }
+    for field in timespecs {
+        let size = answers.bytes("timespec size")?;
+        let offset = answers.bytes(&offset(structure, field))?;
+        insert(&mut fields, (offset, size, field, "timespec".to_string()));
+    }
+    let size = answers.bytes(&format!("{name} size"))?;
+    let align = answers.bytes(&format!("{name} align"))?;
+
+    let mut text = format!(
+        "#[repr(C, align({align}))]\n#[derive(Clone, Copy, Debug)]\npub struct {name} {{\n"
+    );
+    let mut checks = format!(
+        "const _: () = assert!(size_of::<{name}>() == {size});\n\
+         const _: () = assert!(align_of::<{name}>() == {align});\n"
+    );
+    let mut end = 0;
+    for (offset, size, field, of) in fields {
+        pad(&mut text, end, offset);
+        let _ = writeln!(text, "    pub {field}: {of},");
+        let _ = writeln!(
+            checks,
+            "const _: () = assert!(::core::mem::offset_of!({name}, {field}) == {offset});"
+        );
+        end = offset + size;
+    }
+    pad(&mut text, end, size);
+    Ok(format!("{text}}}\n{checks}"))
+}
+
+/// A field in Rust: its offset, size, name and type.
+type Field = (usize, usize, &'static str, String);
+
+/// Inserts a field in the order of offsets.
+fn insert(fields: &mut Vec<Field>, field: Field) {
+    let at = fields.iter().position(|other| other.0 > field.0).unwrap_or(fields.len());
+    fields.insert(at, field);
 }
 
 /// Adds padding. It is `MaybeUninit`, because a call that fills the structure need not write it.
@@ -130,32 +190,6 @@ fn pad(text: &mut String, from: usize, to: usize) {
         let _ =
             writeln!(text, "    padding_{from}: [::core::mem::MaybeUninit<u8>; {}],", to - from);
     }
-}
-
-/// Whether a structure has a field of this name. A macro does not count: it means another field.
-fn has_field(compiler: &Compiler, name: &str, field: &str) -> bool {
-    compiler.accepts(&format!(
-        "#ifdef {field}\n#error \"a macro\"\n#endif\n\
-         int pshm_size = (int) sizeof(((struct {name} *) 0)->{field});\n"
-    ))
-}
-
-fn declares(compiler: &Compiler, function: &str) -> bool {
-    compiler.accepts(&format!("void pshm_use(void) {{ (void) &{function}; }}\n"))
-}
-
-fn questions(structs: &[Struct]) -> Questions {
-    let mut questions = Questions::new();
-    for (of, name) in names::constants() {
-        questions.ask_if_defined(name, name, &format!("(({of}) {name})"));
-    }
-    for name in names::TYPES {
-        questions.ask_integer(name, name);
-    }
-    for found in structs {
-        found.ask(&mut questions);
-    }
-    questions
 }
 
 /// The shim: the functions in C.

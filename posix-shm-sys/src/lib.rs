@@ -21,16 +21,18 @@
 
 #![no_std]
 
-/// The generator of the bindings: `"bindgen"` or `"cc"`.
+/// Where the bindings come from: `"bindgen"`, `"cc"`, or `"libc"` if the headers could not be read.
 pub const BINDINGS_SOURCE: &str = SOURCE;
 
 use bindings::SOURCE;
 pub use bindings::*;
 
 mod bindings {
-    // The names are in C's case, and C's manuals document them. Some items are not offered.
+    // The names are in C's case, and C's manuals document the fields. Some items are not offered.
     #![allow(missing_docs, non_camel_case_types, non_snake_case, non_upper_case_globals)]
     #![allow(dead_code, unreachable_pub, unused_qualifications)]
+    // The libc crate deprecates musl's `time_t`, whose size differs between versions of musl.
+    #![allow(deprecated)]
     #![allow(clippy::all, clippy::missing_safety_doc, clippy::must_use_candidate)]
     #![allow(missing_debug_implementations)]
 

@@ -10,8 +10,12 @@ from targets import TARGETS, Target
 from tools import Failure, Zig, run
 
 GENERATORS = ("bindgen", "cc")
+LAST_WAY = "libc"
+"""What the bindings come from if neither generator can read the headers."""
 OURS = ("posix-shm-sys", "posix-shm", "posix-shm-tests", "posix-shm-tests-optimised")
 BUILD_STD = "-Zbuild-std=std,panic_abort"
+BUILD_CORE = "-Zbuild-std=core"
+"""The same for the crates that are no_std."""
 
 # Variables that the caller's environment may have for other builds. They are removed.
 FOREIGN = re.compile(
@@ -47,16 +51,20 @@ class Cargo:
 
     def crates(self, target: Target, generator: str, arguments: list[str]) -> Build:
         """Builds what the arguments of cargo name, with bindings from one generator."""
-        if generator == "cc":
+        environment = {"POSIX_SHM_SYS_BINDINGS": generator}
+        if generator == LAST_WAY:
+            # As on a machine that has no compiler for the target.
+            environment = {f"CC_{target.rust}": "/nonexistent/cc", "LIBCLANG_PATH": "/nonexistent"}
+            arguments = [*arguments, "--no-default-features", "--features", "posix-shm-sys/libc"]
+        elif generator == "cc":
             arguments = [*arguments, "--no-default-features"]
         elif "posix-shm" in arguments:
             arguments = [*arguments, "--features", "posix-shm/bindgen"]
-        environment = {"POSIX_SHM_SYS_BINDINGS": generator}
         return self._build(target, generator, arguments, environment, [])
 
-    def libc(self, target: Target) -> Build:
-        """Builds the libc crate, with the same ABI as the system's headers."""
-        flags = ["--cfg", target.libc_cfg] if target.libc_cfg else []
+    def libc(self, target: Target, same_abi: bool = True) -> Build:
+        """Builds the libc crate, with the same ABI as the system's headers or as users get it."""
+        flags = ["--cfg", target.libc_cfg] if target.libc_cfg and same_abi else []
         return self._build(target, "cc", ["--package", "libc"], {}, flags)
 
     def _build(self, target, directory, arguments, environment, flags) -> Build:
@@ -64,7 +72,7 @@ class Cargo:
         command += ["--jobs", self.jobs, "--target", target.rust, *arguments]
         environment = {**self._environment(target, flags), **environment}
         if target.build_std:
-            command.append(BUILD_STD)
+            command.append(BUILD_STD if "posix-shm" in arguments else BUILD_CORE)
             environment["RUSTC_BOOTSTRAP"] = "1"
             # A directory of its own: when that variable changes, cargo runs build scripts again.
             directory += "-build-std"

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import facts
 import programs
-from cargo import GENERATORS, Build, Cargo
+import tables
+from cargo import GENERATORS, LAST_WAY, Build, Cargo
 from facts import Interface
 from targets import Target
 from tools import Failure, output, rustc_cfg
@@ -17,7 +18,10 @@ IN_LIBC |= {f"{name}espec": other for name, other in IN_LIBC.items()}
 """Fields with another name in the libc crate, which has names from before POSIX had nanoseconds."""
 
 LARGE_FILES = {name: f"{name}64" for name in ("stat", "statvfs", "flock")}
-LARGE_FILES |= {"off_t": "off64_t", "ino_t": "ino64_t", "blkcnt_t": "blkcnt64_t"}
+LARGE_FILES |= {
+    name: name.replace("_t", "64_t")
+    for name in ("off_t", "ino_t", "blkcnt_t", "fsblkcnt_t", "fsfilcnt_t")
+}
 """Types with another name in the libc crate on 32-bit targets where `Target.large_files` is set."""
 
 
@@ -46,20 +50,74 @@ class Checks:
             self.builds[generator] = self.cargo.crates(self.target, generator, crates)
         messages = [message for build in self.builds.values() for message in build.messages]
         self.problem(*dict.fromkeys(messages))
-        return all("posix_shm_sys" in build.libraries for build in self.builds.values())
+        if not all("posix_shm_sys" in build.libraries for build in self.builds.values()):
+            return False
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self.interface = Interface.read(self.builds["cc"].bindings)
+        return True
 
-    def compile(self, crates: list[str]) -> None:
-        """Checks that crates compile, with the numbers of another system."""
-        if self.build(crates):
-            self.note("compiles, with musl's headers in place of its own")
+    def last_way(self, crates: list[str]) -> None:
+        """Checks the bindings that come from the libc crate: that crates compile with them without
+        headers, and that they have the values of the headers."""
+        self._check_table()
+        build = self.builds[LAST_WAY] = self.cargo.crates(self.target, LAST_WAY, crates)
+        self.problem(*build.messages)
+        if "posix_shm_sys" not in build.libraries:
+            return self.problem("the last way: it does not build")
+        if self.target.stands_in:
+            return self.note("compiles the last way")
+        interface = Interface.read(build.bindings)
+        ours = self._facts(LAST_WAY, interface)
+        ours = {name: ours[name] for name in ours if name not in self.target.last_way_differs}
+        note = f"{len(ours)} numbers the last way"
+        self._compare_facts("the last way", ours, "headers", self.facts["cc"], note)
+        found = symbols(self.directory / f"{LAST_WAY}-bindings.o")
+        expected = symbols(self._c_object("last", facts.addresses_in_c(interface.functions)))
+        for name, other in self.target.last_way_symbols.items():
+            expected = (expected - {name}) | {other}
+        if found != expected:
+            ours, theirs = sorted(found - expected), sorted(expected - found)
+            self.problem(f"symbols: the last way {ours}, C {theirs}")
+
+    def table(self) -> list[str]:
+        """The lines of this target in the table for the last way."""
+        interface = self.interface
+        renamed = LARGE_FILES if self.target.large_files else {}
+        source = facts.in_rust(interface, "libc", IN_LIBC | renamed)
+        functions, _ = tables.in_libc(interface)
+        build = self.cargo.libc(self.target, same_abi=False)
+        object_file = self._rust_object("table", source + functions, "libc", build)
+        theirs, found = facts.read(object_file), symbols(object_file)
+        found |= {name.removeprefix("_") for name in found}
+        same = {name for name in interface.constants if theirs[f"type of {name}"] != 0}
+        expected = set()
+        if not self.target.stands_in:
+            headers = self.facts["cc"]
+            same = {name for name in same if theirs[name] == headers[name]}
+            expected = symbols(self._c_object("table", facts.addresses_in_c(interface.functions)))
+        errno = self.target.errno or re.search(
+            r"^pub use raw::(\w+) as errno_location;$",
+            (self.builds["bindgen"].bindings / "bindings.rs").read_text(),
+            re.MULTILINE,
+        )[1]
+        wrapper = (self.cargo.checkout / "posix-shm-sys/wrapper.h").read_text()
+        return tables.lines(
+            self.target, interface, theirs, same, found, expected, errno, renamed, wrapper
+        )
+
+    def _check_table(self) -> None:
+        """Checks that the table for the last way is what would be written now."""
+        now, then = set(self.table()), tables.read(self.cargo.checkout, self.target)
+        if then is None:
+            return self.problem("it is in no table for the last way: use --write-tables")
+        for line in sorted(now ^ set(then)):
+            state = "lacks" if line in now else "should not have"
+            self.problem(f"the table for the last way {state} `{line}`: use --write-tables")
 
     def compare(self, with_libc: bool) -> None:
         """Makes all comparisons that need no program to run."""
-        self.directory.mkdir(parents=True, exist_ok=True)
-        interfaces = [Interface.read(build.bindings) for build in self.builds.values()]
-        self.interface = interfaces[1]
-        self._compare_names(*interfaces)
-        self.facts = {generator: self._facts(generator) for generator in GENERATORS}
+        self._compare_names(Interface.read(self.builds["bindgen"].bindings), self.interface)
+        self.facts = {name: self._facts(name, self.interface) for name in GENERATORS}
         note = f"{len(self.interface.constants)} constants, bindgen = cc"
         self._compare_facts("bindgen", self.facts["bindgen"], "cc", self.facts["cc"], note)
         self._compare_with_c()
@@ -98,12 +156,13 @@ class Checks:
                 generator = "bindgen" if name in getattr(bindgen, kind) else "cc"
                 self.problem(f"{name} is in the bindings of {generator} alone")
 
-    def _facts(self, generator: str) -> dict[str, int]:
+    def _facts(self, generator: str, interface: Interface) -> dict[str, int]:
         """The numbers in an object file by rustc, which refers to the functions too."""
-        source = facts.in_rust(self.interface, "posix_shm_sys", {})
-        source += facts.addresses_in_rust(self.interface.functions, "posix_shm_sys")
+        source = facts.in_rust(interface, "posix_shm_sys", {})
+        source += facts.addresses_in_rust(interface.functions, "posix_shm_sys")
         build = self.builds[generator]
-        return facts.read(self._rust_object(generator, source, "posix_shm_sys", build))
+        name = f"{generator}-bindings"
+        return facts.read(self._rust_object(name, source, "posix_shm_sys", build))
 
     def _compare_facts(self, one: str, ones: dict, other: str, others: dict, note: str) -> None:
         differ = [name for name in ones if ones[name] != others.get(name)]
@@ -125,7 +184,7 @@ class Checks:
         source = facts.addresses_in_c(self.interface.functions)
         expected = symbols(self._c_object("symbols", source))
         (shim,) = self.builds["cc"].bindings.glob("libposix_shm_sys*.a")
-        for generator, calls in ("bindgen", self.directory / "bindgen.o"), ("cc", shim):
+        for generator, calls in ("bindgen", self.directory / "bindgen-bindings.o"), ("cc", shim):
             found = symbols(calls)
             if found != expected:
                 ours, theirs = sorted(found - expected), sorted(expected - found)

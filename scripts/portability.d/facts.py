@@ -97,11 +97,9 @@ class Interface:
         bindings = (directory / "bindings.rs").read_text()
         told = (directory.parent / "output").read_text()
         has = set(re.findall(r"^cargo::metadata=has_(\w+)=1$", told, re.MULTILINE))
-        constants = {name for name in has if name.upper() == name}
+        constants = {name for name in has if name.upper() == name or name.startswith("SYS_")}
         functions = {name for name in has - constants if not name.startswith("st_")}
-        # The last match is the crate's own list. bindgen may write others before it.
-        offered = re.findall(r"pub use raw::\{(.*?)\};", bindings, re.DOTALL)[-1].split(", ")
-        offered = [name for name in offered if " as " not in name]
+        offered = re.findall(r"^pub use raw::(\w+);$", bindings, re.MULTILINE)
         bodies = {
             name: re.search(rf"pub struct {name}\s*\{{(.*?)\}}", bindings, re.DOTALL)
             for name in offered

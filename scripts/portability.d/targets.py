@@ -1,6 +1,6 @@
 """The targets. To add one, add it to TARGETS."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 GLIBC = "2.36"
 """The glibc version that zig builds for. To run the programs, this machine's glibc must be at least
@@ -27,6 +27,13 @@ class Target:
     """The `--cfg` that gives the libc crate the same ABI as the system's headers."""
     libc_differs: frozenset[str] = frozenset()
     """Facts (see facts.py) that are known to differ in the libc crate."""
+    last_way_differs: frozenset[str] = frozenset()
+    """Facts that the libc crate, as users get it, is known to have differently, with the functions
+    that go with them."""
+    last_way_symbols: dict[str, str] = field(default_factory=dict, hash=False)
+    """The symbols that differ in the same way: that of C, and that of the libc crate."""
+    errno: str | None = None
+    """The function behind `errno`, if no headers can tell."""
     large_files: bool = False
     """Whether the libc crate has types for 64-bit file offsets under separate names."""
     stands_in: tuple[str, ...] = ()
@@ -105,6 +112,9 @@ TARGETS = [
     ),
     Target("x86_64-unknown-openbsd", "x86_64-openbsd", build_std=True),
     Target(
-        "aarch64-linux-android", "aarch64-linux-musl", stands_in=("-D__ANDROID__", "-D__BIONIC__")
+        "aarch64-linux-android",
+        "aarch64-linux-musl",
+        stands_in=("-D__ANDROID__", "-D__BIONIC__"),
+        errno="__errno",
     ),
 ]
