@@ -283,8 +283,9 @@ pub(super) unsafe fn load_in_vectors<T>(at: *const T) -> T {
         keep!(u16, size_of::<T>() & !3, load_anywhere!(u16, from, size_of::<T>() & !3));
     }
     if size_of::<T>() & 1 != 0 {
+        let last = from.wrapping_add(size_of::<T>() - 1);
         // SAFETY: the last byte is inside the value, which is mapped memory.
-        keep!(u8, size_of::<T>() - 1, unsafe { from.add(size_of::<T>() - 1).read_volatile() });
+        keep!(u8, size_of::<T>() - 1, unsafe { last.read_volatile() });
     }
     // SAFETY: the pieces have written every byte, and any bytes are a valid `T`.
     unsafe { value.assume_init() }
