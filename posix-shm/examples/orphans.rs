@@ -11,14 +11,15 @@
 //! ```text
 //! two workers have an object each; one of them is killed
 //!   alive: in use, left alone
-//!   killed: nobody uses its 1048576 bytes, removed
+//!   killed: no process uses its 1048576 bytes, removed
 //! the other worker ends
-//!   alive: nobody uses its 1048576 bytes, removed
+//!   alive: no process uses its 1048576 bytes, removed
 //! ```
 //!
-//! Every worker opens its object with `present`. The kernel knows who is present, and forgets those
-//! who were killed. No process number is needed, and no file with one in it. Objects of programs
-//! that do not take presence look unused, so clean up only names with a prefix of your own.
+//! Every worker opens its object with `present`. The kernel knows which processes are present, and
+//! forgets those that were killed. No process number is needed, and no file with one in it. Objects
+//! of programs that do not take presence look unused, so clean up only names with a prefix of your
+//! own.
 
 use std::env;
 use std::error::Error;
@@ -54,8 +55,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     clean_up(&prefix)
 }
 
-/// Removes all objects whose names begin so and that nobody uses. Any process can do that at any
-/// time: when it starts, when it ends, or a job every hour.
+/// Removes all objects whose names begin so and that no process uses. Any process can do that at
+/// any time: when it starts, when it ends, or a job every hour.
 fn clean_up(prefix: &str) -> Result<(), Box<dyn Error>> {
     let mut names = Vec::new();
     for entry in list()? {
@@ -71,9 +72,9 @@ fn clean_up(prefix: &str) -> Result<(), Box<dyn Error>> {
         let bytes = object.len()?;
         let name = name.to_string();
         let short = &name[prefix.len()..];
-        // Asks and removes in one: nobody can start to use it in between.
+        // Asks and removes in one: no process can start to use it in between.
         if object.unlink_if_unused()? {
-            println!("  {short}: nobody uses its {bytes} bytes, removed");
+            println!("  {short}: no process uses its {bytes} bytes, removed");
         } else {
             println!("  {short}: in use, left alone");
         }

@@ -259,7 +259,9 @@ fn hint(operation: Operation, errno: Errno) -> Option<&'static str> {
         (Operation::Send, Errno::AFNOSUPPORT) => {
             "only a Unix socket, such as a UnixStream, carries an object to another process"
         }
-        (Operation::Send, Errno::PIPE) => "the other side has closed",
+        (Operation::Send | Operation::Receive, Errno::PIPE | Errno::CONNRESET) => {
+            "the other side has closed"
+        }
         (Operation::Send, Errno::AGAIN) => {
             "the socket has no room, and is non-blocking or has a time limit; nothing was sent"
         }

@@ -214,6 +214,7 @@ impl Errno {
     pub(crate) const AGAIN: Errno = Errno(sys::EAGAIN);
     pub(crate) const BADF: Errno = Errno(sys::EBADF);
     pub(crate) const BUSY: Errno = Errno(sys::EBUSY);
+    pub(crate) const CONNRESET: Errno = Errno(libc::ECONNRESET);
     pub(crate) const DQUOT: Errno = Errno(sys::EDQUOT);
     pub(crate) const EXIST: Errno = Errno(sys::EEXIST);
     pub(crate) const FAULT: Errno = Errno(sys::EFAULT);

@@ -10,19 +10,19 @@
 //!   what to do if it exists or does not. [`ShmName`] is a checked name.
 //! * [`Mapping`] is memory backed by an object, made by [`Shm::map`] and [`Shm::map_mut`], or by
 //!   [`MapOptions`] for a part of it. It outlives its handle. It can [grow](Mapping::grow), be
-//!   [made present](Mapping::populate) beforehand, and have [huge pages](Mapping::collapse) that
-//!   nobody had to configure.
+//!   [made present](Mapping::populate) beforehand, and have [huge pages](Mapping::collapse) without
+//!   any configuration.
 //! * [`SharedSlice`] and [`SharedCell`] read and write the bytes of a mapping, soundly, whatever
 //!   other processes do to them meanwhile: one value, many at the speed of `memcpy`, a field, a
 //!   stream. [`OwnedSlice`] and [`OwnedCell`] are views that a structure can keep.
-//! * [`ImmutableMapping`] is an ordinary `&[u8]`, of an object that nobody can change any more
+//! * [`ImmutableMapping`] is an ordinary `&[u8]`, of an object that no process can change any more
 //!   ([`Shm::make_immutable`]).
 //! * [`SharedAtomic`] has the standard library's atomic operations, for counters, flags and locks.
 //!   [`SharedAtomic::wait`] sleeps until a word changes, in whatever process. [`Event`] is a flag
-//!   to wait for, and [`SeqLock`] takes snapshots of data that somebody writes.
+//!   to wait for, and [`SeqLock`] takes snapshots of data that a peer writes.
 //! * [`Shm::presence`] tells other processes that this one uses an object, even if it is killed.
-//!   [`Shm::unlink_if_unused`] cleans up what nobody uses, and [`Shm::lock`] lets one process at a
-//!   time in.
+//!   [`Shm::unlink_if_unused`] cleans up what no process uses, and [`Shm::lock`] lets one process
+//!   at a time in.
 //! * [`Shm::send`] and [`Shm::receive`] pass handles between processes, and the functions of
 //!   [`transfer`] several, with bytes beside them. [`Shm::pass_to`] lets a child inherit one.
 //!   [`Shm::inspect`] tells what a peer's object is before it is mapped. [`Shm::seal`] and

@@ -197,6 +197,12 @@ impl Messages {
         self.add("receiving a descriptor of something else", Shm::receive(&there));
         there.set_nonblocking(true).unwrap();
         self.add("receiving before anything was sent", Shm::receive(&there));
+        let (full, its_peer) = UnixStream::pair().unwrap();
+        full.set_nonblocking(true).unwrap();
+        while (&full).write(&[0; 65536]).is_ok() {}
+        self.add("sending over a socket that is full", object.send(&full));
+        drop(its_peer);
+        self.add("receiving after the other side has left bytes unread", Shm::receive(&full));
         let udp = std::net::UdpSocket::bind(("127.0.0.1", 0)).unwrap();
         self.add("sending over a socket that carries no descriptors", object.send(&udp));
         drop(here);

@@ -98,6 +98,10 @@ const TEXTS: &[(&str, &str)] = &[
          IfExists::Supersede replaces it"),
     ("opening a symbolic link",
         "open \"/name\": {ELOOP}; the name is a symbolic link, and links are not followed"),
+    ("opening a directory for writing",
+        "open \"/name\": {EISDIR}; a directory has the name"),
+    ("unlinking a directory",
+        "unlink \"/name\": {EISDIR}; a directory has the name"),
     ("mapping a FIFO",
         "map \"/name\": this is not a shared memory object"),
     ("opening an object without permission",
@@ -332,6 +336,11 @@ const TEXTS: &[(&str, &str)] = &[
         "receive an object: the other side has closed"),
     ("sending after the other side has closed",
         "send the object: {EPIPE}; the other side has closed"),
+    ("sending over a socket that is full",
+        "send the object: {EAGAIN}; the socket has no room, and is non-blocking or has a time \
+         limit; nothing was sent"),
+    ("receiving after the other side has left bytes unread",
+        "receive an object: {ECONNRESET}; the other side has closed"),
     ("sending over something that is no socket",
         "send the object: {ENOTSOCK}; objects are sent over Unix sockets, such as a UnixStream"),
     ("sending objects without bytes",
@@ -422,8 +431,8 @@ impl Messages {
             };
         }
         words!(
-            EACCES EAFNOSUPPORT EAGAIN EBADF EBUSY EEXIST EFAULT EINVAL ELOOP EMFILE ENOENT ENOMEM
-            ENOSPC ENOTSOCK ENXIO EPERM EPIPE
+            EACCES EAFNOSUPPORT EAGAIN EBADF EBUSY ECONNRESET EEXIST EFAULT EINVAL EISDIR ELOOP
+            EMFILE ENOENT ENOMEM ENOSPC ENOTSOCK ENXIO EPERM EPIPE
         );
         text = text.replace(&long_name(), "{long}").replace(&page().to_string(), "{page}");
         let beyond = (usize::MAX as u128 + 1).to_string();
@@ -541,6 +550,11 @@ impl Messages {
         std::os::unix::fs::symlink("elsewhere", &path).unwrap();
         self.add("opening a symbolic link", Shm::open(&name));
         unlink(&name).unwrap();
+
+        std::fs::create_dir(&path).unwrap();
+        self.add("opening a directory for writing", Shm::open_io(&name));
+        self.add("unlinking a directory", unlink(&name));
+        std::fs::remove_dir(&path).unwrap();
 
         let fifo = std::ffi::CString::new(path).unwrap();
         // SAFETY: the path is a NUL-terminated string that outlives the call.
