@@ -28,6 +28,7 @@ pub(crate) fn generate(target: &Target) -> Result<Found, String> {
         fs::read_to_string(path).map_err(|error| format!("cannot read {path}: {error}"))
     };
     let wrapper = read(&format!("{root}/wrapper.h"))?;
+    println!("cargo::rerun-if-changed={path}");
     watch_for_compilers();
     let table = Table::read(&table, &rust)
         .ok_or_else(|| format!("it was not compared with the headers of {rust}"))?;

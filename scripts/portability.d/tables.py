@@ -114,13 +114,15 @@ def lines(
         table.append(f"struct {name} {renamed.get(name, name)} {' '.join(fields)}")
     table += [f"const {name}" for name in interface.constants & same]
     table += [f"wrapper {name}" for name in _defined(target, wrapper) & interface.constants - same]
+    # On other systems the libc crate is for older versions too, which may lack the function.
+    declared = expected if system(target).startswith("linux") else set()
     for name in interface.functions:
         calls = facts.ALIASES.get(name, name)
         if f"{calls}64" in expected and f"{ABSENT}{calls}64" not in found:
             table.append(f"fn {name} {calls}64")
         elif f"{ABSENT}{calls}" not in found:
             table.append(f"fn {name} {calls}")
-        elif name in expected or f"_{name}" in expected:
+        elif name in declared:
             table.append(f"extern {name}")
         elif name in target.syscalls:
             table.append(f"syscall {name}")
