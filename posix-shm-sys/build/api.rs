@@ -63,7 +63,7 @@ impl Found {
     /// Defines the constants that are addresses. No object is at such an address, so the pointers
     /// have no provenance.
     fn addresses(&self, module: &mut String) {
-        let found = names::ADDRESSES.iter().filter(|(name, ..)| self.names.contains(&name));
+        let found = names::ADDRESSES.iter().filter(|(name, ..)| self.names.contains(name));
         for (name, of, purpose) in found {
             let about = about(purpose, "sys/mman.h");
             if self.pointers {

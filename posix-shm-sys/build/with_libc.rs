@@ -55,7 +55,7 @@ fn watch_for_compilers() {
 ///                                 FIELD:TYPE if its type is not the one that POSIX gives it
 /// fn NAME THEIRS                  a function
 /// extern NAME                     a function that the libc crate lacks; its symbol is its name
-/// syscall NAME                    a function that the libc crate lacks; the system call is the same
+/// syscall NAME                    the same; the system call of its name does what it does
 /// errno NAME                      the function behind `errno`
 /// ```
 ///
