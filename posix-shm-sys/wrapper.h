@@ -189,6 +189,12 @@ _Static_assert(sizeof(off_t) == 8, "off_t must have 64 bits, or large objects lo
 #ifndef MADV_GUARD_REMOVE
 #define MADV_GUARD_REMOVE 103        /* include/uapi/asm-generic/mman-common.h, Linux 6.13 */
 #endif
+#ifndef MREMAP_MAYMOVE
+#define MREMAP_MAYMOVE 1             /* include/uapi/linux/mman.h, Linux 2.6.0 */
+#endif
+#ifndef MREMAP_FIXED
+#define MREMAP_FIXED 2               /* include/uapi/linux/mman.h, Linux 2.6.0 */
+#endif
 #ifndef MREMAP_DONTUNMAP
 #define MREMAP_DONTUNMAP 4           /* include/uapi/linux/mman.h, Linux 5.7 */
 #endif

@@ -53,6 +53,7 @@ const ASKED: &[&str] = &[
     "renameat2",
     "scm_pidfd",
     "shm_create_largepage",
+    "shm_open",
     "st_atim",
     "sys_cachestat",
     "sys_futex",

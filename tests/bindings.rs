@@ -1,5 +1,5 @@
-//! The build script of posix-shm-sys: its modules are compiled into this test, which feeds them with
-//! output of generators and compilers that they must not believe.
+//! The build script of posix-shm-sys: its modules are compiled into this test, which feeds them
+//! with output of generators and compilers that they must not believe.
 
 #![allow(dead_code, reason = "the build script uses what the tests do not")]
 

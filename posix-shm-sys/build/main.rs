@@ -7,8 +7,8 @@
 //! * `with_libc` needs nothing: it takes the values from the `libc` crate. It is the last way, only
 //!   for targets whose headers neither of the others can read.
 //!
-//! All read `wrapper.h` and the list of names in `names.rs` and `functions.rs`, and produce the same
-//! items. `api` writes these to `bindings.rs` in `OUT_DIR`, which `src/lib.rs` includes.
+//! All read `wrapper.h` and the list of names in `names.rs` and `functions.rs`, and produce the
+//! same items. `api` writes these to `bindings.rs` in `OUT_DIR`, which `src/lib.rs` includes.
 //! `bindings.md`, beside the directory of this file, follows one number through each way.
 
 mod api;

@@ -295,7 +295,7 @@ pub(crate) const CONSTANTS: &[Constants] = &[
         names: &["_SC_PAGESIZE", "NAME_MAX", "PATH_MAX", "PSHMNAMLEN"],
     },
     Constants {
-        about: "`errno`: every error that POSIX names, and those of FreeBSD's Capsicum and of broken memory.",
+        about: "`errno`: every error of POSIX, of FreeBSD's Capsicum, and of broken memory.",
         header: "errno.h",
         of: "int",
         names: &[

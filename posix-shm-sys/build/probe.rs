@@ -2,8 +2,8 @@
 //! compiling.
 //!
 //! Every question becomes a constant in a C file. Its value, the answer, is read from the object
-//! file. It is stored there as text, which looks the same in every byte order and in every format of
-//! object files.
+//! file. It is stored there as text, which looks the same in every byte order and in every format
+//! of object files.
 
 use std::fmt::Write;
 

@@ -60,9 +60,19 @@ impl Prototype {
         format!("{} {prefix}{}({arguments})", self.returns, self.name)
     }
 
+    /// The names of the arguments.
+    pub(crate) fn argument_names(&self) -> impl Iterator<Item = &'static str> {
+        self.arguments.iter().map(|(_, name)| *name)
+    }
+
+    /// The type that it returns, in Rust.
+    pub(crate) fn rust_return(&self) -> String {
+        rust_type(self.returns)
+    }
+
     /// A call in C with the names of the arguments.
     pub(crate) fn c_call(&self) -> String {
-        let names: Vec<_> = self.arguments.iter().map(|(_, name)| *name).collect();
+        let names: Vec<_> = self.argument_names().collect();
         format!("{}({})", self.calls, names.join(", "))
     }
 

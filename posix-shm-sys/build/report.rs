@@ -71,8 +71,8 @@ pub(crate) fn warn_of_cc(failures: &Failures) {
 pub(crate) fn warn_of_libc(failures: &Failures) {
     let target = env::var("TARGET").unwrap_or_default();
     println!(
-        "cargo::warning=the headers for {target} cannot be read, so the bindings have the values of \
-         the libc crate. That is enough to check code. To build a program, install a C compiler \
+        "cargo::warning=the headers for {target} cannot be read, so the bindings have the values \
+         of the libc crate. That is enough to check code. To build a program, install a C compiler \
          for {target} or set CC_{target}; POSIX_SHM_SYS_BINDINGS=cc makes this an error.{}",
         reasons(failures)
     );
@@ -87,8 +87,8 @@ fn reasons(failures: &Failures) -> String {
     failures.iter().map(short).collect()
 }
 
-/// The lines of a source file that a compiler complained about: the numbers in `FILE:NUMBER:`. The words around it do not matter, so
-/// this works in every language.
+/// The lines of a source file that a compiler complained about: the numbers in `FILE:NUMBER:`. The
+/// words around them do not matter, so this works in every language.
 pub(crate) fn lines(said: &str, source: &Path) -> Vec<usize> {
     let name = source.file_name().unwrap_or_default().to_string_lossy();
     let number = |rest: &str| -> Option<usize> {
@@ -98,8 +98,8 @@ pub(crate) fn lines(said: &str, source: &Path) -> Vec<usize> {
     said.split(&*name).skip(1).filter_map(number).collect()
 }
 
-/// The first few errors among a compiler's messages. If no line has the word, as with a compiler in another language or with a
-/// program in front of it, the first lines.
+/// The first few errors among a compiler's messages. If no line has the word, as with a compiler in
+/// another language or with a program in front of it, the first lines.
 pub(crate) fn summary(said: &str) -> String {
     let is_error = |line: &&str| line.to_lowercase().contains("error");
     let mut found: Vec<_> = said.lines().filter(is_error).collect();

@@ -14,6 +14,9 @@ use crate::names;
 use crate::prototype::{self, Prototype, rust_type};
 use crate::target::Target;
 
+/// The word for functions that are made of a system call.
+const SYSCALL: &str = "syscall";
+
 /// Makes the bindings. The error says why there are none.
 pub(crate) fn generate(target: &Target) -> Result<Found, String> {
     let root = env::var("CARGO_MANIFEST_DIR").expect("Cargo sets CARGO_MANIFEST_DIR");
@@ -25,6 +28,7 @@ pub(crate) fn generate(target: &Target) -> Result<Found, String> {
         fs::read_to_string(path).map_err(|error| format!("cannot read {path}: {error}"))
     };
     let wrapper = read(&format!("{root}/wrapper.h"))?;
+    println!("cargo::rerun-if-changed={path}");
     watch_for_compilers();
     let table = Table::read(&table, &rust)
         .ok_or_else(|| format!("it was not compared with the headers of {rust}"))?;
@@ -47,9 +51,11 @@ fn watch_for_compilers() {
 /// const NAME                      a constant
 /// wrapper NAME                    a constant that the libc crate lacks and wrapper.h defines
 /// type NAME THEIRS                a type, and its name in the libc crate
-/// struct NAME THEIRS FIELD…       a structure, with our names of its fields in their order
+/// struct NAME THEIRS FIELD…       a structure, with our names of its fields in their order;
+///                                 FIELD:TYPE if its type is not the one that POSIX gives it
 /// fn NAME THEIRS                  a function
 /// extern NAME                     a function that the libc crate lacks; its symbol is its name
+/// syscall NAME                    the same; the system call of its name does what it does
 /// errno NAME                      the function behind `errno`
 /// ```
 ///
@@ -96,7 +102,8 @@ pub(crate) fn found(table: &Table<'_>, target: &Target, wrapper: &str) -> Result
         let value = if table.find("const", name).is_some() {
             format!("::libc::{name}")
         } else if table.find("wrapper", name).is_some() {
-            defined(wrapper, name)?.to_string()
+            // Of 64 bits, so that the cast below does what C does.
+            format!("{}_i64", defined(wrapper, name)?)
         } else {
             continue;
         };
@@ -131,6 +138,9 @@ pub(crate) fn found(table: &Table<'_>, target: &Target, wrapper: &str) -> Result
     for function in prototype::functions(target) {
         if table.find("fn", function.name).is_some() {
             items += &call(&function, table.theirs("fn", function.name)?, target);
+            names.push(function.name);
+        } else if table.find(SYSCALL, function.name).is_some() {
+            items += &call(&function, SYSCALL, target);
             names.push(function.name);
         } else if table.find("extern", function.name).is_some() {
             let (name, signature) = (function.name, function.rust_signature());
@@ -175,9 +185,13 @@ fn definition(structure: &names::Struct, theirs: &str, fields: &[&str]) -> Resul
          const _: () = assert!(align_of::<{name}>() == align_of::<{theirs}>());\n"
     );
     let mut end = String::from("0");
+    let mut found = Vec::new();
     for field in fields {
-        let integer = structure.integers.iter().find(|(_, name)| name == field);
+        let (field, other) = field.split_once(':').unwrap_or((field, ""));
+        found.push(field);
+        let integer = structure.integers.iter().find(|(_, name)| *name == field);
         let (of, its_field) = match integer {
+            Some(_) if !other.is_empty() => (other.into(), field.to_string()),
             Some((of, _)) => (rust_type(of), field.to_string()),
             None => ("timespec".into(), seconds(field)),
         };
@@ -193,7 +207,7 @@ fn definition(structure: &names::Struct, theirs: &str, fields: &[&str]) -> Resul
         }
         end = format!("{offset} + size_of::<{of}>()");
     }
-    if let Some(field) = structure.integer_names().find(|field| !fields.contains(field)) {
+    if let Some(field) = structure.integer_names().find(|field| !found.contains(field)) {
         return Err(format!("its table has no field {field} of struct {name}"));
     }
     let _ = writeln!(text, "    after: {padding} size_of::<{theirs}>() - ({end})],\n}}");
@@ -209,7 +223,11 @@ fn seconds(field: &str) -> String {
 /// The function, which calls the one of the libc crate.
 fn call(function: &Prototype, theirs: &str, target: &Target) -> String {
     let (name, signature) = (function.name, function.rust_signature());
-    let call = if name == "fcntl_lock" && target.has_two_sizes_of_files() {
+    let call = if theirs == SYSCALL {
+        let arguments: Vec<_> = function.argument_names().collect();
+        let returns = function.rust_return();
+        format!("::libc::syscall(::libc::SYS_{name}, {}) as {returns}", arguments.join(", "))
+    } else if name == "fcntl_lock" && target.has_two_sizes_of_files() {
         // The C library's `fcntl64` takes these locks. The libc crate has only `fcntl`, which takes
         // the other ones, so this makes the system call of that name.
         "::libc::syscall(::libc::SYS_fcntl64, fd, cmd, lock) as ::core::ffi::c_int".into()

@@ -100,9 +100,10 @@ class Checks:
             (self.builds["bindgen"].bindings / "bindings.rs").read_text(),
             re.MULTILINE,
         )[1]
-        wrapper = (self.cargo.checkout / "posix-shm-sys/wrapper.h").read_text()
+        crate = self.cargo.checkout / "posix-shm-sys"
+        texts = [(crate / file).read_text() for file in ("wrapper.h", "build/names.rs")]
         return tables.lines(
-            self.target, interface, theirs, same, found, expected, errno, renamed, wrapper
+            self.target, interface, theirs, same, found, expected, errno, renamed, *texts
         )
 
     def _check_table(self) -> None:

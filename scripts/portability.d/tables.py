@@ -13,7 +13,7 @@ from tools import rustc_cfg
 ABSENT = "pshm_absent_"
 """The start of the symbols that stand for functions that the libc crate lacks."""
 
-KINDS = ("target", "errno", "type", "struct", "const", "wrapper", "fn", "extern")
+KINDS = ("target", "errno", "type", "struct", "const", "wrapper", "fn", "extern", "syscall")
 """The kinds of lines, in the order of the file."""
 
 HEADER = """\
@@ -95,25 +95,37 @@ def lines(
     errno: str,
     renamed: dict[str, str],
     wrapper: str,
+    names: str,
 ) -> list[str]:
     """The lines for one target. `theirs` are the facts of the libc crate, `same` the constants that
-    have the value of the headers, `found` the symbols of its functions, `expected` those of C."""
+    have the value of the headers, `found` the symbols of its functions, `expected` those of C.
+    `wrapper` and `names` are the texts of wrapper.h and names.rs."""
+    types = {field: of for of, field in re.findall(r'\("(\w+)", "(\w+)"\)', names)}
     table = [f"target {target.rust}", f"errno {errno}"]
     table += [f"type {name} {renamed.get(name, name)}" for name in interface.types]
     for name in interface.structures:
         fields = [field for of, field in interface.integers | interface.nested if of == name]
         fields.sort(key=lambda field: theirs[f"offset of {name}.{field}"])
+        # The libc crate gives some fields another type than POSIX does.
+        for number, field in enumerate(fields):
+            its, posix = theirs.get(f"type of {name}.{field}"), theirs.get(types.get(field, ""), 0)
+            if posix and its != posix:
+                fields[number] += f":{'i' if its < 0 else 'u'}{abs(its) * 8}"
         table.append(f"struct {name} {renamed.get(name, name)} {' '.join(fields)}")
     table += [f"const {name}" for name in interface.constants & same]
     table += [f"wrapper {name}" for name in _defined(target, wrapper) & interface.constants - same]
+    # On other systems the libc crate is for older versions too, which may lack the function.
+    declared = expected if system(target).startswith("linux") else set()
     for name in interface.functions:
         calls = facts.ALIASES.get(name, name)
         if f"{calls}64" in expected and f"{ABSENT}{calls}64" not in found:
             table.append(f"fn {name} {calls}64")
         elif f"{ABSENT}{calls}" not in found:
             table.append(f"fn {name} {calls}")
-        elif name in expected or f"_{name}" in expected:
+        elif name in declared:
             table.append(f"extern {name}")
+        elif name in target.syscalls:
+            table.append(f"syscall {name}")
     return table
 
 

@@ -32,6 +32,8 @@ class Target:
     that go with them."""
     last_way_symbols: dict[str, str] = field(default_factory=dict, hash=False)
     """The symbols that differ in the same way: that of C, and that of the libc crate."""
+    syscalls: frozenset[str] = frozenset()
+    """Functions that the libc crate lacks, and that do what the system call of their name does."""
     errno: str | None = None
     """The function behind `errno`, if no headers can tell."""
     large_files: bool = False
@@ -116,5 +118,6 @@ TARGETS = [
         "aarch64-linux-musl",
         stands_in=("-D__ANDROID__", "-D__BIONIC__"),
         errno="__errno",
+        syscalls=frozenset({"mremap"}),
     ),
 ]

@@ -16,18 +16,27 @@ use posix_shm_sys as sys;
 use super::draft::{Draft, Held, Namespace, New, Obstacle};
 use super::syscalls::{random_suffix, set_permissions, stat};
 use crate::direction::Direction;
-use crate::failure::{Errno, Failure, Operation, cvt_owned_fd, cvt_retry};
+use crate::failure::{Errno, Failure, Operation};
+#[cfg(pshm_has_shm_open)]
+use crate::failure::{cvt_owned_fd, cvt_retry};
 use crate::permissions::Permissions;
 
 /// Names as the system has them, without the slash or with it.
 pub(crate) type Names = Box<dyn Iterator<Item = io::Result<OsString>>>;
 
 /// `shm_open`. The descriptor is closed on exec, as POSIX says.
+#[cfg(pshm_has_shm_open)]
 fn shm_open(name: &CStr, flags: c_int, mode: sys::mode_t) -> Result<OwnedFd, Errno> {
     // SAFETY: `name` is a NUL-terminated string that outlives the call.
     let call = || unsafe { sys::shm_open(name.as_ptr(), flags, mode) };
     // SAFETY: the call makes a new descriptor.
     unsafe { cvt_owned_fd(call) }
+}
+
+/// Android's C library has no such function.
+#[cfg(not(pshm_has_shm_open))]
+fn shm_open(_: &CStr, _: c_int, _: sys::mode_t) -> Result<OwnedFd, Errno> {
+    Err(Errno::NOSYS)
 }
 
 /// Whether `shm_open` is the C library's own: whether it and another function of the library come
@@ -116,6 +125,7 @@ pub(super) fn access(direction: Direction) -> c_int {
 }
 
 /// `shm_unlink`.
+#[cfg(pshm_has_shm_open)]
 pub(crate) fn unlink(name: &CStr) -> Result<(), Errno> {
     // SAFETY: `name` is a NUL-terminated string that outlives the call.
     cvt_retry(|| unsafe { sys::shm_unlink(name.as_ptr()) }).map(drop)
