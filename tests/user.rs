@@ -1,5 +1,5 @@
-//! A process that uses an object, for the tests of the tool. `user HOW NAME` begins, prints `ready`,
-//! and goes on until its standard input ends.
+//! A process that uses an object, for the tests of the tool. `user HOW NAME` begins, prints
+//! `ready`, and goes on until its standard input ends.
 
 use std::env;
 use std::io::{self, Read, Write};

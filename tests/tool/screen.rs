@@ -38,8 +38,8 @@ fn columns_are_aligned_for_people() {
     objects(&world);
     let expected = [
         "MODE       OWNER  GROUP         SIZE  PATH",
-        "rw-------  root   root       1048576  /a-long-name.0123456789012345678901234567890123456789\
-         0123456789012345678901234567890123456789",
+        "rw-------  root   root       1048576  /a-long-name.012345678901234567890123456789\
+         01234567890123456789012345678901234567890123456789",
         "rw-------  root   root        307200  /audio",
         "rw-------  root   root      16777216  /frames.0",
         r"rw-------  root   root          4096  $'/line\nbreak'",
@@ -156,6 +156,12 @@ fn top_stops_and_goes_on() {
     terminal.continues();
     terminal.wait_until("it does not go on", |it| it.screen().alternate_screen());
     terminal.wait_for("q quit");
+    // Stopped from outside, and something else draws.
+    terminal.signal(libc::SIGSTOP);
+    terminal.draws("\x1b[?1049l\x1b[?25h");
+    terminal.continues();
+    terminal.wait_until("it does not go on again", |it| it.screen().alternate_screen());
+    terminal.wait_until("the screen is not drawn", |it| it.lines()[23].contains("q quit"));
     terminal.types("q");
     terminal.end();
     gives_back(&terminal);

@@ -405,7 +405,8 @@ fn reason(gap: &Gap, processes: usize) -> String {
                  --trust-presence"
             };
             format!(
-                "this user may not look at {closed} of {processes} processes, such as {such}; {mends}"
+                "this user may not look at {closed} of {processes} processes, such as {such}; \
+                 {mends}"
             )
         }
         Gap::OnTheirWay(pids) => format!(
