@@ -54,6 +54,26 @@ fn columns_are_aligned_for_people() {
     assert!(lines[13].is_empty() && lines[14] == "path     /frames.0", "{lines:#?}");
 }
 
+/// Whoever has 80 columns sees a row in one line, unless the name is long.
+#[test]
+fn rows_fit_a_small_terminal() {
+    let Some(world) = World::new() else { return };
+    world.does(["create", "frames", "-s", "10G", "--sparse"]);
+    let _users: Vec<_> = (0..9).map(|_| world.user("open", "frames")).collect();
+    let terminal = Terminal::of(tool(&world, &["df"]), 80, 24);
+    let lines = terminal.lines();
+    assert_eq!(lines[0], "SIZE  USED  AVAIL  USE%  OBJECTS  NAMED  OTHER  PATH");
+    assert_eq!(lines[1], " 64M     0    64M    0%        1      0      0  /dev/shm");
+    assert_eq!(lines[2], "");
+    let orphans = ["orphans", "--all", "--assume-all-visible"];
+    let terminal = Terminal::of(tool(&world, &orphans), 80, 24);
+    let lines = terminal.lines();
+    assert_eq!(lines[0], "STATE  OWNER  SIZE  MEMORY  USERS                       PATH");
+    assert!(lines[1].starts_with("used   root    10G       0  "), "{lines:#?}");
+    assert!(lines[1].ends_with("…  /frames"), "{lines:#?}");
+    assert_eq!(lines[2], "no orphans");
+}
+
 #[test]
 fn colours_are_for_terminals_that_want_them() {
     let Some(world) = World::new() else { return };
