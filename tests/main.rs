@@ -18,8 +18,8 @@
 //!   - `tool`: the command-line tool, as a user types it;
 //!   - `lisp`: the cases of the Common Lisp library's own tests.
 //! - Other processes are programs of this package. `peer.rs` does one task for a test, `victim.rs`
-//!   runs one operation under `strace`, `user.rs` uses an object while the tool looks for its users,
-//!   and `codegen.rs` is disassembled.
+//!   runs one operation under `strace`, `user.rs` uses an object for the tests of the tool, and
+//!   `codegen.rs` is disassembled.
 //! - `common` has what every test needs. `models/xnu.c` imitates the macOS kernel on Linux.
 
 mod common;

@@ -1,12 +1,9 @@
-//! A process that uses an object, for the tests of the tool. `user HOW NAME` begins, prints `ready`,
-//! and goes on until its standard input ends.
+//! A process that uses an object, for the tests of the tool. `user HOW NAME` begins, prints
+//! `ready`, and goes on until its standard input ends.
 
 use std::env;
-use std::io::{self, Read, Write};
-use std::os::fd::OwnedFd;
+use std::io::{self, Read};
 use std::os::unix::net::UnixStream;
-use std::sync::mpsc::channel;
-use std::thread;
 
 use posix_shm::{Direction, IfDoesNotExist, OpenOptions, Shm};
 
@@ -42,28 +39,33 @@ fn main() {
             until_the_end(&sockets);
         }
         #[cfg(target_os = "linux")]
-        "in-a-thread" => {
-            let (name, (sender, receiver)) = (name.clone(), channel());
-            thread::spawn(move || {
-                // SAFETY: passes no pointer.
-                let result = unsafe { libc::unshare(libc::CLONE_FILES) };
-                assert_eq!(result, 0, "the thread cannot have descriptors of its own");
-                let object = OwnedFd::from(Shm::open(name).unwrap());
-                sender.send(()).unwrap();
-                until_the_end(&object);
-                std::process::abort();
-            });
-            receiver.recv().unwrap();
-            until_the_end(&());
-        }
+        "in-a-thread" => in_a_thread(name),
         how => panic!("no such use: {how}"),
     }
 }
 
+/// Has it open in a thread that does not share its descriptors with the others.
+#[cfg(target_os = "linux")]
+fn in_a_thread(name: &std::ffi::OsStr) {
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let name = name.to_owned();
+    std::thread::spawn(move || {
+        // SAFETY: passes no pointer.
+        let result = unsafe { libc::unshare(libc::CLONE_FILES) };
+        assert_eq!(result, 0, "the thread cannot have descriptors of its own");
+        let _object = Shm::open(name).unwrap();
+        sender.send(()).unwrap();
+        loop {
+            std::thread::park();
+        }
+    });
+    receiver.recv().unwrap();
+    until_the_end(&());
+}
+
 /// Prints that everything is there, and keeps it until the standard input ends.
 fn until_the_end<T>(_: &T) {
-    // Nobody reads it the second time.
-    drop(writeln!(io::stdout(), "ready"));
+    println!("ready");
     let mut nothing = Vec::new();
     io::stdin().read_to_end(&mut nothing).unwrap();
 }

@@ -42,6 +42,7 @@ NOT_IN_QEMU = {
     "limits::": "qemu installs no filter of system calls",
     "no_address_space_left": "qemu does not limit a program's addresses",
     "surplus_descriptors": "qemu leaves open the descriptors that do not fit into the message",
+    "tool::": "the processes that the tool finds in /proc are qemu's",
 }
 """Tests that cannot work in qemu, each with the reason."""
 

@@ -82,8 +82,8 @@ fn create_takes_a_mode_and_says_what_to_do_about_an_object_that_exists() {
         assert_eq!(listed(&world, name), Some(("rw-rw-rw-".into(), 100)), "the umask is no matter");
     }
     let ran = world.tool(["create", "a", "c"]);
-    let expected = "posix-shm: create \"/a\": File exists (os error 17); --if-exists keep leaves it \
-                    as it is, --if-exists replace puts a new object in its place\n";
+    let expected = "posix-shm: create \"/a\": File exists (os error 17); --if-exists keep leaves \
+                    it as it is, --if-exists replace puts a new object in its place\n";
     assert_eq!((ran.code, &*ran.errors), (1, expected));
     assert!(listed(&world, "/c").is_some(), "the others are created all the same");
     world.does(["create", "a", "--if-exists", "keep", "-s", "5"]);

@@ -38,8 +38,8 @@ fn columns_are_aligned_for_people() {
     objects(&world);
     let expected = [
         "MODE       OWNER  GROUP         SIZE  PATH",
-        "rw-------  root   root       1048576  /a-long-name.0123456789012345678901234567890123456789\
-         0123456789012345678901234567890123456789",
+        "rw-------  root   root       1048576  /a-long-name.012345678901234567890123456789\
+         01234567890123456789012345678901234567890123456789",
         "rw-------  root   root        307200  /audio",
         "rw-------  root   root      16777216  /frames.0",
         r"rw-------  root   root          4096  $'/line\nbreak'",
@@ -52,6 +52,26 @@ fn columns_are_aligned_for_people() {
     let lines = terminal.lines();
     assert_eq!(lines[0], "path     /audio");
     assert!(lines[13].is_empty() && lines[14] == "path     /frames.0", "{lines:#?}");
+}
+
+/// Whoever has 80 columns sees a row in one line, unless the name is long.
+#[test]
+fn rows_fit_a_small_terminal() {
+    let Some(world) = World::new() else { return };
+    world.does(["create", "frames", "-s", "10G", "--sparse"]);
+    let _users: Vec<_> = (0..9).map(|_| world.user("open", "frames")).collect();
+    let terminal = Terminal::of(tool(&world, &["df"]), 80, 24);
+    let lines = terminal.lines();
+    assert_eq!(lines[0], "SIZE  USED  AVAIL  USE%  OBJECTS  NAMED  OTHER  PATH");
+    assert_eq!(lines[1], " 64M     0    64M    0%        1      0      0  /dev/shm");
+    assert_eq!(lines[2], "");
+    let orphans = ["orphans", "--all", "--assume-all-visible"];
+    let terminal = Terminal::of(tool(&world, &orphans), 80, 24);
+    let lines = terminal.lines();
+    assert_eq!(lines[0], "STATE  OWNER  SIZE  MEMORY  USERS                       PATH");
+    assert!(lines[1].starts_with("used   root    10G       0  "), "{lines:#?}");
+    assert!(lines[1].ends_with("…  /frames"), "{lines:#?}");
+    assert_eq!(lines[2], "no orphans");
 }
 
 #[test]
@@ -156,6 +176,12 @@ fn top_stops_and_goes_on() {
     terminal.continues();
     terminal.wait_until("it does not go on", |it| it.screen().alternate_screen());
     terminal.wait_for("q quit");
+    // Stopped from outside, and something else draws.
+    terminal.signal(libc::SIGSTOP);
+    terminal.draws("\x1b[?1049l\x1b[?25h");
+    terminal.continues();
+    terminal.wait_until("it does not go on again", |it| it.screen().alternate_screen());
+    terminal.wait_until("the screen is not drawn", |it| it.lines()[23].contains("q quit"));
     terminal.types("q");
     terminal.end();
     gives_back(&terminal);

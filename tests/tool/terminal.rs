@@ -105,6 +105,11 @@ impl Terminal {
         self.parser.process(bytes);
     }
 
+    /// What another program writes to the terminal.
+    pub(crate) fn draws(&mut self, text: &str) {
+        self.show(text.as_bytes());
+    }
+
     /// Types.
     pub(crate) fn types(&mut self, keys: &str) {
         self.master.write_all(keys.as_bytes()).unwrap();

@@ -131,7 +131,7 @@ pub(crate) const TOOL: &str = env!("CARGO_BIN_EXE_tool");
 /// The same where everyone can reach it, in a [`World`].
 const OPEN_TOOL: &str = "/mnt/tool";
 
-pub(crate) fn is_root() -> bool {
+fn is_root() -> bool {
     // SAFETY: passes no pointer.
     unsafe { libc::geteuid() == 0 }
 }

@@ -156,7 +156,7 @@ fn load() -> Command {
 }
 
 fn df() -> Command {
-    with_sizes("df", "Shows how full the file system of the objects is")
+    with_human_sizes("df", "Shows how full the file system of the objects is")
         .long_about(
             "Shows how full the file system of the objects is, and with what. NAMED is the memory \
              of all objects that ls lists. OTHER is the rest: objects that have lost their names \
@@ -196,7 +196,7 @@ fn top() -> Command {
 }
 
 fn orphans() -> Command {
-    with_sizes("orphans", "Finds objects that no process uses any more")
+    with_human_sizes("orphans", "Finds objects that no process uses any more")
         .long_about(
             "Finds objects that no process uses any more, and removes them if told to. It also \
              shows objects that have lost their names and that a process still uses.\n\nAn object \
@@ -254,6 +254,12 @@ fn man() -> Command {
         path("dir", "DIR", "Write all pages into this directory instead").conflicts_with("command"),
         Arg::new("command").value_name("COMMAND").help("The command whose page is wanted"),
     ])
+}
+
+/// The same for a command that FreeBSD's tool does not have.
+fn with_human_sizes(name: &'static str, about: &'static str) -> Command {
+    let help = "Show sizes with k, M and G; at a terminal this is the default";
+    with_sizes(name, about).mut_arg("human", |arg| arg.help(help))
 }
 
 /// A command that shows sizes: `-h` makes them human-readable, as FreeBSD's tool does, so help is

@@ -11,12 +11,13 @@ use crate::sizes::written;
 use crate::table::{Side, Table};
 
 pub(crate) fn run(given: &ArgMatches, report: &mut Report) -> Result<(), Stop> {
-    let human = given.get_flag("human");
     let entries = entries(report)?;
     let room = Room::now(&entries)?;
     let named: u64 = entries.iter().map(|entry| entry.metadata().allocated()).sum();
     let other = room.used.saturating_sub(named);
     let mut out = Out::new();
+    // FreeBSD's tool has no such command, so nobody expects bytes at a terminal.
+    let human = given.get_flag("human") || out.is_terminal();
     if given.get_flag("json") {
         out.json(&json!({
             "path": room.path,

@@ -12,7 +12,8 @@ use crate::text::shown;
 pub(crate) fn explained(error: &Error) -> String {
     let hint = match (error.operation(), error.kind()) {
         (Operation::Create, ErrorKind::AlreadyExists) => {
-            "--if-exists keep leaves it as it is, --if-exists replace puts a new object in its place"
+            "--if-exists keep leaves it as it is, --if-exists replace puts a new object in its \
+             place"
         }
         (Operation::Open | Operation::Unlink, ErrorKind::NotFound) => {
             "posix-shm ls shows the names"

@@ -251,10 +251,11 @@ fn remove(object: &mut Found, report: &mut Report) {
 }
 
 fn print(given: &ArgMatches, found: &[Found], shows_used: bool) -> Result<(), Stop> {
-    let human = given.get_flag("human");
     let owners = Owners::new(given.get_flag("numeric"));
     let shown_ones = || found.iter().filter(|it| shows_used || it.state != State::Used);
     let mut out = Out::new();
+    // FreeBSD's tool has no such command, so nobody expects bytes at a terminal.
+    let human = given.get_flag("human") || out.is_terminal();
     if given.get_flag("json") {
         out.json(&shown_ones().map(|object| as_json(object, &owners)).collect())?;
         return out.end();
@@ -405,7 +406,8 @@ fn reason(gap: &Gap, processes: usize) -> String {
                  --trust-presence"
             };
             format!(
-                "this user may not look at {closed} of {processes} processes, such as {such}; {mends}"
+                "this user may not look at {closed} of {processes} processes, such as {such}; \
+                 {mends}"
             )
         }
         Gap::OnTheirWay(pids) => format!(

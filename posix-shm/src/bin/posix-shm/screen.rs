@@ -2,6 +2,7 @@
 
 use std::io::{self, IsTerminal, Write};
 use std::panic;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -27,6 +28,8 @@ pub(crate) enum Input {
     Redraw,
     Quit,
     Suspend,
+    /// The program was stopped and goes on. Whatever ran meanwhile may have used the terminal.
+    Resume,
     Signal(i32),
 }
 
@@ -99,6 +102,13 @@ impl Screen {
         take()
     }
 
+    /// Takes the terminal again.
+    pub(crate) fn resume(&self) -> io::Result<()> {
+        // Or the next call would think that nothing has changed.
+        terminal::disable_raw_mode()?;
+        take()
+    }
+
     /// Ends the program by a signal, as if it had not been caught.
     pub(crate) fn die(self, signal: i32) -> io::Result<()> {
         drop(self);
@@ -112,13 +122,20 @@ impl Drop for Screen {
     }
 }
 
+/// Whether the terminal is to be given back. Doing so twice would move the cursor.
+static IS_TAKEN: AtomicBool = AtomicBool::new(false);
+
 fn take() -> io::Result<()> {
+    IS_TAKEN.store(true, Ordering::Relaxed);
     terminal::enable_raw_mode()?;
     execute!(io::stdout(), EnterAlternateScreen, Hide, DisableLineWrap, Clear(ClearType::All))
 }
 
 /// What fails here cannot be mended: the terminal is gone.
 fn give_back() {
+    if !IS_TAKEN.swap(false, Ordering::Relaxed) {
+        return;
+    }
     if io::stdout().is_terminal() {
         let _ = execute!(io::stdout(), EnableLineWrap, Show, LeaveAlternateScreen);
     }
@@ -130,7 +147,7 @@ fn watch_signals(to: Sender<Input>) -> io::Result<()> {
     thread::spawn(move || {
         for signal in signals.forever() {
             let input = match signal {
-                SIGCONT => Input::Redraw,
+                SIGCONT => Input::Resume,
                 SIGTSTP => Input::Suspend,
                 _ => Input::Signal(signal),
             };

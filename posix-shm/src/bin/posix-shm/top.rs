@@ -127,6 +127,7 @@ fn live(
                 return screen.die(signal).map_err(|error| Stop::writing(&error));
             }
             Some(Input::Suspend) => screen.suspend().map_err(|error| Stop::writing(&error))?,
+            Some(Input::Resume) => screen.resume().map_err(|error| Stop::writing(&error))?,
             Some(Input::Redraw) => {}
             Some(Input::Key(key)) => match key {
                 KeyCode::Char('m') => order = Order::Memory,
