@@ -7,6 +7,7 @@
 //!   - `processes`, `races`, `hostile`: several processes and one object;
 //!   - `faults`: too little memory, too few descriptors, missing rights;
 //!   - `injected`, `killed`: every system call made to fail, or to kill the process;
+//!   - `fuzz`: random names, offsets and counts;
 //!   - `limits`: limits, filters, odd namespaces and hostile peers, each made for a test;
 //!   - `leaks`: names, descriptors and mappings that are left;
 //!   - `system_calls`, `machine_code`: the exact cost;
@@ -32,6 +33,7 @@ mod error;
 mod event;
 mod examples;
 mod faults;
+mod fuzz;
 mod hostile;
 mod immutable;
 mod inherit;
