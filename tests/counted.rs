@@ -12,6 +12,9 @@ mod life;
 #[path = "counted/messages.rs"]
 mod messages;
 #[cfg(target_os = "linux")]
+#[path = "counted/raw.rs"]
+mod raw;
+#[cfg(target_os = "linux")]
 #[path = "counted/stepped.rs"]
 mod stepped;
 

@@ -39,6 +39,7 @@ fn main() {
         ["race", name, rounds] => race(name, rounds.parse().unwrap()),
         ["supersede", name, times] => supersede(name, times.parse().unwrap()),
         ["fork", name] => fork(name),
+        ["fork-and-shrink"] => fork_and_shrink(),
         ["descriptor-zero", name] => descriptor_zero(name),
         ["create-unreadable", size, name] => create_unreadable(size.parse().unwrap(), name),
         ["address"] => address(),
@@ -221,6 +222,23 @@ fn fork(name: &str) {
             drop(guard);
             let gone = Shm::open(name).expect_err("the parent did not remove the name");
             assert_eq!(gone.kind(), ErrorKind::NotFound, "{gone}");
+        }
+    }
+}
+
+/// A child that was forked has the descriptor too, so its parent must ask for the length.
+fn fork_and_shrink() {
+    let object = Shm::anonymous(3 * 4096).unwrap();
+    // SAFETY: the process has one thread.
+    match unsafe { libc::fork() } {
+        -1 => panic!("no fork"),
+        0 => object.set_len_sparse(100).unwrap(),
+        child => {
+            let mut status = 0;
+            // SAFETY: the pointer is to an integer.
+            check(unsafe { libc::waitpid(child, &mut status, 0) }).unwrap();
+            assert_eq!(status, 0, "the child failed");
+            assert_eq!(object.map_mut().unwrap().len(), 100, "the length from before the fork");
         }
     }
 }
@@ -558,6 +576,13 @@ fn calls(task: &str, name: &str) {
         },
         "anonymous" => &|| {
             let (object, mapping) = creating(4096).open_anonymous_mapped().unwrap();
+            mapping.bytes().store(0, 1);
+            mapping.unmap().unwrap();
+            object.close().unwrap();
+        },
+        "anonymous-in-steps" => &|| {
+            let object = Shm::anonymous(4096).unwrap();
+            let mapping = object.map_mut().unwrap();
             mapping.bytes().store(0, 1);
             mapping.unmap().unwrap();
             object.close().unwrap();

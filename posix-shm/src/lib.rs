@@ -463,7 +463,7 @@ pub use error::{Error, Result};
 pub use failure::Operation;
 pub use immutable::ImmutableMapping;
 pub use inspect::{Inspection, Kind};
-pub use list::{Entry, List, list};
+pub use list::{Entry, List, ListNames, list, list_names};
 pub use map::{
     Advice, Collapsed, CopyOnWrite, HugePages, MapOptions, Mapping, Moved, Protection, RawMapping,
     ReadOnly, ReadWrite, Shared,

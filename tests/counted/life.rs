@@ -1,12 +1,12 @@
 //! The life cycles of objects, against the same calls made by hand.
 
-use std::ffi::{CStr, CString, c_int};
+use std::ffi::CString;
 use std::os::unix::fs::FileExt;
-use std::ptr;
 
 use posix_shm::{Direction, IfExists, OpenOptions, Shm, ShmName, list, unlink};
 
 use crate::alone::mount_own;
+use crate::raw;
 use crate::stepped::{CAN_STEP, Cost, cost};
 
 const LEN: usize = 4096;
@@ -48,138 +48,6 @@ fn report(cycles: &[Cycle<'_>]) -> bool {
     all_fit
 }
 
-/// Calls made by hand.
-mod raw {
-    use super::*;
-
-    fn ok(returned: c_int) -> c_int {
-        assert!(returned >= 0);
-        returned
-    }
-
-    /// An object that has no name yet, in `/dev/shm`.
-    pub(super) fn unnamed() -> c_int {
-        let flags = libc::O_TMPFILE | libc::O_RDWR | libc::O_CLOEXEC;
-        // SAFETY: the path is a NUL-terminated string.
-        ok(unsafe { libc::open(c"/dev/shm".as_ptr(), flags, 0o600) })
-    }
-
-    pub(super) fn anonymous() -> c_int {
-        let flags = libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING | libc::MFD_NOEXEC_SEAL;
-        // SAFETY: the label is a NUL-terminated string.
-        ok(unsafe { libc::memfd_create(c"by-hand".as_ptr(), flags) })
-    }
-
-    pub(super) fn reserve(fd: c_int) {
-        // SAFETY: passes no pointer.
-        ok(unsafe { libc::fallocate(fd, 0, 0, LEN as libc::off_t) });
-    }
-
-    pub(super) fn write(fd: c_int, bytes: &[u8]) {
-        // SAFETY: the pointer is to as many bytes.
-        let written = unsafe { libc::pwrite(fd, bytes.as_ptr().cast(), bytes.len(), 0) };
-        assert_eq!(written, bytes.len() as isize);
-    }
-
-    pub(super) fn read(fd: c_int, bytes: &mut [u8]) {
-        // SAFETY: the pointer is to as many bytes.
-        let read = unsafe { libc::pread(fd, bytes.as_mut_ptr().cast(), bytes.len(), 0) };
-        assert_eq!(read, bytes.len() as isize);
-    }
-
-    pub(super) fn name(fd: c_int, path: &CStr) {
-        let (empty, to) = (c"".as_ptr(), path.as_ptr());
-        // SAFETY: both are NUL-terminated strings.
-        ok(unsafe { libc::linkat(fd, empty, libc::AT_FDCWD, to, libc::AT_EMPTY_PATH) });
-    }
-
-    pub(super) fn open(name: &CStr) -> c_int {
-        // SAFETY: the name is a NUL-terminated string.
-        ok(unsafe { libc::shm_open(name.as_ptr(), libc::O_RDONLY, 0) })
-    }
-
-    pub(super) fn stat(fd: c_int) -> libc::stat {
-        // SAFETY: every field is an integer.
-        let mut stat: libc::stat = unsafe { std::mem::zeroed() };
-        // SAFETY: the pointer is to room for the answer.
-        ok(unsafe { libc::fstat(fd, &raw mut stat) });
-        stat
-    }
-
-    pub(super) fn stat_path(path: &CStr) -> libc::stat {
-        // SAFETY: every field is an integer.
-        let mut stat: libc::stat = unsafe { std::mem::zeroed() };
-        // SAFETY: the path is a NUL-terminated string, and the pointer is to room for the answer.
-        ok(unsafe { libc::lstat(path.as_ptr(), &raw mut stat) });
-        stat
-    }
-
-    pub(super) fn map(fd: c_int, protection: c_int, len: usize) -> *mut u8 {
-        let shared = libc::MAP_SHARED;
-        // SAFETY: without MAP_FIXED the call replaces no mapping.
-        let start = unsafe { libc::mmap(ptr::null_mut(), len, protection, shared, fd, 0) };
-        assert_ne!(start, libc::MAP_FAILED);
-        start.cast()
-    }
-
-    pub(super) fn map_and_touch(fd: c_int) -> *mut u8 {
-        let start = map(fd, libc::PROT_READ | libc::PROT_WRITE, LEN);
-        // SAFETY: the mapping was made above.
-        unsafe { start.write_volatile(1) };
-        start
-    }
-
-    pub(super) fn unmap(start: *mut u8, len: usize) {
-        // SAFETY: the callers have made this mapping, and do not use it any more.
-        ok(unsafe { libc::munmap(start.cast(), len) });
-    }
-
-    pub(super) fn close(fd: c_int) {
-        // SAFETY: the callers own the descriptor.
-        ok(unsafe { libc::close(fd) });
-    }
-
-    pub(super) fn unlink(name: &CStr) {
-        // SAFETY: the name is a NUL-terminated string.
-        ok(unsafe { libc::shm_unlink(name.as_ptr()) });
-    }
-
-    /// All plain files that are no semaphores, and what `fstatat` says of them: how many.
-    pub(super) fn list(stat: bool) -> usize {
-        // SAFETY: the path is a NUL-terminated string.
-        let stream = unsafe { libc::opendir(c"/dev/shm".as_ptr()) };
-        assert!(!stream.is_null());
-        // SAFETY: the stream is open.
-        let directory = unsafe { libc::dirfd(stream) };
-        let mut found = 0;
-        loop {
-            // SAFETY: the stream is open.
-            let entry = unsafe { libc::readdir64(stream) };
-            if entry.is_null() {
-                break;
-            }
-            // SAFETY: the entry is valid until the next call.
-            let entry = unsafe { &*entry };
-            // SAFETY: the name is a NUL-terminated string inside the entry.
-            let name = unsafe { CStr::from_ptr(entry.d_name.as_ptr()) };
-            if entry.d_type != libc::DT_REG || name.to_bytes().starts_with(b"sem.") {
-                continue;
-            }
-            if stat {
-                // SAFETY: every field is an integer.
-                let mut stat: libc::stat = unsafe { std::mem::zeroed() };
-                let (into, link) = (&raw mut stat, libc::AT_SYMLINK_NOFOLLOW);
-                // SAFETY: the name is a NUL-terminated string, the pointer to room for the answer.
-                ok(unsafe { libc::fstatat(directory, name.as_ptr(), into, link) });
-            }
-            found += 1;
-        }
-        // SAFETY: the stream is open, and not used any more.
-        unsafe { libc::closedir(stream) };
-        found
-    }
-}
-
 fn creating() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.direction(Direction::Io).if_exists(IfExists::Error).size(LEN as u64);
@@ -206,8 +74,8 @@ pub(crate) fn main() {
 
     let complete = || {
         let object = raw::unnamed();
-        raw::reserve(object);
-        let start = raw::map_and_touch(object);
+        raw::reserve(object, LEN);
+        let start = raw::map_and_touch(object, LEN);
         raw::name(object, path);
         raw::unmap(start, LEN);
         raw::close(object);
@@ -215,20 +83,20 @@ pub(crate) fn main() {
     };
     let in_steps = || {
         let object = raw::unnamed();
-        raw::reserve(object);
+        raw::reserve(object, LEN);
         raw::name(object, path);
         let stat = raw::stat(object);
-        let start = raw::map_and_touch(object);
+        let start = raw::map_and_touch(object, LEN);
         raw::unmap(start, stat.st_size as usize);
         raw::close(object);
         raw::unlink(c_name);
     };
     let in_steps_and_ours = || {
         let object = raw::unnamed();
-        raw::reserve(object);
+        raw::reserve(object, LEN);
         raw::name(object, path);
         let stat = raw::stat(object);
-        let start = raw::map_and_touch(object);
+        let start = raw::map_and_touch(object, LEN);
         raw::unmap(start, stat.st_size as usize);
         let (ours, found) = (raw::stat(object), raw::stat_path(path));
         assert_eq!((ours.st_dev, ours.st_ino), (found.st_dev, found.st_ino));
@@ -237,8 +105,8 @@ pub(crate) fn main() {
     };
     let anonymous = || {
         let object = raw::anonymous();
-        raw::reserve(object);
-        let start = raw::map_and_touch(object);
+        raw::reserve(object, LEN);
+        let start = raw::map_and_touch(object, LEN);
         raw::unmap(start, LEN);
         raw::close(object);
     };
@@ -312,7 +180,7 @@ pub(crate) fn main() {
                 let object = Shm::anonymous(LEN as u64).unwrap();
                 object.map_mut().unwrap().bytes().store(0, 1);
             },
-            most: most(6, 370, 0),
+            most: most(5, 370, 0),
         },
         Cycle {
             what: "publish to unlink",
@@ -411,5 +279,5 @@ fn listed() -> bool {
         each(|(by_hand, _)| by_hand.instructions),
     );
     println!("list() of {FEW}: {:?}", costs[0]);
-    each(|(_, ours)| ours.allocations) <= 4.0
+    each(|(_, ours)| ours.allocations) <= 1.0
 }

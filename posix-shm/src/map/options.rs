@@ -319,12 +319,20 @@ impl MapOptions {
         Ok(RawMapping::new(region))
     }
 
-    /// Maps the whole object: [`map_named`](MapOptions::map_named) without any options.
+    /// Maps the whole object: [`map_named`](MapOptions::map_named) without any options. If its
+    /// length is certain, the system is not asked.
     #[inline]
     pub(crate) fn map_all<A: Access>(
         object: BorrowedFd<'_>,
+        certain_len: Option<u64>,
         name: Option<&ShmName>,
     ) -> Result<Mapping<A>> {
+        if let Some(len) = certain_len.filter(|len| can_be_mapped_whole(*len)) {
+            return match Region::whole(object, A::PROTECTION, A::PRIVATE, len as usize, None) {
+                Ok(region) => Ok(Mapping::new(region)),
+                Err(errno) => map_uncertain(object, name, errno),
+            };
+        }
         let mut room = MaybeUninit::uninit();
         let stat = match imp::stat_in(&mut room, object) {
             Ok(stat) => stat,
@@ -674,6 +682,21 @@ impl MapOptions {
             Ok(len) if len <= MAX_LEN => Ok(len),
             _ => Err(too_long_why(len)),
         }
+    }
+}
+
+/// Maps an object that could not be mapped without asking about it, if it has huge pages.
+#[cold]
+fn map_uncertain<A: Access>(
+    object: BorrowedFd<'_>,
+    name: Option<&ShmName>,
+    errno: Errno,
+) -> Result<Mapping<A>> {
+    match imp::stat(object) {
+        Ok(stat) if errno == Errno::INVAL && imp::huge_page_of(object, &stat).is_some() => {
+            map_unusual(object, name, &stat)
+        }
+        _ => Err(MapOptions::PLAIN.no_mapping(errno).named(name)),
     }
 }
 

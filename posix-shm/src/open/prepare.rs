@@ -17,7 +17,7 @@ use crate::imp::{self, Draft, Growth};
 use crate::map::{self, Mapping, ReadWrite};
 use crate::name::ShmName;
 use crate::permissions::Permissions;
-use crate::shm::{Origin, Shm};
+use crate::shm::{Origin, Shm, UNKNOWN};
 
 /// What the system shows of an anonymous object.
 const LABEL: &CStr = c"posix-shm";
@@ -292,11 +292,14 @@ impl OpenOptions {
     fn handle(&self, opened: Opened, name: Option<ShmName>) -> Shm {
         let Opened { fd, presence, created } = opened;
         let is_anonymous = name.is_none();
+        // What has a name may be open elsewhere. But if it was empty, it can only have grown.
+        let is_known = self.size == 0
+            || is_anonymous && imp::CAPABILITIES.exact_len && self.huge_pages.is_none();
         let origin = Origin {
             created,
             ignore_estimates: self.ignore_estimates,
             unprotected: is_anonymous && self.permissions.is_none(),
-            still_empty: created && self.size == 0,
+            known_len: if created && is_known { self.size } else { UNKNOWN },
         };
         Shm::new(fd, name, Some(self.direction), origin, presence)
     }
