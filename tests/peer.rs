@@ -19,6 +19,8 @@ use posix_shm::{
 mod alone;
 #[path = "peer/expected.rs"]
 mod expected;
+#[path = "peer/forking.rs"]
+mod forking;
 #[cfg(target_os = "linux")]
 #[path = "peer/hardship.rs"]
 mod hardship;
@@ -38,8 +40,8 @@ fn main() {
         }
         ["race", name, rounds] => race(name, rounds.parse().unwrap()),
         ["supersede", name, times] => supersede(name, times.parse().unwrap()),
-        ["fork", name] => fork(name),
-        ["fork-and-shrink"] => fork_and_shrink(),
+        ["fork", name] => forking::fork(name),
+        ["fork-and-shrink"] => forking::fork_and_shrink(),
         ["descriptor-zero", name] => descriptor_zero(name),
         ["create-unreadable", size, name] => create_unreadable(size.parse().unwrap(), name),
         ["address"] => address(),
@@ -204,43 +206,6 @@ fn clean(name: &str) {
         removed += u32::from(object.unlink_if_unused().unwrap());
     }
     println!("{removed}");
-}
-
-/// A forked child that drops the guard removes nothing. Its parent removes the name.
-fn fork(name: &str) {
-    let guard = Shm::create(name, 100).unwrap().unlink_on_drop();
-    // SAFETY: the process has one thread.
-    match unsafe { libc::fork() } {
-        -1 => panic!("no fork"),
-        0 => drop(guard),
-        child => {
-            let mut status = 0;
-            // SAFETY: the pointer is to an integer.
-            check(unsafe { libc::waitpid(child, &mut status, 0) }).unwrap();
-            assert_eq!(status, 0, "the child failed");
-            assert_eq!(Shm::open(name).unwrap().len().unwrap(), len(100));
-            drop(guard);
-            let gone = Shm::open(name).expect_err("the parent did not remove the name");
-            assert_eq!(gone.kind(), ErrorKind::NotFound, "{gone}");
-        }
-    }
-}
-
-/// A child that was forked has the descriptor too, so its parent must ask for the length.
-fn fork_and_shrink() {
-    let object = Shm::anonymous(3 * 4096).unwrap();
-    // SAFETY: the process has one thread.
-    match unsafe { libc::fork() } {
-        -1 => panic!("no fork"),
-        0 => object.set_len_sparse(100).unwrap(),
-        child => {
-            let mut status = 0;
-            // SAFETY: the pointer is to an integer.
-            check(unsafe { libc::waitpid(child, &mut status, 0) }).unwrap();
-            assert_eq!(status, 0, "the child failed");
-            assert_eq!(object.map_mut().unwrap().len(), 100, "the length from before the fork");
-        }
-    }
 }
 
 fn descriptor_zero(name: &str) {

@@ -25,7 +25,8 @@
 //! * [`Shm::send`] and [`Shm::receive`] pass handles between processes, and the functions of
 //!   [`transfer`] several, with bytes beside them. [`Shm::pass_to`] lets a child inherit one.
 //!   [`Shm::inspect`] tells what a peer's object is before it is mapped. [`Shm::seal`] and
-//!   [`Shm::read_only`] restrict what peers can do. [`list()`] lists the named objects.
+//!   [`Shm::read_only`] restrict what peers can do. [`list()`] and
+//!   [`list_names`] list the named objects.
 //! * [`Error`] names the operation, the object and the system's error number, and says what helps.
 //!
 //! The C functions are in the crate `posix-shm-sys`, with every constant as this system's headers

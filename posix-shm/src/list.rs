@@ -102,10 +102,11 @@ fn next_name(names: &mut Names) -> Option<Result<ShmName>> {
     loop {
         match names.next_name()? {
             // A file whose name breaks the rules cannot be opened as an object.
-            Ok(name) => match ShmName::new(OsStr::from_bytes(name)) {
-                Ok(name) => return Some(Ok(name)),
-                Err(_) => {}
-            },
+            Ok(name) => {
+                if let Ok(name) = ShmName::new(OsStr::from_bytes(name)) {
+                    return Some(Ok(name));
+                }
+            }
             Err(errno) => return Some(Err(Failure::new(Operation::List, errno).named(None))),
         }
     }

@@ -14,8 +14,8 @@
 //!                             ^start = pages + lead
 //! ```
 //!
-//! `region` owns the pages, and the address space behind them; `options` makes one. `mapping` is
-//! what the caller has. `growth`, `populate`, `advice` and `huge` are more of its methods, by
+//! `region` owns the pages, and the address space behind them. `options` makes one, and `whole` the
+//! usual one. `mapping` is what the caller has. `growth`, `populate`, `advice` and `huge` are more of its methods, by
 //! subject. `markers` has what a mapping allows.
 
 mod advice;
@@ -26,6 +26,7 @@ mod markers;
 mod options;
 mod populate;
 mod region;
+mod whole;
 
 pub use advice::Advice;
 pub use growth::Moved;

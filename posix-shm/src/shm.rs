@@ -16,7 +16,7 @@ use crate::imp::{self, Growth};
 use crate::map::{MapOptions, Mapping, ReadOnly, ReadWrite};
 use crate::metadata::Metadata;
 use crate::name::{self, ShmName};
-use crate::open::{IfDoesNotExist, IfExists, OpenOptions};
+use crate::open::{IfDoesNotExist, IfExists, OpenOptions, open_plainly};
 use crate::permissions::Permissions;
 
 /// The handle of a shared memory object: a descriptor, closed when dropped.
@@ -104,8 +104,7 @@ impl Shm {
     #[doc(alias = "shm-open")]
     #[doc(alias = "open-shm")]
     pub fn open(name: impl TryInto<ShmName, Error: Into<Error>>) -> Result<Shm> {
-        static READING: OpenOptions = OpenOptions::opening(Direction::Input);
-        READING.open_named(name::checked(name)?)
+        open_plainly(name::checked(name)?, Direction::Input, false)
     }
 
     /// Opens an existing object for reading and writing: `shm_open` with `O_RDWR`.
@@ -114,8 +113,7 @@ impl Shm {
     ///
     /// As [`OpenOptions::open`]: `NotFound` if nothing has the name.
     pub fn open_io(name: impl TryInto<ShmName, Error: Into<Error>>) -> Result<Shm> {
-        static WRITING: OpenOptions = OpenOptions::opening(Direction::Io);
-        WRITING.open_named(name::checked(name)?)
+        open_plainly(name::checked(name)?, Direction::Io, false)
     }
 
     /// Creates an object of this many bytes, for reading and writing: [`IfExists::Error`], and a
@@ -268,6 +266,11 @@ impl Shm {
     ///
     /// [`MapOptions`] maps parts of it. The mapping does not borrow the handle, which may be
     /// closed.
+    ///
+    /// The length is asked for first (`fstat`), so that nothing past the end is mapped. On Linux
+    /// and Android this is left out for an anonymous object that has just been created: as long as
+    /// its descriptor was not lent, cloned or sent, its length was not changed, and this process
+    /// has not forked by the C library, no other process has it.
     ///
     /// # Errors
     ///

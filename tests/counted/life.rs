@@ -11,17 +11,30 @@ use crate::stepped::{CAN_STEP, Cost, cost};
 
 const LEN: usize = 4096;
 
+/// How many instructions in a hundred more than were measured are allowed. Versions of the compiler
+/// and of the C library differ, and so do the ways in which the bindings are made.
+const MARGIN: u64 = 5;
+
 /// One way to use an object, next to hand-written code that gives the same guarantee.
 struct Cycle<'a> {
     what: &'static str,
     by_hand: &'a dyn Fn(),
     ours: &'a dyn Fn(),
-    most: Cost,
+    /// With rustc 1.95 and glibc 2.36. Calls and allocations must be exactly these.
+    measured: Cost,
 }
 
 fn report(cycles: &[Cycle<'_>]) -> bool {
     let mut all_fit = true;
-    for Cycle { what, by_hand, ours, most } in cycles {
+    for Cycle { what, by_hand, ours, measured } in cycles {
+        if let Some(only) = std::env::var_os("ONLY") {
+            if *what != only.to_str().unwrap() {
+                continue;
+            }
+            let c = cost(ours);
+            eprintln!("{c:?}");
+            continue;
+        }
         if let Some(only) = std::env::var_os("ONLY") {
             if *what != only.to_str().unwrap() {
                 continue;
@@ -37,11 +50,11 @@ fn report(cycles: &[Cycle<'_>]) -> bool {
              by hand {}, {}, {}",
             by_hand.calls, by_hand.instructions, by_hand.allocations
         );
-        let fits = ours.calls == most.calls
-            && ours.instructions <= most.instructions
-            && ours.allocations == most.allocations;
+        let most = measured.instructions * (100 + MARGIN) / 100;
+        let fits = (ours.calls, ours.allocations) == (measured.calls, measured.allocations)
+            && ours.instructions <= most;
         if !fits {
-            println!("  expected: {most:?}");
+            println!("  measured before: {measured:?}");
         }
         all_fit &= fits;
     }
@@ -54,7 +67,7 @@ fn creating() -> OpenOptions {
     options
 }
 
-fn most(calls: u64, instructions: u64, allocations: u64) -> Cost {
+fn cost_of(calls: u64, instructions: u64, allocations: u64) -> Cost {
     Cost { calls, instructions, allocations }
 }
 
@@ -127,7 +140,7 @@ pub(crate) fn main() {
                 drop((mapping, object));
                 unlink(text).unwrap();
             },
-            most: most(7, 1200, 0),
+            measured: cost_of(7, 1111, 0),
         },
         Cycle {
             what: "open_mapped to unlink, by a ShmName",
@@ -138,7 +151,7 @@ pub(crate) fn main() {
                 drop((mapping, object));
                 unlink(&name).unwrap();
             },
-            most: most(7, 1200, 0),
+            measured: cost_of(7, 905, 0),
         },
         Cycle {
             what: "create, map_mut, unlink",
@@ -150,7 +163,7 @@ pub(crate) fn main() {
                 drop((mapping, object));
                 unlink(text).unwrap();
             },
-            most: most(8, 1150, 0),
+            measured: cost_of(8, 1089, 0),
         },
         Cycle {
             what: "create, map_mut, Shm::unlink",
@@ -162,7 +175,7 @@ pub(crate) fn main() {
                 drop(mapping);
                 object.unlink().unwrap();
             },
-            most: most(10, 1150, 0),
+            measured: cost_of(10, 1063, 0),
         },
         Cycle {
             what: "anonymous, at once",
@@ -171,7 +184,7 @@ pub(crate) fn main() {
                 let (_object, mapping) = creating().open_anonymous_mapped().unwrap();
                 mapping.bytes().store(0, 1);
             },
-            most: most(5, 370, 0),
+            measured: cost_of(5, 365, 0),
         },
         Cycle {
             what: "anonymous, map_mut",
@@ -180,7 +193,7 @@ pub(crate) fn main() {
                 let object = Shm::anonymous(LEN as u64).unwrap();
                 object.map_mut().unwrap().bytes().store(0, 1);
             },
-            most: most(5, 370, 0),
+            measured: cost_of(5, 350, 0),
         },
         Cycle {
             what: "publish to unlink",
@@ -189,7 +202,7 @@ pub(crate) fn main() {
                 drop(Shm::publish(text, &CONTENT).unwrap());
                 unlink(text).unwrap();
             },
-            most: most(5, 970, 0),
+            measured: cost_of(5, 737, 0),
         },
         Cycle {
             what: "publish to unlink, by a ShmName",
@@ -198,7 +211,7 @@ pub(crate) fn main() {
                 drop(Shm::publish(&name, &CONTENT).unwrap());
                 unlink(&name).unwrap();
             },
-            most: most(5, 770, 0),
+            measured: cost_of(5, 531, 0),
         },
     ]);
 
@@ -222,7 +235,7 @@ pub(crate) fn main() {
                 let object = Shm::open(text).unwrap();
                 assert_eq!(object.map().unwrap().bytes().load(0), 7);
             },
-            most: most(5, 660, 0),
+            measured: cost_of(5, 438, 0),
         },
         Cycle {
             what: "open, map, read, close, by a ShmName",
@@ -231,18 +244,21 @@ pub(crate) fn main() {
                 let object = Shm::open(&name).unwrap();
                 assert_eq!(object.map().unwrap().bytes().load(0), 7);
             },
-            most: most(5, 660, 0),
+            measured: cost_of(5, 335, 0),
         },
         Cycle {
             what: "read_at",
             by_hand: &|| raw::read(by_hand, &mut [0; 64]),
             ours: &|| assert_eq!(kept.read_at(&mut [0; 64], 0).unwrap(), 64),
-            most: most(1, 65, 0),
+            measured: cost_of(1, 62, 0),
         },
     ]);
     kept.unlink().unwrap();
     drop(kept);
 
+    if std::env::var_os("ONLY").is_some() {
+        return;
+    }
     if std::env::var_os("ONLY").is_some() {
         return;
     }
@@ -279,5 +295,13 @@ fn listed() -> bool {
         each(|(by_hand, _)| by_hand.instructions),
     );
     println!("list() of {FEW}: {:?}", costs[0]);
-    each(|(_, ours)| ours.allocations) <= 1.0
+    /// Measured as above, rounded up.
+    const INSTRUCTIONS: f64 = 516.0;
+    let most = INSTRUCTIONS * (100 + MARGIN) as f64 / 100.0;
+    let of_hand = |of: fn(&Cost) -> u64| of(&costs[1].0) - of(&costs[0].0);
+    let of_ours = |of: fn(&Cost) -> u64| of(&costs[1].1) - of(&costs[0].1);
+    // With 10 objects and with 110, the one allocation is the iterator's.
+    of_ours(|cost| cost.allocations) == 0
+        && of_ours(|cost| cost.calls) == of_hand(|cost| cost.calls)
+        && each(|(_, ours)| ours.instructions) <= most
 }

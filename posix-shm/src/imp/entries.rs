@@ -99,7 +99,7 @@ impl Listing for Entries {
 /// no reference to it.
 fn fields_of(entry: *const dirent) -> (u8, *const u8) {
     // SAFETY: the pointer is to an entry, which has at least the fields before the name.
-    let kind = unsafe { (&raw const (*entry).d_type).read() };
+    let kind = unsafe { (*entry).d_type };
     // SAFETY: only computes an address in the entry.
     let name = unsafe { &raw const (*entry).d_name };
     (kind, name.cast())
