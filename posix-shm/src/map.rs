@@ -15,8 +15,8 @@
 //! ```
 //!
 //! `region` owns the pages, and the address space behind them. `options` makes one, and `whole` the
-//! usual one. `mapping` is what the caller has. `growth`, `populate`, `advice` and `huge` are more of its methods, by
-//! subject. `markers` has what a mapping allows.
+//! usual one. `mapping` is what the caller has. `growth`, `populate`, `advice` and `huge` are more
+//! of its methods, by subject. `markers` has what a mapping allows.
 
 mod advice;
 mod growth;

@@ -19,8 +19,6 @@ mod prepare;
 
 pub use policy::{IfDoesNotExist, IfExists};
 
-pub(crate) use prepare::open_plainly;
-
 use attempt::Unfilled;
 
 /// How to open or create an object: `shm_open`, with every combination of options that makes sense

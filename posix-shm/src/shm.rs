@@ -16,7 +16,7 @@ use crate::imp::{self, Growth};
 use crate::map::{MapOptions, Mapping, ReadOnly, ReadWrite};
 use crate::metadata::Metadata;
 use crate::name::{self, ShmName};
-use crate::open::{IfDoesNotExist, IfExists, OpenOptions, open_plainly};
+use crate::open::{IfDoesNotExist, IfExists, OpenOptions};
 use crate::permissions::Permissions;
 
 /// The handle of a shared memory object: a descriptor, closed when dropped.
@@ -104,7 +104,7 @@ impl Shm {
     #[doc(alias = "shm-open")]
     #[doc(alias = "open-shm")]
     pub fn open(name: impl TryInto<ShmName, Error: Into<Error>>) -> Result<Shm> {
-        open_plainly(name::checked(name)?, Direction::Input, false)
+        OpenOptions::open_plainly(name::checked(name)?, Direction::Input, false)
     }
 
     /// Opens an existing object for reading and writing: `shm_open` with `O_RDWR`.
@@ -113,7 +113,7 @@ impl Shm {
     ///
     /// As [`OpenOptions::open`]: `NotFound` if nothing has the name.
     pub fn open_io(name: impl TryInto<ShmName, Error: Into<Error>>) -> Result<Shm> {
-        open_plainly(name::checked(name)?, Direction::Io, false)
+        OpenOptions::open_plainly(name::checked(name)?, Direction::Io, false)
     }
 
     /// Creates an object of this many bytes, for reading and writing: [`IfExists::Error`], and a

@@ -11,7 +11,7 @@ use posix_shm_sys as sys;
 
 use super::draft::{Draft, Held, New, Obstacle, is_forbidden};
 use super::limits::Room;
-use super::named;
+use super::named::{create_temporary, reopen, reopen_created, settle_permissions};
 use super::stat::Stat;
 use super::syscalls;
 use crate::direction::Direction;
@@ -83,8 +83,8 @@ impl Directory {
     /// An object under a name that no other process knows, to be filled there. A process that is
     /// killed leaves the name behind.
     pub(super) fn draft(&self, new: &New<'_>) -> Result<Draft<'static>, Obstacle> {
-        let draft = named::create_temporary(new.namespace, new.mode, new.lent)?;
-        match named::settle_permissions(draft.object(), new) {
+        let draft = create_temporary(new.namespace, new.mode, new.lent)?;
+        match settle_permissions(draft.object(), new) {
             Ok(()) => Ok(draft),
             Err(failure) => Err(draft.abandon(failure).into()),
         }
@@ -102,8 +102,8 @@ impl Directory {
             Direction::Io => None,
             Direction::Input => {
                 let object = draft.object();
-                let reopen = || named::reopen(new.namespace, temporary, object, Direction::Input);
-                Some(named::reopen_created(new.namespace, object, reopen)?)
+                let again = || reopen(new.namespace, temporary, object, Direction::Input);
+                Some(reopen_created(new.namespace, object, again)?)
             }
         };
         if new.replace {
@@ -200,18 +200,20 @@ fn rename_to_free(from: &CStr, to: &CStr) -> Result<(), Errno> {
     Ok(())
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(target_os = "linux")]
+#[cfg(test)]
 mod tests {
     use std::ffi::CString;
     use std::fs;
     use std::os::unix::ffi::OsStrExt;
 
     use super::*;
+    use crate::imp::named::temporary;
 
     /// As on NetBSD, where the tests do not run.
     #[test]
     fn names_with_something_before_them() {
-        let name = named::temporary();
+        let name = temporary();
         let folder = std::env::temp_dir().join(name.to_str().unwrap().trim_matches('/'));
         fs::create_dir(&folder).unwrap();
         fs::write(folder.join(".object_one"), b"1234").unwrap();

@@ -10,10 +10,10 @@ use posix_shm_sys as sys;
 use super::mapping::{Mapping, RawMapping};
 use super::markers::{Access, CopyOnWrite, Protection, ReadOnly, ReadWrite};
 use super::region::{
-    Align, How, Identity, MAX_LEN, PowerOfTwo, Region, Wanted, Warm, too_long_why,
+    Align, How, Identity, MAX_LEN, PowerOfTwo, Region, Wanted, Warm, can_be_mapped_whole,
+    too_long_why,
 };
 
-use super::whole::can_be_mapped_whole;
 use crate::error::Result;
 use crate::failure::{Detail, Errno, Failure, Operation};
 use crate::imp::{self, Stat};

@@ -30,6 +30,12 @@ pub(super) fn too_long_why(bytes: u64) -> String {
     format!("{bytes} bytes are more than one mapping can have ({MAX_LEN})")
 }
 
+/// Whether a mapping can have this many bytes.
+#[inline]
+pub(super) fn can_be_mapped_whole(object_len: u64) -> bool {
+    object_len.wrapping_sub(1) < MAX_LEN as u64
+}
+
 /// How a region was mapped, for what is mapped later.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct How {

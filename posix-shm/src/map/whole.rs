@@ -7,7 +7,7 @@ use std::os::fd::BorrowedFd;
 use super::mapping::Mapping;
 use super::markers::{Access, ReadWrite};
 use super::options::MapOptions;
-use super::region::{Identity, MAX_LEN, Region, WholePages};
+use super::region::{Identity, Region, WholePages, can_be_mapped_whole};
 use crate::error::Result;
 use crate::failure::{Errno, Failure, Operation};
 use crate::imp::{self, Stat};
@@ -105,12 +105,6 @@ fn map_unusual<A: Access>(
 ) -> Result<Mapping<A>> {
     let region = MapOptions::new().region_at(object, A::PROTECTION, A::PRIVATE, stat);
     region.map(Mapping::new).map_err(|failure| failure.named(name))
-}
-
-/// Whether a mapping can have this many bytes.
-#[inline]
-pub(super) fn can_be_mapped_whole(object_len: u64) -> bool {
-    object_len.wrapping_sub(1) < MAX_LEN as u64
 }
 
 /// A mapping of a new object, small enough to be handed around until the object is complete.

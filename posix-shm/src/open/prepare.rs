@@ -23,15 +23,30 @@ use crate::shm::{Origin, Shm, UNKNOWN};
 const LABEL: &CStr = c"posix-shm";
 
 impl OpenOptions {
+    /// Opens an object that exists, whatever it is.
+    pub(crate) fn open_plainly(
+        name: ShmName,
+        direction: Direction,
+        ignore_estimates: bool,
+    ) -> Result<Shm> {
+        match imp::open(name.as_c_str(), direction, false) {
+            Ok(fd) => {
+                let origin = Origin { ignore_estimates, ..Origin::default() };
+                Ok(Shm::new(fd, Some(name), Some(direction), origin, None))
+            }
+            Err(errno) => Err(Failure::new(Operation::Open, errno).named(Some(&name))),
+        }
+    }
+
     pub(crate) fn open_named(&self, name: ShmName) -> Result<Shm> {
         if self.only_opens() {
-            return open_plainly(name, self.direction, self.ignore_estimates);
+            return OpenOptions::open_plainly(name, self.direction, self.ignore_estimates);
         }
         let bytes = self.length(Some(&name))?;
         self.open_filled(name, &mut |object| Ok(self.fill(object, bytes)?))
     }
 
-    /// Whether the options do no more than [`open_plainly`].
+    /// Whether the options do no more than [`open_plainly`](OpenOptions::open_plainly).
     #[inline]
     fn only_opens(&self) -> bool {
         let creates = self.if_does_not_exist == Some(IfDoesNotExist::Create);
@@ -373,21 +388,6 @@ impl OpenOptions {
             Ok(..=map::MAX_LEN) => Ok(()),
             _ => Err(map::too_long(self.size).named(name)),
         }
-    }
-}
-
-/// Opens an object that exists, whatever it is.
-pub(crate) fn open_plainly(
-    name: ShmName,
-    direction: Direction,
-    ignore_estimates: bool,
-) -> Result<Shm> {
-    match imp::open(name.as_c_str(), direction, false) {
-        Ok(fd) => {
-            let origin = Origin { ignore_estimates, ..Origin::default() };
-            Ok(Shm::new(fd, Some(name), Some(direction), origin, None))
-        }
-        Err(errno) => Err(Failure::new(Operation::Open, errno).named(Some(&name))),
     }
 }
 
