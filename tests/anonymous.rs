@@ -1,10 +1,13 @@
 //! Objects without a name.
 
+use std::fs::File;
 use std::io::ErrorKind;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::FileExt;
+use std::os::unix::net::UnixStream;
 use std::process::Stdio;
 
-use posix_shm::{Direction, OpenOptions, Permissions, Shm, capabilities};
+use posix_shm::{Direction, OpenOptions, Permissions, Shm, capabilities, transfer};
 
 use crate::common::{FILES, NOTHING, len, peer, run};
 
@@ -50,6 +53,84 @@ fn an_anonymous_object_has_the_requested_permissions() {
             .unwrap();
         assert_eq!(object.metadata().unwrap().permissions().mode(), mode);
     }
+}
+
+/// Shortens an object through a descriptor of it.
+fn shorten(object: impl AsFd) {
+    let shorter = Shm::from(object.as_fd().try_clone_to_owned().unwrap());
+    shorter.set_len_sparse(100).unwrap();
+}
+
+/// As long as it is this handle's alone, its length is known. After that, mapping asks for it.
+#[test]
+fn whoever_may_have_shortened_an_object_is_noticed_when_it_is_mapped() {
+    if !capabilities().resize {
+        return;
+    }
+    type Way = (&'static str, fn(&Shm));
+    let ways: [Way; 9] = [
+        ("set_len", |object| object.set_len(100).unwrap()),
+        ("set_len_sparse", |object| object.set_len_sparse(100).unwrap()),
+        ("set_len to nothing and back", |object| {
+            object.set_len(0).unwrap();
+            object.set_len(100).unwrap();
+        }),
+        ("as_fd", |object| shorten(object)),
+        ("as_raw_fd", |object| {
+            let number = object.as_raw_fd();
+            // SAFETY: the object is open as long as the call.
+            shorten(unsafe { BorrowedFd::borrow_raw(number) });
+        }),
+        ("try_clone", |object| object.try_clone().unwrap().set_len(100).unwrap()),
+        ("a clone of a clone", |object| {
+            object.try_clone().unwrap().try_clone().unwrap().set_len(100).unwrap();
+        }),
+        ("send", |object| {
+            let (here, there) = UnixStream::pair().unwrap();
+            object.send(&here).unwrap();
+            Shm::receive(&there).unwrap().set_len(100).unwrap();
+        }),
+        ("transfer", |object| {
+            let (here, there) = UnixStream::pair().unwrap();
+            transfer::send(&here, &[object], b"x").unwrap();
+            Shm::receive(&there).unwrap().set_len(100).unwrap();
+        }),
+    ];
+    for (what, way) in ways {
+        for size in [101, 3 * 4096] {
+            let object = Shm::anonymous(size).unwrap();
+            way(&object);
+            assert_eq!(object.map_mut().unwrap().len(), len(100) as usize, "{what}");
+            assert_eq!(object.map().unwrap().len(), len(100) as usize, "{what}");
+        }
+    }
+    let object = Shm::anonymous(100).unwrap();
+    object.write_all_at(&[1; 100], 50).unwrap();
+    assert_eq!(object.map().unwrap().len(), len(150) as usize);
+    let object = Shm::anonymous(100).unwrap();
+    object.grow(5000).unwrap();
+    assert_eq!(object.map().unwrap().len(), len(5000) as usize);
+    if FILES {
+        // Through /proc, a process that has only a read-only handle opens it for writing.
+        let object = Shm::anonymous(3 * 4096).unwrap();
+        let reader = object.read_only().unwrap();
+        let path = format!("/proc/self/fd/{}", reader.as_raw_fd());
+        File::options().write(true).open(path).unwrap().set_len(100).unwrap();
+        assert_eq!(object.map_mut().unwrap().len(), 100);
+    }
+}
+
+#[test]
+fn a_forked_child_that_shortens_an_object_is_noticed_when_it_is_mapped() {
+    if capabilities().resize && capabilities().exact_len {
+        run(&mut peer("fork-and-shrink", NOTHING));
+    }
+}
+
+#[test]
+fn an_empty_anonymous_object_cannot_be_mapped() {
+    let error = Shm::anonymous(0).unwrap().map_mut().unwrap_err();
+    assert!(error.to_string().contains("the object is empty"), "{error}");
 }
 
 #[test]

@@ -12,6 +12,9 @@ mod life;
 #[path = "counted/messages.rs"]
 mod messages;
 #[cfg(target_os = "linux")]
+#[path = "counted/raw.rs"]
+mod raw;
+#[cfg(target_os = "linux")]
 #[path = "counted/stepped.rs"]
 mod stepped;
 #[cfg(target_os = "linux")]
@@ -23,7 +26,9 @@ fn main() {
     {
         stepped::load_at_fixed_addresses();
         if std::env::var_os("ONLY").is_none() {
-            messages::main();
+            if std::env::var_os("ONLY").is_none() {
+                messages::main();
+            }
         }
         life::main();
         waiting::main();

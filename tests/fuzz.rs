@@ -44,7 +44,9 @@ fn what_is_wrong(name: &[u8]) -> Option<ErrorKind> {
     if inner.iter().any(|byte| matches!(byte, 0 | b'/')) {
         return Some(ErrorKind::InvalidInput);
     }
-    (inner.len() > 255).then_some(ErrorKind::InvalidFilename)
+    // `InvalidFilename`, which the oldest supported compiler has no name for.
+    let too_long = std::io::Error::from_raw_os_error(libc::ENAMETOOLONG).kind();
+    (inner.len() > 255).then_some(too_long)
 }
 
 #[cfg(all(target_os = "linux", not(any(posix_shm_apple, posix_shm_portable))))]

@@ -1,10 +1,10 @@
 //! `ShmName`: every rule, at its edges.
 
-use std::ffi::OsStr;
+use std::ffi::{CString, OsStr};
 use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
 
-use posix_shm::{Operation, Shm, ShmName};
+use posix_shm::{Operation, Shm, ShmName, unlink};
 
 use crate::common::{Names, len};
 
@@ -41,7 +41,7 @@ fn a_name_that_breaks_a_rule_is_refused_with_the_rule() {
         // Every function that takes a name checks it in the same way.
         let of_open = Shm::open(name).unwrap_err();
         assert_eq!(of_open.to_string(), error.to_string(), "open {name:?}");
-        let of_unlink = posix_shm::unlink(name).unwrap_err();
+        let of_unlink = unlink(name).unwrap_err();
         assert_eq!(of_unlink.to_string(), error.to_string(), "unlink {name:?}");
     }
 }
@@ -77,6 +77,69 @@ fn the_longest_name_works_and_one_byte_more_is_refused() {
     // `InvalidFilename`, which the oldest supported compiler has no name for.
     let too_long = std::io::Error::from_raw_os_error(libc::ENAMETOOLONG).kind();
     assert_eq!((error.kind(), error.raw_os_error()), (too_long, None));
+}
+
+/// Short names are kept in another way than long ones.
+#[test]
+fn names_of_every_length_compare_order_and_hash_alike() {
+    use std::collections::{BTreeSet, HashSet};
+    let texts: Vec<String> = (1..longest().min(255))
+        .flat_map(|len| ["a", "b"].map(|letter| format!("/{}", letter.repeat(len))))
+        .collect();
+    let names: Vec<ShmName> = texts.iter().map(|text| ShmName::new(text).unwrap()).collect();
+    for (name, text) in names.iter().zip(&texts) {
+        assert_eq!(
+            (name.as_os_str(), name.as_c_str().to_bytes()),
+            (text.as_ref(), text.as_bytes())
+        );
+        assert_eq!(CString::from(name.clone()).as_bytes(), text.as_bytes());
+        assert_eq!((&ShmName::from(name), &name.clone()), (name, name));
+        assert_eq!(&ShmName::try_from(name.as_c_str()).unwrap(), name);
+    }
+    let ordered: Vec<&ShmName> = names.iter().collect::<BTreeSet<_>>().into_iter().collect();
+    let expected: BTreeSet<&String> = texts.iter().collect();
+    let expected: Vec<&String> = expected.into_iter().collect();
+    assert_eq!(
+        ordered.iter().map(|name| name.to_string()).collect::<Vec<_>>().iter().collect::<Vec<_>>(),
+        expected
+    );
+    assert_eq!(names.iter().chain(&names.clone()).collect::<HashSet<_>>().len(), texts.len());
+    // Every place of a bad byte.
+    for len in [1, 2, 29, 30, 31, 32, 40] {
+        for place in 0..len {
+            for (bad, rule) in [('/', "slash after"), ('\0', "NUL")] {
+                let mut text = "x".repeat(len);
+                text.replace_range(place..=place, &bad.to_string());
+                let error = ShmName::new(format!("/{text}"));
+                // OpenBSD and macOS differ in which lengths are too long.
+                let error = error.expect_err("it has a bad byte").to_string();
+                assert!(error.contains(rule) || len > longest(), "{place} of {len}: {error}");
+            }
+        }
+    }
+}
+
+/// Whatever can be a name.
+#[test]
+fn every_kind_of_text_is_taken_as_a_name() {
+    let names = Names::new();
+    let name = names.name();
+    let object = Shm::create(name.clone(), 1).unwrap();
+    let text = name.to_string();
+    let path = std::path::PathBuf::from(&text);
+    Shm::open(&name).unwrap();
+    Shm::open(text.as_str()).unwrap();
+    ["x"].iter().for_each(|absent| drop(Shm::open(absent)));
+    Shm::open(&text).unwrap();
+    Shm::open(text.clone()).unwrap();
+    Shm::open(name.as_os_str()).unwrap();
+    Shm::open(name.as_os_str().to_owned()).unwrap();
+    Shm::open(path.as_path()).unwrap();
+    Shm::open(&path).unwrap();
+    Shm::open(path.clone()).unwrap();
+    Shm::open(name.as_c_str()).unwrap();
+    assert_eq!(object.name(), Some(&name));
+    unlink(name).unwrap();
 }
 
 #[test]

@@ -21,6 +21,8 @@ use posix_shm_tests_optimised::hammer;
 mod alone;
 #[path = "peer/expected.rs"]
 mod expected;
+#[path = "peer/forking.rs"]
+mod forking;
 #[cfg(target_os = "linux")]
 #[path = "peer/hardship.rs"]
 mod hardship;
@@ -40,7 +42,8 @@ fn main() {
         }
         ["race", name, rounds] => race(name, rounds.parse().unwrap()),
         ["supersede", name, times] => supersede(name, times.parse().unwrap()),
-        ["fork", name] => fork(name),
+        ["fork", name] => forking::fork(name),
+        ["fork-and-shrink"] => forking::fork_and_shrink(),
         ["descriptor-zero", name] => descriptor_zero(name),
         ["create-unreadable", size, name] => create_unreadable(size.parse().unwrap(), name),
         ["address"] => address(),
@@ -209,26 +212,6 @@ fn clean(name: &str) {
         removed += u32::from(object.unlink_if_unused().unwrap());
     }
     println!("{removed}");
-}
-
-/// A forked child that drops the guard removes nothing. Its parent removes the name.
-fn fork(name: &str) {
-    let guard = Shm::create(name, 100).unwrap().unlink_on_drop();
-    // SAFETY: the process has one thread.
-    match unsafe { libc::fork() } {
-        -1 => panic!("no fork"),
-        0 => drop(guard),
-        child => {
-            let mut status = 0;
-            // SAFETY: the pointer is to an integer.
-            check(unsafe { libc::waitpid(child, &mut status, 0) }).unwrap();
-            assert_eq!(status, 0, "the child failed");
-            assert_eq!(Shm::open(name).unwrap().len().unwrap(), len(100));
-            drop(guard);
-            let gone = Shm::open(name).expect_err("the parent did not remove the name");
-            assert_eq!(gone.kind(), ErrorKind::NotFound, "{gone}");
-        }
-    }
 }
 
 fn descriptor_zero(name: &str) {
@@ -526,6 +509,13 @@ fn calls(task: &str, name: &str) {
         },
         "anonymous" => &|| {
             let (object, mapping) = creating(4096).open_anonymous_mapped().unwrap();
+            mapping.bytes().store(0, 1);
+            mapping.unmap().unwrap();
+            object.close().unwrap();
+        },
+        "anonymous-in-steps" => &|| {
+            let object = Shm::anonymous(4096).unwrap();
+            let mapping = object.map_mut().unwrap();
             mapping.bytes().store(0, 1);
             mapping.unmap().unwrap();
             object.close().unwrap();

@@ -80,6 +80,18 @@ fn creating_and_mapping_an_anonymous_object_at_once() {
     assert_calls("anonymous", &names.name().to_string(), expected);
 }
 
+/// The length is not asked for: nobody else has had the object yet.
+#[test]
+fn creating_an_anonymous_object_and_mapping_it_afterwards() {
+    let expected: &[&str] = if cfg!(posix_shm_portable) {
+        &["getrandom", "openat", "fallocate", "unlink", "fstat", "mmap", "munmap", "close"]
+    } else {
+        &["memfd_create", "fallocate", "mmap", "munmap", "close"]
+    };
+    let names = Names::new();
+    assert_calls("anonymous-in-steps", &names.name().to_string(), expected);
+}
+
 /// One call more, `linkat`, gives the name to an object that is complete.
 #[test]
 fn creating_and_mapping_a_named_object_at_once() {

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use std::ffi::{c_int, c_void};
 use std::io;
 use std::os::fd::{FromRawFd, OwnedFd};
+use std::ptr::NonNull;
 
 use posix_shm_sys as sys;
 
@@ -320,6 +321,26 @@ pub(crate) unsafe fn cvt_owned_fd(call: impl FnMut() -> c_int) -> Result<OwnedFd
     let fd = cvt_retry(call)?;
     // SAFETY: the caller's promise: nobody else owns this descriptor.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// [`cvt`] for a function that returns null when it fails.
+#[allow(dead_code, reason = "not every system calls one")]
+pub(crate) fn cvt_pointer<T>(returned: *mut T) -> Result<NonNull<T>, Errno> {
+    NonNull::new(returned).ok_or_else(last)
+}
+
+/// [`cvt_pointer`] for a function that also returns null at the end of something, and then leaves
+/// `errno` alone.
+#[allow(dead_code, reason = "not every system calls one")]
+pub(crate) fn next_or_errno<T>(call: impl FnOnce() -> *mut T) -> Option<Result<NonNull<T>, Errno>> {
+    // SAFETY: passes no pointer.
+    let errno = unsafe { sys::errno_location() };
+    // SAFETY: it is this thread's own.
+    unsafe { errno.write(0) };
+    match cvt_pointer(call()) {
+        Err(Errno(0)) => None,
+        result => Some(result),
+    }
 }
 
 #[cold]

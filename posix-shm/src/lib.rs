@@ -26,7 +26,8 @@
 //! * [`Shm::send`] and [`Shm::receive`] pass handles between processes, and the functions of
 //!   [`transfer`] several, with bytes beside them. [`Shm::pass_to`] lets a child inherit one.
 //!   [`Shm::inspect`] tells what a peer's object is before it is mapped. [`Shm::seal`] and
-//!   [`Shm::read_only`] restrict what peers can do. [`list()`] lists the named objects.
+//!   [`Shm::read_only`] restrict what peers can do. [`list()`] and
+//!   [`list_names`] list the named objects.
 //! * [`Error`] names the operation, the object and the system's error number, and says what helps.
 //!   [`capabilities()`] tells what this system can promise.
 //!
@@ -173,7 +174,7 @@ pub use error::{Error, Result};
 pub use failure::Operation;
 pub use immutable::ImmutableMapping;
 pub use inspect::{Inspection, Kind};
-pub use list::{Entry, List, list};
+pub use list::{Entry, List, ListNames, list, list_names};
 pub use map::{
     Advice, Collapsed, CopyOnWrite, HugePages, MapOptions, Mapping, Moved, Protection, RawMapping,
     ReadOnly, ReadWrite, Shared,

@@ -14,9 +14,9 @@
 //!                             ^start = pages + lead
 //! ```
 //!
-//! `region` owns the pages, and the address space behind them; `options` makes one. `mapping` is
-//! what the caller has. `growth`, `populate`, `advice` and `huge` are more of its methods, by
-//! subject. `markers` has what a mapping allows.
+//! `region` owns the pages, and the address space behind them. `options` makes one, and `whole` the
+//! usual one. `mapping` is what the caller has. `growth`, `populate`, `advice` and `huge` are more
+//! of its methods, by subject. `markers` has what a mapping allows.
 
 // rustdoc shows the methods of a mapping in the order of these modules.
 mod mapping;
@@ -32,6 +32,7 @@ mod advice;
 mod markers;
 mod options;
 mod region;
+mod whole;
 
 pub use advice::Advice;
 pub use growth::Moved;

@@ -19,8 +19,8 @@ use crate::imp;
 ///
 /// Functions of this crate take everything that can become a `ShmName`: a `&str`, a `String`, a
 /// `&OsStr`, a `&Path`, a `&CStr`, a `&ShmName` or a `ShmName`. They check a name, unless it is a
-/// `ShmName` already. A `ShmName` is cheap to clone: a name of at most 30 bytes is kept in the value
-/// itself, and clones of a longer one share their memory.
+/// `ShmName` already. A `ShmName` is cheap to clone: a name of at most 30 bytes is kept in the
+/// value itself, and clones of a longer one share their memory.
 ///
 /// On Linux, names that begin with `sem.` are those of named semaphores. They are not refused, but
 /// [`list`](crate::list()) leaves them out.

@@ -228,6 +228,8 @@ impl Shm {
     /// # Ok::<(), posix_shm::Error>(())
     /// ```
     pub fn read_only(&self) -> Result<Shm> {
+        // On Linux, a process that gets it can open the object for writing through /proc.
+        self.forget_len();
         let name = self.name();
         if self.is_unprotected() {
             match imp::protect(self.fd()) {

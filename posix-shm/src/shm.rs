@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::ErrorKind;
 use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use posix_shm_sys as sys;
 
@@ -59,8 +59,10 @@ pub struct Shm {
     ignore_estimates: bool,
     /// Its permissions are the kernel's own, which let everyone write.
     unprotected: AtomicBool,
-    /// We created it empty and have lent the descriptor to no one, so its length is known.
-    still_empty: AtomicBool,
+    /// How long we have made the object, as long as we have lent the descriptor to no one.
+    known_len: AtomicU64,
+    /// How often this process had forked then.
+    forks: u32,
     /// A description of its own that holds presence.
     presence: Option<OwnedFd>,
 }
@@ -70,12 +72,22 @@ pub(crate) const READ_ONLY: &str =
     "the handle is read-only; this takes one for writing (Shm::open_io, Direction::Io)";
 
 /// What is known about a new handle, apart from its descriptor, name and direction.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Origin {
     pub(crate) created: bool,
     pub(crate) ignore_estimates: bool,
     pub(crate) unprotected: bool,
-    pub(crate) still_empty: bool,
+    /// The length that we have given the object, or [`UNKNOWN`].
+    pub(crate) known_len: u64,
+}
+
+/// No object is so long.
+pub(crate) const UNKNOWN: u64 = u64::MAX;
+
+impl Default for Origin {
+    fn default() -> Origin {
+        Origin { created: false, ignore_estimates: false, unprotected: false, known_len: UNKNOWN }
+    }
 }
 
 impl Origin {
@@ -96,8 +108,7 @@ impl Shm {
     #[doc(alias = "shm-open")]
     #[doc(alias = "open-shm")]
     pub fn open(name: impl TryInto<ShmName, Error: Into<Error>>) -> Result<Shm> {
-        static READING: OpenOptions = OpenOptions::opening(Direction::Input);
-        READING.open_named(name::checked(name)?)
+        OpenOptions::open_plainly(name::checked(name)?, Direction::Input, false)
     }
 
     /// Opens an existing object for reading and writing: `shm_open` with `O_RDWR`.
@@ -106,8 +117,7 @@ impl Shm {
     ///
     /// As [`OpenOptions::open`]: `NotFound` if nothing has the name.
     pub fn open_io(name: impl TryInto<ShmName, Error: Into<Error>>) -> Result<Shm> {
-        static WRITING: OpenOptions = OpenOptions::opening(Direction::Io);
-        WRITING.open_named(name::checked(name)?)
+        OpenOptions::open_plainly(name::checked(name)?, Direction::Io, false)
     }
 
     /// Creates an object of this many bytes, for reading and writing: [`IfExists::Error`], and a
@@ -261,13 +271,18 @@ impl Shm {
     /// [`MapOptions`] maps parts of it. The mapping does not borrow the handle, which may be
     /// closed.
     ///
+    /// The length is asked for first (`fstat`), so that nothing past the end is mapped. On Linux
+    /// and Android this is left out for an anonymous object that has just been created: as long as
+    /// its descriptor was not lent, cloned or sent, its length was not changed, and this process
+    /// has not forked by the C library, no other process has it.
+    ///
     /// # Errors
     ///
     /// As [`MapOptions::map`]: `InvalidInput` if the object is empty.
     #[doc(alias = "mmap")]
     #[doc(alias = "mmap-shm")]
     pub fn map(&self) -> Result<Mapping<ReadOnly>> {
-        MapOptions::map_all(self.fd(), self.name())
+        MapOptions::map_all(self.fd(), self.certain_len(), self.name())
     }
 
     /// Maps the whole object for reading and writing: `mmap` with `PROT_READ | PROT_WRITE` and
@@ -280,7 +295,7 @@ impl Shm {
     #[doc(alias = "mmap")]
     #[doc(alias = "mmap-shm")]
     pub fn map_mut(&self) -> Result<Mapping<ReadWrite>> {
-        MapOptions::map_all(self.fd(), self.name()).map_err(|error| {
+        MapOptions::map_all(self.fd(), self.certain_len(), self.name()).map_err(|error| {
             match (error.kind(), self.direction) {
                 (ErrorKind::PermissionDenied, Some(Direction::Input)) => error.with_hint(READ_ONLY),
                 _ => error,
@@ -469,10 +484,20 @@ impl Shm {
         origin: Origin,
         presence: Option<OwnedFd>,
     ) -> Shm {
-        let Origin { created, ignore_estimates, unprotected, still_empty } = origin;
-        let (unprotected, still_empty) =
-            (AtomicBool::new(unprotected), AtomicBool::new(still_empty));
-        Shm { fd, name, direction, created, ignore_estimates, unprotected, still_empty, presence }
+        let Origin { created, ignore_estimates, unprotected, known_len } = origin;
+        let forks = if known_len == UNKNOWN { 0 } else { imp::forks() };
+        let (unprotected, known_len) = (AtomicBool::new(unprotected), AtomicU64::new(known_len));
+        Shm {
+            fd,
+            name,
+            direction,
+            created,
+            ignore_estimates,
+            unprotected,
+            known_len,
+            forks,
+            presence,
+        }
     }
 
     /// Another descriptor of the description that holds presence, if there is one.
@@ -530,12 +555,27 @@ impl Shm {
     /// Whether this handle has created the object empty, and nothing may have changed its length
     /// through it since.
     pub(crate) fn is_still_empty(&self) -> bool {
-        self.still_empty.load(Ordering::Relaxed)
+        self.known_len.load(Ordering::Relaxed) == 0
     }
 
     /// Whether the object is certainly still empty. From now on it counts as if it were not.
     pub(crate) fn take_still_empty(&self) -> bool {
-        self.still_empty.swap(false, Ordering::Relaxed)
+        self.known_len.swap(UNKNOWN, Ordering::Relaxed) == 0
+    }
+
+    /// From now on, others may change the length.
+    pub(crate) fn forget_len(&self) {
+        self.known_len.store(UNKNOWN, Ordering::Relaxed);
+    }
+
+    /// The length, if no other process can have changed it: the object has no name, and no other
+    /// process has the descriptor. `None` if it is empty, which cannot be mapped.
+    #[inline]
+    fn certain_len(&self) -> Option<u64> {
+        let len = self.known_len.load(Ordering::Relaxed);
+        // A child that was forked since has the descriptor too.
+        let is_ours = self.name.is_none() && self.forks == imp::forks();
+        (len != UNKNOWN && len > 0 && is_ours && imp::TELLS_WHAT_IS_MAPPED).then_some(len)
     }
 
     /// A directory can be opened by its name, but must not be changed as if it were an object.
@@ -598,7 +638,7 @@ fn write_new(object: BorrowedFd<'_>, contents: &[u8]) -> Result<(), Failure> {
 impl AsFd for Shm {
     fn as_fd(&self) -> BorrowedFd<'_> {
         // Code that is lent the descriptor may size the object.
-        self.still_empty.store(false, Ordering::Relaxed);
+        self.forget_len();
         self.fd.as_fd()
     }
 }

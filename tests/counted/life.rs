@@ -1,27 +1,40 @@
 //! The life cycles of objects, against the same calls made by hand.
 
-use std::ffi::{CStr, CString, c_int};
+use std::ffi::CString;
 use std::os::unix::fs::FileExt;
-use std::ptr;
 
 use posix_shm::{Direction, IfExists, OpenOptions, Shm, ShmName, list, unlink};
 
 use crate::alone::mount_own;
+use crate::raw;
 use crate::stepped::{CAN_STEP, Cost, cost};
 
 const LEN: usize = 4096;
+
+/// How many instructions in a hundred more than were measured are allowed. Versions of the compiler
+/// and of the C library differ, and so do the ways in which the bindings are made.
+const MARGIN: u64 = 5;
 
 /// One way to use an object, next to hand-written code that gives the same guarantee.
 struct Cycle<'a> {
     what: &'static str,
     by_hand: &'a dyn Fn(),
     ours: &'a dyn Fn(),
-    most: Cost,
+    /// With rustc 1.95 and glibc 2.36. Calls and allocations must be exactly these.
+    measured: Cost,
 }
 
 fn report(cycles: &[Cycle<'_>]) -> bool {
     let mut all_fit = true;
-    for Cycle { what, by_hand, ours, most } in cycles {
+    for Cycle { what, by_hand, ours, measured } in cycles {
+        if let Some(only) = std::env::var_os("ONLY") {
+            if *what != only.to_str().unwrap() {
+                continue;
+            }
+            let c = cost(ours);
+            eprintln!("{c:?}");
+            continue;
+        }
         if let Some(only) = std::env::var_os("ONLY") {
             if *what != only.to_str().unwrap() {
                 continue;
@@ -37,147 +50,15 @@ fn report(cycles: &[Cycle<'_>]) -> bool {
              by hand {}, {}, {}",
             by_hand.calls, by_hand.instructions, by_hand.allocations
         );
-        let fits = ours.calls == most.calls
-            && ours.instructions <= most.instructions
-            && ours.allocations == most.allocations;
+        let most = measured.instructions * (100 + MARGIN) / 100;
+        let fits = (ours.calls, ours.allocations) == (measured.calls, measured.allocations)
+            && ours.instructions <= most;
         if !fits {
-            println!("  expected: {most:?}");
+            println!("  measured before: {measured:?}");
         }
         all_fit &= fits;
     }
     all_fit
-}
-
-/// Calls made by hand.
-mod raw {
-    use super::*;
-
-    fn ok(returned: c_int) -> c_int {
-        assert!(returned >= 0);
-        returned
-    }
-
-    /// An object that has no name yet, in `/dev/shm`.
-    pub(super) fn unnamed() -> c_int {
-        let flags = libc::O_TMPFILE | libc::O_RDWR | libc::O_CLOEXEC;
-        // SAFETY: the path is a NUL-terminated string.
-        ok(unsafe { libc::open(c"/dev/shm".as_ptr(), flags, 0o600) })
-    }
-
-    pub(super) fn anonymous() -> c_int {
-        let flags = libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING | libc::MFD_NOEXEC_SEAL;
-        // SAFETY: the label is a NUL-terminated string.
-        ok(unsafe { libc::memfd_create(c"by-hand".as_ptr(), flags) })
-    }
-
-    pub(super) fn reserve(fd: c_int) {
-        // SAFETY: passes no pointer.
-        ok(unsafe { libc::fallocate(fd, 0, 0, LEN as libc::off_t) });
-    }
-
-    pub(super) fn write(fd: c_int, bytes: &[u8]) {
-        // SAFETY: the pointer is to as many bytes.
-        let written = unsafe { libc::pwrite(fd, bytes.as_ptr().cast(), bytes.len(), 0) };
-        assert_eq!(written, bytes.len() as isize);
-    }
-
-    pub(super) fn read(fd: c_int, bytes: &mut [u8]) {
-        // SAFETY: the pointer is to as many bytes.
-        let read = unsafe { libc::pread(fd, bytes.as_mut_ptr().cast(), bytes.len(), 0) };
-        assert_eq!(read, bytes.len() as isize);
-    }
-
-    pub(super) fn name(fd: c_int, path: &CStr) {
-        let (empty, to) = (c"".as_ptr(), path.as_ptr());
-        // SAFETY: both are NUL-terminated strings.
-        ok(unsafe { libc::linkat(fd, empty, libc::AT_FDCWD, to, libc::AT_EMPTY_PATH) });
-    }
-
-    pub(super) fn open(name: &CStr) -> c_int {
-        // SAFETY: the name is a NUL-terminated string.
-        ok(unsafe { libc::shm_open(name.as_ptr(), libc::O_RDONLY, 0) })
-    }
-
-    pub(super) fn stat(fd: c_int) -> libc::stat {
-        // SAFETY: every field is an integer.
-        let mut stat: libc::stat = unsafe { std::mem::zeroed() };
-        // SAFETY: the pointer is to room for the answer.
-        ok(unsafe { libc::fstat(fd, &raw mut stat) });
-        stat
-    }
-
-    pub(super) fn stat_path(path: &CStr) -> libc::stat {
-        // SAFETY: every field is an integer.
-        let mut stat: libc::stat = unsafe { std::mem::zeroed() };
-        // SAFETY: the path is a NUL-terminated string, and the pointer is to room for the answer.
-        ok(unsafe { libc::lstat(path.as_ptr(), &raw mut stat) });
-        stat
-    }
-
-    pub(super) fn map(fd: c_int, protection: c_int, len: usize) -> *mut u8 {
-        let shared = libc::MAP_SHARED;
-        // SAFETY: without MAP_FIXED the call replaces no mapping.
-        let start = unsafe { libc::mmap(ptr::null_mut(), len, protection, shared, fd, 0) };
-        assert_ne!(start, libc::MAP_FAILED);
-        start.cast()
-    }
-
-    pub(super) fn map_and_touch(fd: c_int) -> *mut u8 {
-        let start = map(fd, libc::PROT_READ | libc::PROT_WRITE, LEN);
-        // SAFETY: the mapping was made above.
-        unsafe { start.write_volatile(1) };
-        start
-    }
-
-    pub(super) fn unmap(start: *mut u8, len: usize) {
-        // SAFETY: the callers have made this mapping, and do not use it any more.
-        ok(unsafe { libc::munmap(start.cast(), len) });
-    }
-
-    pub(super) fn close(fd: c_int) {
-        // SAFETY: the callers own the descriptor.
-        ok(unsafe { libc::close(fd) });
-    }
-
-    pub(super) fn unlink(name: &CStr) {
-        // SAFETY: the name is a NUL-terminated string.
-        ok(unsafe { libc::shm_unlink(name.as_ptr()) });
-    }
-
-    /// All plain files that are no semaphores, and what `fstatat` says of them: how many.
-    pub(super) fn list(stat: bool) -> usize {
-        // SAFETY: the path is a NUL-terminated string.
-        let stream = unsafe { libc::opendir(c"/dev/shm".as_ptr()) };
-        assert!(!stream.is_null());
-        // SAFETY: the stream is open.
-        let directory = unsafe { libc::dirfd(stream) };
-        let mut found = 0;
-        loop {
-            // SAFETY: the stream is open.
-            let entry = unsafe { libc::readdir64(stream) };
-            if entry.is_null() {
-                break;
-            }
-            // SAFETY: the entry is valid until the next call.
-            let entry = unsafe { &*entry };
-            // SAFETY: the name is a NUL-terminated string inside the entry.
-            let name = unsafe { CStr::from_ptr(entry.d_name.as_ptr()) };
-            if entry.d_type != libc::DT_REG || name.to_bytes().starts_with(b"sem.") {
-                continue;
-            }
-            if stat {
-                // SAFETY: every field is an integer.
-                let mut stat: libc::stat = unsafe { std::mem::zeroed() };
-                let (into, link) = (&raw mut stat, libc::AT_SYMLINK_NOFOLLOW);
-                // SAFETY: the name is a NUL-terminated string, the pointer to room for the answer.
-                ok(unsafe { libc::fstatat(directory, name.as_ptr(), into, link) });
-            }
-            found += 1;
-        }
-        // SAFETY: the stream is open, and not used any more.
-        unsafe { libc::closedir(stream) };
-        found
-    }
 }
 
 fn creating() -> OpenOptions {
@@ -186,7 +67,7 @@ fn creating() -> OpenOptions {
     options
 }
 
-fn most(calls: u64, instructions: u64, allocations: u64) -> Cost {
+fn cost_of(calls: u64, instructions: u64, allocations: u64) -> Cost {
     Cost { calls, instructions, allocations }
 }
 
@@ -206,8 +87,8 @@ pub(crate) fn main() {
 
     let complete = || {
         let object = raw::unnamed();
-        raw::reserve(object);
-        let start = raw::map_and_touch(object);
+        raw::reserve(object, LEN);
+        let start = raw::map_and_touch(object, LEN);
         raw::name(object, path);
         raw::unmap(start, LEN);
         raw::close(object);
@@ -215,20 +96,20 @@ pub(crate) fn main() {
     };
     let in_steps = || {
         let object = raw::unnamed();
-        raw::reserve(object);
+        raw::reserve(object, LEN);
         raw::name(object, path);
         let stat = raw::stat(object);
-        let start = raw::map_and_touch(object);
+        let start = raw::map_and_touch(object, LEN);
         raw::unmap(start, stat.st_size as usize);
         raw::close(object);
         raw::unlink(c_name);
     };
     let in_steps_and_ours = || {
         let object = raw::unnamed();
-        raw::reserve(object);
+        raw::reserve(object, LEN);
         raw::name(object, path);
         let stat = raw::stat(object);
-        let start = raw::map_and_touch(object);
+        let start = raw::map_and_touch(object, LEN);
         raw::unmap(start, stat.st_size as usize);
         let (ours, found) = (raw::stat(object), raw::stat_path(path));
         assert_eq!((ours.st_dev, ours.st_ino), (found.st_dev, found.st_ino));
@@ -237,8 +118,8 @@ pub(crate) fn main() {
     };
     let anonymous = || {
         let object = raw::anonymous();
-        raw::reserve(object);
-        let start = raw::map_and_touch(object);
+        raw::reserve(object, LEN);
+        let start = raw::map_and_touch(object, LEN);
         raw::unmap(start, LEN);
         raw::close(object);
     };
@@ -259,7 +140,7 @@ pub(crate) fn main() {
                 drop((mapping, object));
                 unlink(text).unwrap();
             },
-            most: most(7, 1200, 0),
+            measured: cost_of(7, 1111, 0),
         },
         Cycle {
             what: "open_mapped to unlink, by a ShmName",
@@ -270,7 +151,7 @@ pub(crate) fn main() {
                 drop((mapping, object));
                 unlink(&name).unwrap();
             },
-            most: most(7, 1200, 0),
+            measured: cost_of(7, 905, 0),
         },
         Cycle {
             what: "create, map_mut, unlink",
@@ -282,7 +163,7 @@ pub(crate) fn main() {
                 drop((mapping, object));
                 unlink(text).unwrap();
             },
-            most: most(8, 1150, 0),
+            measured: cost_of(8, 1089, 0),
         },
         Cycle {
             what: "create, map_mut, Shm::unlink",
@@ -294,7 +175,7 @@ pub(crate) fn main() {
                 drop(mapping);
                 object.unlink().unwrap();
             },
-            most: most(10, 1150, 0),
+            measured: cost_of(10, 1063, 0),
         },
         Cycle {
             what: "anonymous, at once",
@@ -303,7 +184,7 @@ pub(crate) fn main() {
                 let (_object, mapping) = creating().open_anonymous_mapped().unwrap();
                 mapping.bytes().store(0, 1);
             },
-            most: most(5, 370, 0),
+            measured: cost_of(5, 365, 0),
         },
         Cycle {
             what: "anonymous, map_mut",
@@ -312,7 +193,7 @@ pub(crate) fn main() {
                 let object = Shm::anonymous(LEN as u64).unwrap();
                 object.map_mut().unwrap().bytes().store(0, 1);
             },
-            most: most(6, 370, 0),
+            measured: cost_of(5, 350, 0),
         },
         Cycle {
             what: "publish to unlink",
@@ -321,7 +202,7 @@ pub(crate) fn main() {
                 drop(Shm::publish(text, &CONTENT).unwrap());
                 unlink(text).unwrap();
             },
-            most: most(5, 970, 0),
+            measured: cost_of(5, 737, 0),
         },
         Cycle {
             what: "publish to unlink, by a ShmName",
@@ -330,7 +211,7 @@ pub(crate) fn main() {
                 drop(Shm::publish(&name, &CONTENT).unwrap());
                 unlink(&name).unwrap();
             },
-            most: most(5, 770, 0),
+            measured: cost_of(5, 531, 0),
         },
     ]);
 
@@ -354,7 +235,7 @@ pub(crate) fn main() {
                 let object = Shm::open(text).unwrap();
                 assert_eq!(object.map().unwrap().bytes().load(0), 7);
             },
-            most: most(5, 660, 0),
+            measured: cost_of(5, 438, 0),
         },
         Cycle {
             what: "open, map, read, close, by a ShmName",
@@ -363,18 +244,21 @@ pub(crate) fn main() {
                 let object = Shm::open(&name).unwrap();
                 assert_eq!(object.map().unwrap().bytes().load(0), 7);
             },
-            most: most(5, 660, 0),
+            measured: cost_of(5, 335, 0),
         },
         Cycle {
             what: "read_at",
             by_hand: &|| raw::read(by_hand, &mut [0; 64]),
             ours: &|| assert_eq!(kept.read_at(&mut [0; 64], 0).unwrap(), 64),
-            most: most(1, 65, 0),
+            measured: cost_of(1, 62, 0),
         },
     ]);
     kept.unlink().unwrap();
     drop(kept);
 
+    if std::env::var_os("ONLY").is_some() {
+        return;
+    }
     if std::env::var_os("ONLY").is_some() {
         return;
     }
@@ -411,5 +295,13 @@ fn listed() -> bool {
         each(|(by_hand, _)| by_hand.instructions),
     );
     println!("list() of {FEW}: {:?}", costs[0]);
-    each(|(_, ours)| ours.allocations) <= 4.0
+    /// Measured as above, rounded up.
+    const INSTRUCTIONS: f64 = 516.0;
+    let most = INSTRUCTIONS * (100 + MARGIN) as f64 / 100.0;
+    let of_hand = |of: fn(&Cost) -> u64| of(&costs[1].0) - of(&costs[0].0);
+    let of_ours = |of: fn(&Cost) -> u64| of(&costs[1].1) - of(&costs[0].1);
+    // With 10 objects and with 110, the one allocation is the iterator's.
+    of_ours(|cost| cost.allocations) == 0
+        && of_ours(|cost| cost.calls) == of_hand(|cost| cost.calls)
+        && each(|(_, ours)| ours.instructions) <= most
 }

@@ -6,7 +6,8 @@ use std::os::unix::process::ExitStatusExt;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use posix_shm::{
-    Direction, MapOptions, Moved, OpenOptions, Operation, Protection, Shm, capabilities,
+    Direction, IfExists, MapOptions, Moved, OpenOptions, Operation, Protection, Shm, capabilities,
+    unlink,
 };
 
 use super::page;
@@ -110,6 +111,48 @@ fn a_mapping_of_any_part_grows() {
                 assert_eq!(ends, expected, "from {offset}, {to} bytes, capacity {capacity}");
             }
         }
+    }
+}
+
+/// Mappings of new objects, of which the system was not asked which they are.
+#[test]
+fn a_mapping_of_a_new_object_does_not_grow_by_another_one() {
+    if !FILES {
+        return;
+    }
+    let names = Names::new();
+    let mut options = OpenOptions::new();
+    options.direction(Direction::Io).if_exists(IfExists::Error).size(100);
+    let name = names.name();
+    let anonymous = Shm::anonymous(100).unwrap();
+    let mapped = anonymous.map_mut().unwrap();
+    let new = [
+        (anonymous, mapped),
+        options.open_anonymous_mapped().unwrap(),
+        options.open_mapped(&name).unwrap(),
+    ];
+    unlink(&name).unwrap();
+    let named = names.name();
+    let others = [Shm::anonymous(20_000).unwrap(), Shm::create(&named, 20_000).unwrap()];
+    unlink(&named).unwrap();
+    for (object, mut mapping) in new {
+        mapping.bytes().store(0, 7);
+        for other in &others {
+            // Also to no more than its own last page.
+            for len in [200, 20_000] {
+                let error = mapping.grow(other, len).unwrap_err();
+                let seen = (error.kind(), error.operation());
+                assert_eq!(seen, (ErrorKind::InvalidInput, Operation::Grow), "{error}");
+                assert!(error.to_string().contains("another object"), "{error}");
+                assert_eq!(mapping.len(), 100);
+            }
+        }
+        object.grow(20_000).unwrap();
+        mapping.grow(&object, 20_000).unwrap();
+        mapping.grow(&others[0], 20_001).unwrap_err();
+        mapping.bytes().store(19_999, 8);
+        let seen = object.map().unwrap();
+        assert_eq!((seen.bytes().load(0), seen.bytes().load(19_999)), (7, 8));
     }
 }
 

@@ -141,6 +141,11 @@ pub(crate) fn no_collapse(_: NonNull<u8>, _: usize) -> Result<(), Errno> {
     Err(Errno::OPNOTSUPP)
 }
 
+/// The system does not tell what a mapping shows.
+pub(crate) fn no_shows(_: NonNull<u8>, _: BorrowedFd<'_>) -> Option<bool> {
+    None
+}
+
 /// There is no pool of huge pages.
 pub(crate) fn no_pooled_pages() -> Result<Vec<u64>, Failure> {
     Err(Failure::new(Operation::List, Errno::OPNOTSUPP))

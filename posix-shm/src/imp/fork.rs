@@ -2,7 +2,7 @@
 //! again, and in a new PID namespace parent and child may both be process 1.
 
 use std::ptr;
-use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
 use super::syscalls;
 
@@ -36,6 +36,41 @@ impl Mark {
     pub(crate) fn is_of_this_process(&self) -> bool {
         *self == Mark::now()
     }
+}
+
+/// How often this process has forked. A handle that was made before has gone to the child as well.
+///
+/// Children that the kernel's own calls make without the C library are not counted, nor those that
+/// start another program at once, in which the descriptor is closed.
+#[inline]
+pub(crate) fn forks() -> u32 {
+    if !COUNTED.load(Ordering::Relaxed) {
+        count_forks();
+    }
+    FORKS.load(Ordering::Relaxed)
+}
+
+static FORKS: AtomicU32 = AtomicU32::new(0);
+
+/// Whether [`count`] is called before every fork.
+static COUNTED: AtomicBool = AtomicBool::new(false);
+
+#[cold]
+fn count_forks() {
+    // If a second thread does the same at this moment, each fork counts twice, which does not
+    // matter.
+    // SAFETY: the handler only adds to a static.
+    let failed = unsafe { libc::pthread_atfork(Some(count), None, None) } != 0;
+    if failed {
+        // Without memory for the handler, every look counts as a fork.
+        FORKS.fetch_add(1, Ordering::Relaxed);
+    } else {
+        COUNTED.store(true, Ordering::Relaxed);
+    }
+}
+
+unsafe extern "C" fn count() {
+    FORKS.fetch_add(1, Ordering::Relaxed);
 }
 
 /// A word that fork clears in the child.

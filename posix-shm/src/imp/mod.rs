@@ -56,6 +56,9 @@
 //! unsafe fn close_room(NonNull<u8>, from: usize, to: usize, huge: bool) -> Result<(), Lost>
 //! unsafe fn remap(NonNull<u8>, len: usize, to: usize, may_move: bool)
 //!     -> Result<NonNull<u8>, Errno>
+//! // Whether a mapping shows an object, and whether that can be told.
+//! fn shows(NonNull<u8>, BorrowedFd) -> Option<bool>
+//! const TELLS_WHAT_IS_MAPPED: bool
 //! // Makes pages present, without a signal. Tells how many are in memory.
 //! fn populate(NonNull<u8>, len: usize, write: bool, private: bool) -> Result<(), Errno>
 //! fn resident_pages(NonNull<u8>, pages: usize) -> Result<usize, Errno>
@@ -115,7 +118,7 @@
 //! * Calls: [`syscalls`] has those that mean the same everywhere. [`mod@seals`] and [`socket`] have
 //!   those of their subjects. `stat` has what `fstat` says.
 //! * Building objects: [`mod@draft`] is an object that is not complete yet. [`named`] creates it by
-//!   `shm_open`, [`tmpfs`] as a file, `memfd` without a name.
+//!   `shm_open`, [`tmpfs`] as a file, `memfd` without a name. `entries` lists the files.
 //! * Memory: [`limits`] and `estimates` ask whether there is enough, and [`mod@reserve`] takes it.
 //! * Mappings: [`mapping`] makes and changes them. [`mod@populate`] makes their pages present, and
 //!   `huge` makes them huge.
@@ -126,6 +129,9 @@
 
 #[allow(dead_code, reason = "not every system uses all of it")]
 mod draft;
+#[cfg(any(target_os = "linux", target_os = "netbsd"))]
+#[allow(dead_code, reason = "not every system uses it")]
+mod entries;
 #[cfg(pshm_has_fallocate)]
 mod estimates;
 #[allow(dead_code, reason = "not every system uses all of it")]
@@ -178,13 +184,13 @@ mod wait;
 mod system;
 
 pub(crate) use draft::{Draft, New, Obstacle, Way, is_forbidden};
-pub(crate) use fork::Mark;
+pub(crate) use fork::{Mark, forks};
 pub(crate) use limits::{Growth, denied, may_take};
 pub(crate) use locks::{Hold, Place};
 pub(crate) use mapping::{
     Lost, Part, Wish, aligned_address, lock, map_part, set_protection, unlock, unmap_whole,
 };
-pub(crate) use named::reopen_created;
+pub(crate) use named::{Names, reopen_created};
 pub(crate) use reserve::{Lack, has_all_memory, lack_of};
 pub(crate) use seals::{add_seals, seals};
 pub(crate) use socket::{Item, Items, MAX_DESCRIPTORS, Taken, more_follows, receive, send};
@@ -194,10 +200,11 @@ pub(crate) use syscalls::{
     page_size, random, random_suffix, read_at, set_owner, set_permissions, stat, stat_in, unmap,
 };
 pub(crate) use system::{
-    CAPABILITIES, EXCLUSIVE, NAME_MAX, NAMESPACE, RESERVE_ONLY_GROWS, allocated, anonymous,
-    anonymous_of_huge_pages, check_kind, close_room, collapse, draft, find, hint, huge_page_of,
-    is_used, map_with_room, may_write, names, open, open_again, open_room, pooled_pages, populate,
-    protect, publish, punch, read_only, remap, reserve, reserve_range, resident_pages, resize,
-    transparent_page, try_lock, unlink, unlock_all, wait, wait_for_lock, wake, write_at, write_new,
+    CAPABILITIES, EXCLUSIVE, NAME_MAX, NAMESPACE, RESERVE_ONLY_GROWS, TELLS_WHAT_IS_MAPPED,
+    allocated, anonymous, anonymous_of_huge_pages, check_kind, close_room, collapse, draft, find,
+    hint, huge_page_of, is_used, map_with_room, may_write, names, open, open_again, open_room,
+    pooled_pages, populate, protect, publish, punch, read_only, remap, reserve, reserve_range,
+    resident_pages, resize, shows, transparent_page, try_lock, unlink, unlock_all, wait,
+    wait_for_lock, wake, write_at, write_new,
 };
 pub(crate) use wait::{Slept, now, pause};

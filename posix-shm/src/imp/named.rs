@@ -1,6 +1,6 @@
 //! Objects under a name: created exclusively, and opened again by their name.
 
-use std::ffi::{CStr, CString, OsString, c_int};
+use std::ffi::{CStr, CString, c_int};
 #[cfg(target_os = "linux")]
 use std::ffi::{c_char, c_void};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -14,6 +14,7 @@ use std::time::SystemTime;
 use posix_shm_sys as sys;
 
 use super::draft::{Draft, Held, Namespace, New, Obstacle};
+use super::stat::Stat;
 use super::syscalls::{random_suffix, set_permissions, stat};
 use crate::direction::Direction;
 use crate::failure::{Errno, Failure, Operation};
@@ -21,8 +22,17 @@ use crate::failure::{Errno, Failure, Operation};
 use crate::failure::{cvt_owned_fd, cvt_retry};
 use crate::permissions::Permissions;
 
-/// Names as the system has them, without the slash or with it.
-pub(crate) type Names = Box<dyn Iterator<Item = io::Result<OsString>>>;
+/// The names of all objects.
+pub(crate) type Names = Box<dyn Listing>;
+
+/// A list of names.
+pub(crate) trait Listing {
+    /// The next name as the system has it, without the slash or with it.
+    fn next_name(&mut self) -> Option<Result<&[u8], Errno>>;
+
+    /// What the system knows about the object that has the name, which is one of the list.
+    fn stat(&self, name: &CStr) -> Result<Stat, Errno>;
+}
 
 /// `shm_open`. The descriptor is closed on exec, as POSIX says.
 #[cfg(pshm_has_shm_open)]

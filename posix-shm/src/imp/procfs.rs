@@ -7,10 +7,12 @@
 use std::ffi::CStr;
 use std::io::{ErrorKind, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::ptr::NonNull;
 
 use posix_shm_sys as sys;
 
 use super::draft::{Namespace, is_forbidden};
+use super::mapping::{self, Part};
 use super::{named, syscalls};
 use crate::direction::Direction;
 use crate::failure::{Errno, Failure, Operation, cvt_owned_fd};
@@ -90,6 +92,36 @@ impl Path {
         // The system would refuse an empty path.
         CStr::from_bytes_until_nul(&self.0).unwrap_or_default()
     }
+}
+
+/// Whether a mapping that begins here shows an object: `/proc` says so of this mapping, and of
+/// another one that is made of the object for a moment. `None` if it does not tell.
+#[cold]
+pub(crate) fn shows(start: NonNull<u8>, object: BorrowedFd<'_>) -> Option<bool> {
+    let len = syscalls::page_size();
+    let part =
+        Part { object, offset: 0, protection: sys::PROT_NONE, private: false, no_reserve: false };
+    let probe = mapping::map_part(&part, len, 0).ok()?;
+    // Not of the whole process: the thread that it began with may have ended.
+    let maps =
+        std::fs::read("/proc/thread-self/maps").or_else(|_| std::fs::read("/proc/self/maps"));
+    // SAFETY: the mapping was made above, and nothing points into it.
+    let _ = unsafe { mapping::unmap_whole(probe, len) };
+    let maps = maps.ok()?;
+    Some(file_mapped_at(&maps, start.addr().get())? == file_mapped_at(&maps, probe.addr().get())?)
+}
+
+/// The device and the inode, as the content of `maps` has them: the fourth and fifth field of the
+/// line whose first field has the address.
+fn file_mapped_at(maps: &[u8], address: usize) -> Option<(&[u8], &[u8])> {
+    let number = |text: &[u8]| usize::from_str_radix(std::str::from_utf8(text).ok()?, 16).ok();
+    maps.split(|byte| *byte == b'\n').find_map(|line| {
+        let mut fields = line.split(|byte| *byte == b' ');
+        let mut ends = fields.next()?.splitn(2, |byte| *byte == b'-');
+        let range = number(ends.next()?)?..number(ends.next()?)?;
+        let (device, inode) = (fields.nth(2)?, fields.next()?);
+        range.contains(&address).then_some((device, inode))
+    })
 }
 
 /// A second, read-only handle of the same object.

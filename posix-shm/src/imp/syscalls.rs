@@ -44,10 +44,20 @@ pub(super) fn stat_target(path: &CStr) -> Result<Stat, Errno> {
     fstatat(path, 0)
 }
 
+/// `fstatat`, of a file in an open directory, even if it is a symbolic link.
+pub(super) fn stat_in_directory(directory: c_int, file: &CStr) -> Result<Stat, Errno> {
+    fstatat_from(directory, file, sys::AT_SYMLINK_NOFOLLOW)
+}
+
 fn fstatat(path: &CStr, flags: c_int) -> Result<Stat, Errno> {
+    fstatat_from(sys::AT_FDCWD, path, flags)
+}
+
+#[inline]
+fn fstatat_from(directory: c_int, path: &CStr, flags: c_int) -> Result<Stat, Errno> {
     let mut stat = MaybeUninit::<sys::stat>::uninit();
     // SAFETY: the path is a NUL-terminated string, and the pointer is to room for one `stat`.
-    cvt(unsafe { sys::fstatat(sys::AT_FDCWD, path.as_ptr(), stat.as_mut_ptr(), flags) })?;
+    cvt(unsafe { sys::fstatat(directory, path.as_ptr(), stat.as_mut_ptr(), flags) })?;
     // SAFETY: the call succeeded, so it has filled in the structure.
     Ok(Stat(unsafe { stat.assume_init() }))
 }

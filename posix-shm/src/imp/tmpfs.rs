@@ -2,25 +2,23 @@
 //! shared memory: build an object under another name and rename it, look at it without opening it,
 //! list the names.
 
+use std::ffi::CStr;
 #[cfg(target_os = "linux")]
 use std::ffi::c_int;
-use std::ffi::{CStr, OsStr, OsString};
-use std::fs::DirEntry;
-use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use posix_shm_sys as sys;
 
 use super::draft::{Draft, Held, New, Obstacle, is_forbidden};
 use super::limits::Room;
-use super::named::{self, Names};
+use super::named::{create_temporary, reopen, reopen_created, settle_permissions};
 use super::stat::Stat;
 use super::syscalls;
 use crate::direction::Direction;
 use crate::failure::{Errno, Failure, Operation, cvt_owned_fd, cvt_retry};
 
 /// A directory, and what the names of its files begin with.
+#[derive(Clone, Copy)]
 pub(super) struct Directory {
     pub(super) path: &'static CStr,
     pub(super) prefix: &'static [u8],
@@ -82,32 +80,11 @@ impl Directory {
         Ok(same_device || same_id())
     }
 
-    /// All names that `is_object` says can mean an object.
-    pub(super) fn names(&self, is_object: fn(&OsStr) -> bool) -> Result<Names, Failure> {
-        let failed = |error: io::Error| {
-            let errno = error.raw_os_error().map_or(Errno::IO, Errno);
-            Failure::new(Operation::List, errno)
-        };
-        let entries = loop {
-            match std::fs::read_dir(OsStr::from_bytes(self.path.to_bytes())) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                result => break result.map_err(failed)?,
-            }
-        };
-        let prefix = self.prefix;
-        let name_of = move |entry: DirEntry| {
-            let name = entry.file_name().into_vec();
-            let name = OsString::from_vec(name.strip_prefix(prefix)?.to_vec());
-            (is_object(&name) && entry.file_type().is_ok_and(|kind| kind.is_file())).then_some(name)
-        };
-        Ok(Box::new(entries.filter_map(move |entry| entry.map(name_of).transpose())))
-    }
-
     /// An object under a name that no other process knows, to be filled there. A process that is
     /// killed leaves the name behind.
     pub(super) fn draft(&self, new: &New<'_>) -> Result<Draft<'static>, Obstacle> {
-        let draft = named::create_temporary(new.namespace, new.mode, new.lent)?;
-        match named::settle_permissions(draft.object(), new) {
+        let draft = create_temporary(new.namespace, new.mode, new.lent)?;
+        match settle_permissions(draft.object(), new) {
             Ok(()) => Ok(draft),
             Err(failure) => Err(draft.abandon(failure).into()),
         }
@@ -125,8 +102,8 @@ impl Directory {
             Direction::Io => None,
             Direction::Input => {
                 let object = draft.object();
-                let reopen = || named::reopen(new.namespace, temporary, object, Direction::Input);
-                Some(named::reopen_created(new.namespace, object, reopen)?)
+                let again = || reopen(new.namespace, temporary, object, Direction::Input);
+                Some(reopen_created(new.namespace, object, again)?)
             }
         };
         if new.replace {
@@ -223,17 +200,20 @@ fn rename_to_free(from: &CStr, to: &CStr) -> Result<(), Errno> {
     Ok(())
 }
 
+#[cfg(target_os = "linux")]
 #[cfg(test)]
 mod tests {
     use std::ffi::CString;
     use std::fs;
+    use std::os::unix::ffi::OsStrExt;
 
     use super::*;
+    use crate::imp::named::temporary;
 
     /// As on NetBSD, where the tests do not run.
     #[test]
     fn names_with_something_before_them() {
-        let name = named::temporary();
+        let name = temporary();
         let folder = std::env::temp_dir().join(name.to_str().unwrap().trim_matches('/'));
         fs::create_dir(&folder).unwrap();
         fs::write(folder.join(".object_one"), b"1234").unwrap();
@@ -243,9 +223,11 @@ mod tests {
 
         let path = CString::new(folder.as_os_str().as_bytes()).unwrap();
         let directory = Directory { path: Box::leak(path.into_boxed_c_str()), prefix: b".object_" };
-        let names: Vec<_> = directory.names(|_| true).unwrap().map(Result::unwrap).collect();
-        assert_eq!(names, ["one"]);
-        assert_eq!(directory.names(|name| name != "one").unwrap().count(), 0);
+        let mut names = directory.names(|_| true).unwrap();
+        assert_eq!(names.next_name(), Some(Ok(&b"one"[..])));
+        assert_eq!(names.stat(c"/one").unwrap().len(), 4);
+        assert_eq!((names.next_name(), names.next_name()), (None, None));
+        assert_eq!(directory.names(|name| name != b"one").unwrap().next_name(), None);
         assert_eq!(directory.find(c"/one").unwrap().len(), 4);
         assert_eq!(directory.find(c"/two").unwrap_err(), Errno::NOENT);
 

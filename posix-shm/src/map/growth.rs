@@ -61,10 +61,12 @@ impl<A> Mapping<A> {
     /// removed afterwards; `advise` and `lock` do not carry over.
     /// [`capacity`](crate::MapOptions::capacity) avoids all that.
     ///
-    /// A mapping made by [`open_mapped`](crate::OpenOptions::open_mapped) does not know which
-    /// object it shows, unless it has a capacity: the system was not asked. So it cannot refuse
-    /// another object there, and if it must be mapped again, growing is `Unsupported`. macOS does
-    /// not tell objects apart at all.
+    /// When a new object is mapped at once ([`open_mapped`](crate::OpenOptions::open_mapped)), or
+    /// an anonymous one before another process can have it, the system is not asked which object it
+    /// is, unless the mapping has a capacity. Linux and Android tell it when such a mapping first
+    /// grows, by `/proc`. Elsewhere, and without `/proc`, `grow` cannot refuse another object then,
+    /// and if the object must be mapped again, growing is `Unsupported`. macOS does not tell
+    /// objects apart at all.
     ///
     /// # Examples
     ///
@@ -107,6 +109,7 @@ impl<A> Mapping<A> {
             }
             let stat = imp::stat(object).map_err(Failure::of(Operation::Metadata))?;
             self.region.check(&stat, len)?;
+            self.region.identify(object, &stat)?;
             self.region.grow(object, len)
         };
         match grow() {

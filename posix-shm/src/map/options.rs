@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::ffi::c_int;
 use std::io::ErrorKind;
-use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use posix_shm_sys as sys;
@@ -11,7 +10,8 @@ use posix_shm_sys as sys;
 use super::mapping::{Mapping, RawMapping};
 use super::markers::{Access, CopyOnWrite, Protection, ReadOnly, ReadWrite};
 use super::region::{
-    Align, How, Identity, MAX_LEN, PowerOfTwo, Region, Wanted, Warm, WholePages, too_long_why,
+    Align, How, Identity, MAX_LEN, PowerOfTwo, Region, Wanted, Warm, can_be_mapped_whole,
+    too_long_why,
 };
 
 use crate::error::Result;
@@ -319,28 +319,6 @@ impl MapOptions {
         Ok(RawMapping::new(region))
     }
 
-    /// Maps the whole object: [`map_named`](MapOptions::map_named) without any options.
-    #[inline]
-    pub(crate) fn map_all<A: Access>(
-        object: BorrowedFd<'_>,
-        name: Option<&ShmName>,
-    ) -> Result<Mapping<A>> {
-        let mut room = MaybeUninit::uninit();
-        let stat = match imp::stat_in(&mut room, object) {
-            Ok(stat) => stat,
-            Err(errno) => return Err(Failure::new(Operation::Metadata, errno).named(name)),
-        };
-        let is_usual = !stat.is_certainly_no_object() && imp::huge_page_of(object, stat).is_none();
-        if !is_usual || !can_be_mapped_whole(stat.len()) {
-            return map_unusual(object, name, stat);
-        }
-        let (len, identity) = (stat.len() as usize, Identity::of(stat));
-        match Region::whole(object, A::PROTECTION, A::PRIVATE, len, identity) {
-            Ok(region) => Ok(Mapping::new(region)),
-            Err(errno) => Err(MapOptions::new().no_mapping(errno).named(name)),
-        }
-    }
-
     pub(crate) fn map_named<A: Access>(
         &self,
         object: BorrowedFd<'_>,
@@ -366,7 +344,7 @@ impl MapOptions {
 
     /// Whether these options map the whole object, and ask for nothing else.
     #[inline]
-    fn is_plain(&self) -> bool {
+    pub(super) fn is_plain(&self) -> bool {
         let Self { offset, len, capacity, address, align, warm, no_reserve } = *self;
         let is_zero = offset == 0 && capacity == 0 && address == 0;
         is_zero && len.is_none() && align.is_none() && warm == Warm::default() && !no_reserve
@@ -399,42 +377,6 @@ impl MapOptions {
         Err(self.refuse(format!(
             "address {address:#x} must be a multiple of {page} plus {lead}, as offset {offset} is"
         )))
-    }
-
-    /// Whether these options map all of an object of this length, and ask for nothing else.
-    #[inline]
-    pub(crate) fn maps_all(&self, object_len: u64) -> bool {
-        self.is_plain() && can_be_mapped_whole(object_len)
-    }
-
-    /// [`map_new`](MapOptions::map_new), if they [map all](MapOptions::maps_all).
-    #[inline(always)]
-    pub(crate) fn map_new_whole(
-        &self,
-        object: BorrowedFd<'_>,
-        object_len: u64,
-    ) -> Result<NewMapping, Failure> {
-        // It is at most `MAX_LEN`.
-        match WholePages::map(object, ReadWrite::PROTECTION, object_len as usize) {
-            Ok(pages) => Ok(NewMapping::Whole(pages)),
-            Err(errno) => self.map_new_otherwise(object, object_len, errno),
-        }
-    }
-
-    #[cold]
-    fn map_new_otherwise(
-        &self,
-        object: BorrowedFd<'_>,
-        object_len: u64,
-        errno: Errno,
-    ) -> Result<NewMapping, Failure> {
-        match errno {
-            // The directory of the objects may be one of huge pages.
-            Errno::INVAL => {
-                Ok(NewMapping::Other(Box::new(self.map_new(object, object_len, false)?)))
-            }
-            errno => Err(self.no_mapping(errno)),
-        }
     }
 
     /// Maps a new object for writing, whose length is known because no other process has it yet.
@@ -482,7 +424,7 @@ impl MapOptions {
         region().map_err(|failure| failure.named(name))
     }
 
-    fn region_at(
+    pub(super) fn region_at(
         &self,
         object: BorrowedFd<'_>,
         protection: c_int,
@@ -624,7 +566,7 @@ impl MapOptions {
     }
 
     #[cold]
-    fn no_mapping(&self, errno: Errno) -> Failure {
+    pub(super) fn no_mapping(&self, errno: Errno) -> Failure {
         self.explain(Failure::new(Operation::Map, errno), false)
     }
 
@@ -673,40 +615,6 @@ impl MapOptions {
         match usize::try_from(len) {
             Ok(len) if len <= MAX_LEN => Ok(len),
             _ => Err(too_long_why(len)),
-        }
-    }
-}
-
-/// Maps an object that has huge pages, or says why it cannot be mapped.
-#[inline(never)]
-fn map_unusual<A: Access>(
-    object: BorrowedFd<'_>,
-    name: Option<&ShmName>,
-    stat: &Stat,
-) -> Result<Mapping<A>> {
-    let region = MapOptions::new().region_at(object, A::PROTECTION, A::PRIVATE, stat);
-    region.map(Mapping::new).map_err(|failure| failure.named(name))
-}
-
-/// Whether a mapping can have this many bytes.
-#[inline]
-fn can_be_mapped_whole(object_len: u64) -> bool {
-    object_len.wrapping_sub(1) < MAX_LEN as u64
-}
-
-/// A mapping of a new object, small enough to be handed around until the object is complete.
-pub(crate) enum NewMapping {
-    Whole(WholePages),
-    /// Nearly never, so it may take an allocation.
-    Other(Box<Mapping<ReadWrite>>),
-}
-
-impl NewMapping {
-    #[inline(always)]
-    pub(crate) fn into_mapping(self) -> Mapping<ReadWrite> {
-        match self {
-            NewMapping::Whole(pages) => Mapping::new(pages.into_region(ReadWrite::PROTECTION)),
-            NewMapping::Other(mapping) => *mapping,
         }
     }
 }

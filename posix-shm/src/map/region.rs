@@ -30,6 +30,12 @@ pub(super) fn too_long_why(bytes: u64) -> String {
     format!("{bytes} bytes are more than one mapping can have ({MAX_LEN})")
 }
 
+/// Whether a mapping can have this many bytes.
+#[inline]
+pub(super) fn can_be_mapped_whole(object_len: u64) -> bool {
+    object_len.wrapping_sub(1) < MAX_LEN as u64
+}
+
 /// How a region was mapped, for what is mapped later.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct How {
@@ -437,6 +443,19 @@ impl Region {
         Ok(true)
     }
 
+    /// Finds out whether the region shows this object, if nobody asked when it was mapped. If it
+    /// shows another one, refuses this one.
+    pub(super) fn identify(&mut self, object: BorrowedFd<'_>, stat: &Stat) -> Result<(), Failure> {
+        if self.object.is_none() && imp::CAPABILITIES.tell_objects_apart {
+            match imp::shows(self.pages, object) {
+                Some(true) => self.object = Identity::of(stat),
+                Some(false) => return Err(another_object()),
+                None => {}
+            }
+        }
+        Ok(())
+    }
+
     /// Refuses an object that the region does not show, or that is too short for this length.
     pub(super) fn check(&self, stat: &Stat, len: usize) -> Result<(), Failure> {
         let refuse = |why: String| Err(Failure::invalid(Operation::Grow, why));
@@ -446,7 +465,7 @@ impl Region {
         if imp::CAPABILITIES.tell_objects_apart
             && self.object.is_some_and(|object| Some(object) != Identity::of(stat))
         {
-            return refuse("this is another object than the one that is mapped".into());
+            return Err(another_object());
         }
         let (offset, object_len) = (self.offset_of(0), stat.len());
         match offset.checked_add(len as u64) {
@@ -481,6 +500,11 @@ impl Region {
 fn map_anew_after(errno: Errno) -> bool {
     [Errno::FAULT, Errno::INVAL, Errno::OPNOTSUPP, Errno::NOSYS, Errno::PERM, Errno::ACCES]
         .contains(&errno)
+}
+
+#[cold]
+fn another_object() -> Failure {
+    Failure::invalid(Operation::Grow, "this is another object than the one that is mapped")
 }
 
 fn grow_failure(errno: Errno) -> Failure {

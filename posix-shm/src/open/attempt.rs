@@ -118,28 +118,18 @@ impl Request<'_> {
     }
 
     /// Does what the policy says, as often as there is time to wait.
-    #[inline]
-    pub(super) fn attempt(&self, fill: Fill<'_>) -> Result<Outcome, Unfilled> {
+    #[inline(always)]
+    pub(super) fn attempt(
+        &self,
+        fill: &mut impl FnMut(BorrowedFd<'_>) -> Result<(), Unfilled>,
+    ) -> Result<Outcome, Unfilled> {
         if self.wait.is_zero() {
             return match self.policy {
-                Policy::Create => self.create(false, fill, &mut None),
-                Policy::Open { truncate: false } if self.at_least == 0 && !self.present => {
-                    self.open()
-                }
+                Policy::Create if !self.present => self.create_anew(false, fill, &mut None),
                 _ => self.attempt_once(fill),
             };
         }
         self.attempt_until(fill)
-    }
-
-    /// Opens what has the name, whatever it is.
-    #[inline]
-    fn open(&self) -> Result<Outcome, Unfilled> {
-        match imp::open(self.name.as_c_str(), self.direction, false) {
-            Ok(fd) => Ok(Outcome::Opened(Opened { fd, presence: None, created: false })),
-            Err(Errno::NOENT) => Ok(Outcome::Absent),
-            Err(errno) => Err(Failure::new(Operation::Open, errno).into()),
-        }
     }
 
     #[inline(never)]
@@ -233,13 +223,24 @@ impl Request<'_> {
 
     /// Creates a new object, or finds that the name is taken. What was built then is kept, so that
     /// it can be given the name later.
+    #[inline(never)]
     fn create<'a>(
         &'a self,
         replace: bool,
         fill: Fill<'_>,
         built: &mut Option<Draft<'a>>,
     ) -> Result<Outcome, Unfilled> {
-        let new = New {
+        if built.is_some() || self.present {
+            let new = self.new_object(replace);
+            let step = built.take().map_or(Step::Build, Step::Publish);
+            return self.create_somehow(&new, new.ways(), fill, built, step);
+        }
+        self.create_anew(replace, &mut |object: BorrowedFd<'_>| fill(object), built)
+    }
+
+    #[inline(always)]
+    fn new_object(&self, replace: bool) -> New<'_> {
+        New {
             namespace: imp::NAMESPACE,
             name: self.name.as_c_str(),
             direction: self.direction,
@@ -249,12 +250,19 @@ impl Request<'_> {
             size: self.size,
             lent: self.lent,
             present: self.present,
-        };
-        let ways = new.ways();
-        if built.is_some() || new.present {
-            let step = built.take().map_or(Step::Build, Step::Publish);
-            return self.create_somehow(&new, ways, fill, built, step);
         }
+    }
+
+    /// [`create`](Request::create), if nothing was built yet and this process need not be present.
+    #[inline(always)]
+    fn create_anew<'a>(
+        &'a self,
+        replace: bool,
+        fill: &mut impl FnMut(BorrowedFd<'_>) -> Result<(), Unfilled>,
+        built: &mut Option<Draft<'a>>,
+    ) -> Result<Outcome, Unfilled> {
+        let new = self.new_object(replace);
+        let ways = new.ways();
         // Creating under the name itself finds out at once that it is taken.
         let costly = new.lent || new.size >= LOOK_FIRST;
         if costly && ways.len() > 1 && new.is_taken() {

@@ -7,8 +7,8 @@ use std::os::fd::BorrowedFd;
 use posix_shm_sys as sys;
 
 use super::OpenOptions;
-use super::attempt::{Fill, Opened, Outcome, Request};
-use super::policy::{IfExists, Policy};
+use super::attempt::{Opened, Outcome, Request, Unfilled};
+use super::policy::{IfDoesNotExist, IfExists, Policy};
 use crate::direction::Direction;
 use crate::error::{Error, Result};
 use crate::failure::{Failure, Operation};
@@ -17,20 +17,51 @@ use crate::imp::{self, Draft, Growth};
 use crate::map::{self, Mapping, ReadWrite};
 use crate::name::ShmName;
 use crate::permissions::Permissions;
-use crate::shm::{Origin, Shm};
+use crate::shm::{Origin, Shm, UNKNOWN};
 
 /// What the system shows of an anonymous object.
 const LABEL: &CStr = c"posix-shm";
 
 impl OpenOptions {
+    /// Opens an object that exists, whatever it is.
+    pub(crate) fn open_plainly(
+        name: ShmName,
+        direction: Direction,
+        ignore_estimates: bool,
+    ) -> Result<Shm> {
+        match imp::open(name.as_c_str(), direction, false) {
+            Ok(fd) => {
+                let origin = Origin { ignore_estimates, ..Origin::default() };
+                Ok(Shm::new(fd, Some(name), Some(direction), origin, None))
+            }
+            Err(errno) => Err(Failure::new(Operation::Open, errno).named(Some(&name))),
+        }
+    }
+
     pub(crate) fn open_named(&self, name: ShmName) -> Result<Shm> {
+        if self.only_opens() {
+            return OpenOptions::open_plainly(name, self.direction, self.ignore_estimates);
+        }
         let bytes = self.length(Some(&name))?;
         self.open_filled(name, &mut |object| Ok(self.fill(object, bytes)?))
     }
 
+    /// Whether the options do no more than [`open_plainly`](OpenOptions::open_plainly).
+    #[inline]
+    fn only_opens(&self) -> bool {
+        let creates = self.if_does_not_exist == Some(IfDoesNotExist::Create);
+        let looks = self.at_least > 0 || self.present || !self.wait.is_zero();
+        let sizes = self.size > 0 || self.resize || self.huge_pages.is_some();
+        self.if_exists == IfExists::Overwrite && !creates && !looks && !sizes
+    }
+
     /// [`open`](OpenOptions::open), with another way to fill a new object.
     #[inline]
-    pub(crate) fn open_filled(&self, name: ShmName, fill: Fill<'_>) -> Result<Shm> {
+    pub(crate) fn open_filled(
+        &self,
+        name: ShmName,
+        fill: &mut impl FnMut(BorrowedFd<'_>) -> Result<(), Unfilled>,
+    ) -> Result<Shm> {
         let request = self.request(&name, false)?;
         let opened = request.opened(request.attempt(fill))?;
         self.handle_of(opened, name)
@@ -217,7 +248,7 @@ impl OpenOptions {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn request<'a>(&self, name: &'a ShmName, lent: bool) -> Result<Request<'a>> {
         let policy = Policy::of(self.direction, self.if_exists, self.if_does_not_exist)
             .map_err(|why| Failure::invalid(Operation::Open, why).named(Some(name)))?;
@@ -292,11 +323,14 @@ impl OpenOptions {
     fn handle(&self, opened: Opened, name: Option<ShmName>) -> Shm {
         let Opened { fd, presence, created } = opened;
         let is_anonymous = name.is_none();
+        // What has a name may be open elsewhere. But if it was empty, it can only have grown.
+        let is_known = self.size == 0
+            || is_anonymous && imp::CAPABILITIES.exact_len && self.huge_pages.is_none();
         let origin = Origin {
             created,
             ignore_estimates: self.ignore_estimates,
             unprotected: is_anonymous && self.permissions.is_none(),
-            still_empty: created && self.size == 0,
+            known_len: if created && is_known { self.size } else { UNKNOWN },
         };
         Shm::new(fd, name, Some(self.direction), origin, presence)
     }

@@ -33,6 +33,7 @@ pub(crate) use crate::imp::ofd::{EXCLUSIVE, is_used, try_lock, unlock_all, wait_
 pub(crate) use crate::imp::populate::by_advice as populate;
 pub(crate) use crate::imp::procfs::open_again;
 pub(crate) use crate::imp::procfs::read_only;
+pub(crate) use crate::imp::procfs::shows;
 pub(crate) use crate::imp::reserve::by_fallocate as reserve;
 pub(crate) use crate::imp::reserve::resize;
 pub(crate) use crate::imp::reserve::write_new;
@@ -83,6 +84,8 @@ pub(crate) const CAPABILITIES: Capabilities = Capabilities {
 };
 
 pub(crate) const RESERVE_ONLY_GROWS: bool = true;
+
+pub(crate) const TELLS_WHAT_IS_MAPPED: bool = true;
 
 pub(crate) const NAMESPACE: &Namespace = &Namespace {
     create,

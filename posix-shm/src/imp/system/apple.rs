@@ -28,7 +28,7 @@ pub(crate) use crate::imp::fallback::{anonymous, draft, find, names, protect, pu
 pub(crate) use crate::imp::fallback::{may_write, no_huge_page as huge_page_of};
 pub(crate) use crate::imp::fallback::{
     no_collapse as collapse, no_huge_pages as anonymous_of_huge_pages,
-    no_pooled_pages as pooled_pages, no_transparent_page as transparent_page,
+    no_pooled_pages as pooled_pages, no_shows as shows, no_transparent_page as transparent_page,
 };
 pub(crate) use crate::imp::mapping::{
     close_reserved_room as close_room, map_with_reserved_room as map_with_room, no_remap as remap,
@@ -76,6 +76,8 @@ pub(crate) const CAPABILITIES: Capabilities = Capabilities {
 };
 
 pub(crate) const RESERVE_ONLY_GROWS: bool = false;
+
+pub(crate) const TELLS_WHAT_IS_MAPPED: bool = false;
 
 pub(crate) const NAMESPACE: &Namespace = &Namespace {
     create,

@@ -11,10 +11,9 @@
 //! * A seal that leaves one writer: there is no `F_SEAL_FUTURE_WRITE`.
 //! * No name left: a process that is killed while it builds an object leaves a temporary name.
 
-use std::ffi::{CStr, OsString, c_char, c_int};
+use std::ffi::{CStr, c_char, c_int};
 use std::mem::{MaybeUninit, offset_of};
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStringExt;
 use std::ptr;
 
 use posix_shm_sys as sys;
@@ -25,7 +24,7 @@ use crate::failure::{Errno, Failure, Operation, cvt, cvt_owned_fd, cvt_retry};
 use crate::imp::draft::{Draft, Held, Namespace, New, Obstacle, Way};
 use crate::imp::limits::Growth;
 use crate::imp::limits::shortage;
-use crate::imp::named::Names;
+use crate::imp::named::{Listing, Names};
 use crate::imp::reserve::{retry, write_new as write_sized};
 use crate::imp::stat::Stat;
 use crate::imp::{memfd, named, syscalls};
@@ -38,7 +37,7 @@ pub(crate) use crate::imp::fallback::{
 };
 pub(crate) use crate::imp::fallback::{find, open, protect};
 pub(crate) use crate::imp::fallback::{
-    may_write, no_collapse as collapse, no_transparent_page as transparent_page,
+    may_write, no_collapse as collapse, no_shows as shows, no_transparent_page as transparent_page,
 };
 pub(crate) use crate::imp::mapping::{
     close_reserved_room as close_room, map_with_reserved_room as map_with_room, no_remap as remap,
@@ -85,6 +84,8 @@ pub(crate) const CAPABILITIES: Capabilities = Capabilities {
 };
 
 pub(crate) const RESERVE_ONLY_GROWS: bool = true;
+
+pub(crate) const TELLS_WHAT_IS_MAPPED: bool = false;
 
 pub(crate) const NAMESPACE: &Namespace = &Namespace {
     create,
@@ -294,10 +295,27 @@ pub(crate) fn names() -> Result<Names, Failure> {
         let Some((entry, others)) = rest.split_at_checked(size).filter(|_| size > 0) else { break };
         let path = entry.get(offset_of!(libc::kinfo_file, kf_path)..).unwrap_or_default();
         let path = path.split(|byte| *byte == 0).next().unwrap_or_default();
-        names.push(Ok(OsString::from_vec(path.to_vec())));
+        names.push(path.to_vec());
         rest = others;
     }
-    Ok(Box::new(names.into_iter()))
+    Ok(Box::new(Listed { names: names.into_iter(), last: Vec::new() }))
+}
+
+/// The names of a list that was read as a whole.
+struct Listed {
+    names: std::vec::IntoIter<Vec<u8>>,
+    last: Vec<u8>,
+}
+
+impl Listing for Listed {
+    fn next_name(&mut self) -> Option<Result<&[u8], Errno>> {
+        self.last = self.names.next()?;
+        Some(Ok(&self.last))
+    }
+
+    fn stat(&self, name: &CStr) -> Result<Stat, Errno> {
+        find(name)
+    }
 }
 
 fn posix_shm_list() -> Result<Vec<u8>, Errno> {

@@ -9,7 +9,6 @@
 
 use std::ffi::{CStr, c_int};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use posix_shm_sys as sys;
@@ -19,8 +18,8 @@ use crate::direction::Direction;
 use crate::failure::{Errno, Failure, Operation, cvt_owned_fd, cvt_retry};
 use crate::imp::draft::{self, Draft, Held, Namespace, New, Obstacle, Way};
 use crate::imp::limits::Room;
-use crate::imp::named::Names;
 use crate::imp::named::{self, reopen_created, settle_permissions};
+use crate::imp::named::{Listing, Names};
 use crate::imp::stat::Stat;
 use crate::imp::tmpfs::Directory;
 use crate::imp::{fallback, memfd, procfs, syscalls};
@@ -40,6 +39,7 @@ pub(crate) use crate::imp::ofd::{EXCLUSIVE, is_used, try_lock, unlock_all, wait_
 pub(crate) use crate::imp::populate::by_advice as populate;
 pub(crate) use crate::imp::procfs::open_again;
 pub(crate) use crate::imp::procfs::read_only;
+pub(crate) use crate::imp::procfs::shows;
 pub(crate) use crate::imp::reserve::by_fallocate as reserve;
 pub(crate) use crate::imp::reserve::resize;
 pub(crate) use crate::imp::reserve::write_new;
@@ -83,6 +83,8 @@ pub(crate) const CAPABILITIES: Capabilities = Capabilities {
 };
 
 pub(crate) const RESERVE_ONLY_GROWS: bool = true;
+
+pub(crate) const TELLS_WHAT_IS_MAPPED: bool = true;
 
 pub(crate) const NAMESPACE: &Namespace = &Namespace {
     create,
@@ -366,7 +368,21 @@ pub(crate) fn check_kind(object: BorrowedFd<'_>) -> Result<(), Errno> {
 
 /// Semaphores are in the same directory, under names of their own.
 pub(crate) fn names() -> Result<Names, Failure> {
-    DIRECTORY.names(|name| !name.as_bytes().starts_with(b"sem."))
+    /// Names whose objects are looked up by another library's `shm_open`.
+    struct Interposed(Names);
+
+    impl Listing for Interposed {
+        fn next_name(&mut self) -> Option<Result<&[u8], Errno>> {
+            self.0.next_name()
+        }
+
+        fn stat(&self, name: &CStr) -> Result<Stat, Errno> {
+            find(name)
+        }
+    }
+
+    let names = DIRECTORY.names(|name| !name.starts_with(b"sem."))?;
+    Ok(if is_interposed() { Box::new(Interposed(names)) } else { names })
 }
 
 pub(crate) fn hint(operation: Operation, errno: Errno) -> Option<&'static str> {

@@ -26,7 +26,7 @@ pub(crate) use crate::imp::fallback::open_again;
 pub(crate) use crate::imp::fallback::{anonymous, protect, read_only};
 pub(crate) use crate::imp::fallback::{
     no_collapse as collapse, no_huge_pages as anonymous_of_huge_pages,
-    no_pooled_pages as pooled_pages, no_transparent_page as transparent_page,
+    no_pooled_pages as pooled_pages, no_shows as shows, no_transparent_page as transparent_page,
 };
 pub(crate) use crate::imp::flock::{EXCLUSIVE, is_used, try_lock, unlock_all, wait_for_lock};
 pub(crate) use crate::imp::limits::may_write;
@@ -84,6 +84,8 @@ pub(crate) const CAPABILITIES: Capabilities = Capabilities {
 };
 
 pub(crate) const RESERVE_ONLY_GROWS: bool = false;
+
+pub(crate) const TELLS_WHAT_IS_MAPPED: bool = false;
 
 pub(crate) const NAMESPACE: &Namespace = &Namespace {
     create,

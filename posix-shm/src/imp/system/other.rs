@@ -22,7 +22,7 @@ pub(crate) use crate::imp::fallback::{
 };
 pub(crate) use crate::imp::fallback::{
     no_collapse as collapse, no_huge_pages as anonymous_of_huge_pages,
-    no_pooled_pages as pooled_pages, no_transparent_page as transparent_page,
+    no_pooled_pages as pooled_pages, no_shows as shows, no_transparent_page as transparent_page,
 };
 pub(crate) use crate::imp::limits::may_write;
 pub(crate) use crate::imp::mapping::{
@@ -78,6 +78,8 @@ pub(crate) const CAPABILITIES: Capabilities = Capabilities {
 };
 
 pub(crate) const RESERVE_ONLY_GROWS: bool = cfg!(pshm_has_posix_fallocate);
+
+pub(crate) const TELLS_WHAT_IS_MAPPED: bool = false;
 
 pub(crate) const NAMESPACE: &Namespace = &Namespace {
     create,
