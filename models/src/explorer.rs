@@ -77,9 +77,9 @@ pub struct Process<'a, W> {
 }
 
 impl<W> Process<'_, W> {
-    /// Makes a system call, which is one step. `act` gets the world and the number of a way in which
-    /// the call may go, and returns the answer; `None` if there are not so many ways. A call with no
-    /// way at all waits.
+    /// Makes a system call, which is one step. `act` gets the world and the number of a way in
+    /// which the call may go, and returns the answer; `None` if there are not so many ways. A call
+    /// with no way at all waits.
     ///
     /// # Errors
     ///

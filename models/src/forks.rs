@@ -1,7 +1,7 @@
 //! What a forked child inherits removes no name: `Mark`, `UnlinkOnDrop` and `Draft`.
 //!
-//! The first process makes a guard and forks the second, which forks the third. Each drops the guard
-//! that it has or has inherited. Process numbers are used again.
+//! The first process makes a guard and forks the second, which forks the third. Each drops the
+//! guard that it has or has inherited. Process numbers are used again.
 
 use crate::explorer::{Process, Program, Step, World};
 use crate::site::Site;

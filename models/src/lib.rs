@@ -11,8 +11,8 @@
 //! - [`lengths`]: growing an object that peers grow too, and what happens if that fails;
 //! - [`memory`]: the event and the sequence lock, with every value that a load may return.
 //!
-//! Each model takes a mutation: one thing in it done wrong, as it could be in the library. The tests
-//! show that the correct model breaks no rule, and that each mutation breaks one.
+//! Each model takes a mutation: one thing in it done wrong, as it could be in the library. The
+//! tests show that the correct model breaks no rule, and that each mutation breaks one.
 
 pub mod explorer;
 pub mod forks;

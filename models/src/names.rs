@@ -85,8 +85,8 @@ pub struct Rules {
     pub gap_after_comparing: bool,
     /// Objects that are in use may be superseded.
     pub superseding: bool,
-    /// No process is stopped for so long that others give up waiting for it. A creator that gives up
-    /// removes a name that it has not locked.
+    /// No process is stopped for so long that others give up waiting for it. A creator that gives
+    /// up removes a name that it has not locked.
     pub patient: bool,
 }
 

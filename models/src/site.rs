@@ -44,8 +44,8 @@ impl Site {
     }
 }
 
-/// From the function's name to the brace that ends it, which stands under the line's start. The name
-/// may have the start of its parameters with it, if the file has two functions of that name.
+/// From the function's name to the brace that ends it, which stands under the line's start. The
+/// name may have the start of its parameters with it, if the file has two functions of that name.
 fn body_of<'a>(source: &'a str, function: &str) -> Option<&'a str> {
     let ends: &[&str] = if function.contains('(') { &[""] } else { &["(", "<"] };
     let start = ends.iter().find_map(|end| source.find(&format!("fn {function}{end}")))?;

@@ -79,8 +79,10 @@ impl Cases {
     pub(crate) fn case(&mut self, what: impl Display, run: impl FnOnce()) {
         let before = if OWN_SHM.load(Relaxed) { names() } else { BTreeSet::new() };
         let status = status_of(|| {
+            // An emulator is slow.
+            let is_slow = std::env::var_os("POSIX_SHM_TESTS_SLOW").is_some();
             // SAFETY: passes no pointer.
-            unsafe { libc::alarm(6) };
+            unsafe { libc::alarm(if is_slow { 120 } else { 6 }) };
             run();
         });
         if !status.success() {
@@ -311,6 +313,8 @@ pub(crate) fn sources() -> Vec<(String, String)> {
             if path.is_dir() { folders.push(path) } else { found.push(path) }
         }
     }
+    // A file system lists them in an order of its own.
+    found.sort();
     // A sentence goes on in the next line.
     let read = |path: &PathBuf| {
         let text = fs::read_to_string(path).unwrap();
