@@ -1,5 +1,5 @@
-//! Random input where a caller or a peer chooses it: names, offsets, counts, and parts of an
-//! object. What is right is said here once more, in another way. Always the same cases, unless
+//! Random input where a caller or a peer chooses it: names, offsets, counts, parts of an object.
+//! What is right is said here once more, in another way. Always the same cases, unless
 //! `POSIX_SHM_TESTS_SOAK` is set; the corpora have input that was wrong once, or is at an edge.
 
 use std::ffi::OsStr;

@@ -79,9 +79,9 @@ impl Cases {
     pub(crate) fn case(&mut self, what: impl Display, run: impl FnOnce()) {
         let before = if OWN_SHM.load(Relaxed) { names() } else { BTreeSet::new() };
         let status = status_of(|| {
-            // Far longer than any case needs, on a busy machine too.
+            // Far longer than any case needs, also on a busy machine or in an emulator.
             // SAFETY: passes no pointer.
-            unsafe { libc::alarm(60) };
+            unsafe { libc::alarm(120) };
             run();
         });
         if !status.success() {
@@ -312,6 +312,8 @@ pub(crate) fn sources() -> Vec<(String, String)> {
             if path.is_dir() { folders.push(path) } else { found.push(path) }
         }
     }
+    // A file system lists them in an order of its own.
+    found.sort();
     // A sentence goes on in the next line.
     let read = |path: &PathBuf| {
         let text = fs::read_to_string(path).unwrap();

@@ -73,11 +73,15 @@ pub(crate) fn protect(object: BorrowedFd<'_>) -> Result<(), Failure> {
     if !is_own || stat.links() > 0 {
         return Ok(());
     }
-    // Whether it can be executed may be sealed.
     let execute = Permissions::USER_EXEC | Permissions::GROUP_EXEC | Permissions::OTHER_EXEC;
-    let private = Permissions::PRIVATE | (permissions & execute);
-    syscalls::set_permissions(object, private.to_sys())
-        .map_err(Failure::of(Operation::SetPermissions))
+    let execute = permissions & execute;
+    let set = |permissions: Permissions| syscalls::set_permissions(object, permissions.to_sys());
+    let result = match set(Permissions::PRIVATE) {
+        // Whether it can be executed may be sealed.
+        Err(Errno::PERM) if !execute.is_empty() => set(Permissions::PRIVATE | execute),
+        result => result,
+    };
+    result.map_err(Failure::of(Operation::SetPermissions))
 }
 
 /// Whether a descriptor is of a plain file of a tmpfs or of huge pages, which is all that a memfd
