@@ -235,7 +235,7 @@ pub(crate) fn main() {
                 let object = Shm::open(text).unwrap();
                 assert_eq!(object.map().unwrap().bytes().load(0), 7);
             },
-            measured: cost_of(5, 438, 0),
+            measured: cost_of(5, 459, 0),
         },
         Cycle {
             what: "open, map, read, close, by a ShmName",
@@ -244,7 +244,7 @@ pub(crate) fn main() {
                 let object = Shm::open(&name).unwrap();
                 assert_eq!(object.map().unwrap().bytes().load(0), 7);
             },
-            measured: cost_of(5, 335, 0),
+            measured: cost_of(5, 356, 0),
         },
         Cycle {
             what: "read_at",
