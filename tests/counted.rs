@@ -25,11 +25,7 @@ fn main() {
     #[cfg(target_os = "linux")]
     {
         stepped::load_at_fixed_addresses();
-        if std::env::var_os("ONLY").is_none() {
-            if std::env::var_os("ONLY").is_none() {
-                messages::main();
-            }
-        }
+        messages::main();
         life::main();
         waiting::main();
     }

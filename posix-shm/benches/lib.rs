@@ -1,5 +1,9 @@
 //! Measures variants against each other, fairly: they take turns.
 
+mod plot;
+
+pub use plot::bars;
+
 use std::time::{Duration, Instant};
 
 /// One way to do the same thing.
@@ -61,6 +65,41 @@ pub fn timed_ratios(ways: &mut [Timed<'_>], rounds: usize) -> Vec<(f64, Duration
         (median(&mut ratios), times[times.len() / 2])
     };
     times.iter_mut().map(row).collect()
+}
+
+/// As [`ratios`], of ways that take a function each, in a random order in each round, so that none
+/// always comes after the same other one. Also returns the median of the times of one run.
+pub fn shuffled_ratios(ways: &mut [Variant<'_>], rounds: usize) -> Vec<(f64, Duration)> {
+    let mut times = 1;
+    while time(&mut ways[0], times) < 20 * BATCH && times < 1 << 24 {
+        times *= 2;
+    }
+    // Each has its memory and its caches before the first round.
+    ways.iter_mut().for_each(|way| (way.run)(times.div_ceil(4)));
+    let mut taken = vec![Vec::new(); ways.len()];
+    let mut order: Vec<usize> = (0..ways.len()).collect();
+    let mut random = 0x9e37_79b9_7f4a_7c15_u64;
+    for _ in 0..rounds {
+        for last in (1..order.len()).rev() {
+            // Marsaglia's xorshift.
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            order.swap(last, (random % (last as u64 + 1)) as usize);
+        }
+        for &which in &order {
+            taken[which].push(time(&mut ways[which], times));
+        }
+    }
+    let first = taken[0].clone();
+    let row = |taken: &mut Vec<Duration>| {
+        let compared = taken.iter().zip(&first);
+        let mut ratios: Vec<f64> =
+            compared.map(|(time, first)| time.as_secs_f64() / first.as_secs_f64()).collect();
+        taken.sort();
+        (median(&mut ratios), taken[taken.len() / 2] / times)
+    };
+    taken.iter_mut().map(row).collect()
 }
 
 fn time(variant: &mut Variant<'_>, times: u32) -> Duration {

@@ -117,42 +117,6 @@ fn stepped(run: impl Fn()) -> (u64, u64) {
         } else if marks == 1 {
             calls += u64::from(is_call);
             instructions += 1;
-            if std::env::var_os("TRACE").is_some() {
-                use std::io::Write;
-                static F: std::sync::OnceLock<std::sync::Mutex<std::io::BufWriter<std::fs::File>>> =
-                    std::sync::OnceLock::new();
-                let mut f = F
-                    .get_or_init(|| {
-                        std::sync::Mutex::new(std::io::BufWriter::new(
-                            std::fs::File::create(std::env::var_os("TRACE").unwrap()).unwrap(),
-                        ))
-                    })
-                    .lock()
-                    .unwrap();
-                f.write_all(&registers.rip.to_le_bytes()).unwrap();
-                if is_call {
-                    f.write_all(&(registers.rax | 1 << 63).to_le_bytes()).unwrap();
-                }
-                f.flush().unwrap();
-            }
-            if std::env::var_os("TRACE").is_some() {
-                use std::io::Write;
-                static F: std::sync::OnceLock<std::sync::Mutex<std::io::BufWriter<std::fs::File>>> =
-                    std::sync::OnceLock::new();
-                let mut f = F
-                    .get_or_init(|| {
-                        std::sync::Mutex::new(std::io::BufWriter::new(
-                            std::fs::File::create(std::env::var_os("TRACE").unwrap()).unwrap(),
-                        ))
-                    })
-                    .lock()
-                    .unwrap();
-                f.write_all(&registers.rip.to_le_bytes()).unwrap();
-                if is_call {
-                    f.write_all(&(registers.rax | 1 << 63).to_le_bytes()).unwrap();
-                }
-                f.flush().unwrap();
-            }
         }
         // SAFETY: the child is stopped; the pointers are not used.
         unsafe { libc::ptrace(libc::PTRACE_SINGLESTEP, child, none, none) };

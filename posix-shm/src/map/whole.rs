@@ -16,7 +16,7 @@ use crate::name::ShmName;
 impl MapOptions {
     /// Maps the whole object: [`map_named`](MapOptions::map_named) without any options. If its
     /// length is certain, the system is not asked.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn map_all<A: Access>(
         object: BorrowedFd<'_>,
         certain_len: Option<u64>,
