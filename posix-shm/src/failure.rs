@@ -126,7 +126,7 @@ pub(crate) struct Failure {
     pub(crate) detail: Detail,
     /// What helps, if that depends on more than the operation and the error number.
     pub(crate) hint: Option<Cow<'static, str>>,
-    /// How much room the file system had, if that was too little.
+    /// How much room the file system had, if that was too little, and more may come back.
     pub(crate) room: Option<u64>,
     /// A name could not be removed; the hint says which.
     pub(crate) left: bool,

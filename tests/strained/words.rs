@@ -174,8 +174,7 @@ fn words_open_or_create_does_not_wait_for_what_waiting_cannot_cure() {
         cases.case(what, || {
             before();
             let slept = fewest_sleeps(|| drop(refused(Shm::open_or_create("/x", size))));
-            // It sees the same room three times, with short pauses.
-            assert!(slept <= 2, "it waited {slept} times");
+            assert_eq!(slept, 0, "it waits, although that cannot help");
         });
     };
     quick("more than the whole file system", 4 << 20, || {});

@@ -201,7 +201,11 @@ pub(super) fn shortage(object: BorrowedFd<'_>, bytes: sys::off_t, errno: Errno) 
             "too few huge pages of {page} bytes are free; the administrator can add more"
         )),
         _ => match Room::of(object) {
-            Some(room) => Failure { room: room.bytes, ..room.explain(failure) },
+            Some(room) => {
+                let may_come_back = room.capacity.is_some_and(|all| bytes.unsigned_abs() <= all);
+                let bytes = room.bytes.filter(|_| may_come_back);
+                Failure { room: bytes, ..room.explain(failure) }
+            }
             None => failure,
         },
     }
@@ -225,6 +229,8 @@ pub(crate) fn denied(object: BorrowedFd<'_>, failure: Failure) -> Failure {
 pub(crate) struct Room {
     /// Bytes, if they are limited.
     pub(crate) bytes: Option<u64>,
+    /// How many bytes that would be if the file system were empty.
+    capacity: Option<u64>,
     /// Inodes, if they are limited.
     inodes: Option<u64>,
     /// The file system's number.
@@ -241,11 +247,14 @@ impl Room {
         cvt_retry(|| unsafe { sys::fstatvfs(object.as_raw_fd(), stat.as_mut_ptr()) }).ok()?;
         // SAFETY: the call succeeded, so it has filled in the structure.
         let stat = unsafe { stat.assume_init() };
+        // A file system without a limit has no blocks at all.
+        #[allow(clippy::unnecessary_cast, reason = "the types are narrower on other systems")]
+        let bytes =
+            |blocks: u64| (stat.f_blocks > 0).then(|| blocks.saturating_mul(stat.f_frsize as u64));
         #[allow(clippy::unnecessary_cast, reason = "the types are narrower on other systems")]
         Some(Room {
-            // A file system without a limit has no blocks at all.
-            bytes: (stat.f_blocks > 0)
-                .then(|| (stat.f_bavail as u64).saturating_mul(stat.f_frsize as u64)),
+            bytes: bytes(stat.f_bavail as u64),
+            capacity: bytes(stat.f_blocks as u64),
             inodes: (stat.f_files > 0).then_some(stat.f_favail as u64),
             id: stat.f_fsid as u64,
             block: stat.f_bsize as u64,

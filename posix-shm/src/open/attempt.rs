@@ -21,8 +21,9 @@ const FLICKER_LIMIT: usize = 64;
 /// enough for the one object that they all want.
 const SHORTAGES: u32 = 8;
 
-/// If the room is the same this often in a row, and too little, no other process is taking it.
-const SAME_ROOM: u32 = 3;
+/// If the room is the same this often in a row, and too little, no other process is taking it. The
+/// pauses in between take 15 ms at most.
+const SAME_ROOM: u32 = 5;
 
 /// From this size on, reserving the memory costs far more than finding out that the name is taken.
 const LOOK_FIRST: u64 = 1 << 20;
