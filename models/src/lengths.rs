@@ -192,8 +192,15 @@ impl Library<'_, '_> {
             file: "imp/reserve.rs",
             function: "by_fallocate",
             does: &[
-                "syscalls::fallocate(object, 0, from, to - from)",
-                "Err(Errno::INTR) =>",
+                "syscalls::fallocate(object, 0, growth.from, growth.to - growth.from)",
+                "after_fallocate(object, growth, errno)",
+            ],
+        };
+        static AFTER: Site = Site {
+            file: "imp/reserve.rs",
+            function: "after_fallocate",
+            does: &[
+                "Errno::INTR =>",
                 "sys::FALLOC_FL_KEEP_SIZE",
                 "in_steps(&growth, |at, len| syscalls::fallocate(object, keep, at, len))",
                 "retry(|| syscalls::fallocate(object, 0, to - 1, 1))",
@@ -214,6 +221,7 @@ impl Library<'_, '_> {
             return Ok(memory);
         }
         let mut answer = self.allocate(&SITE, from, to, true)?;
+        self.process.pass(&AFTER);
         if answer == INTR {
             if self.is(Mutation::LengthFirst) {
                 self.allocate_at_last(&SITE, to)?;

@@ -185,7 +185,7 @@ impl Library<'_, '_> {
                 "Outcome::Short(stat.len())",
                 "self.join(object.as_fd())",
                 "None => return Ok(None)",
-                "Outcome::Found(",
+                "Outcome::Opened(",
             ],
         };
         static JOIN: Site = Site {
@@ -247,21 +247,47 @@ impl Library<'_, '_> {
             file: "open/attempt.rs",
             function: "create",
             does: &[
-                "let is_taken = || !replace && imp::find(new.name).is_ok();",
-                "built.is_none() && ways.len() > 1 && costly && is_taken()",
-                "match built.take()",
-                "None if !replace && is_fallback(ways) && is_taken()",
-                "build(&new, ways[0], fill)",
-                "publish(&mut draft, &new)",
-                "Outcome::Created(",
-                "draft.abandon(failure)",
-                "!replace && says_taken(&failure)",
-                "*built = Some((draft, made));",
-                "draft.abandon(failure)",
-                "!replace && says_taken(&failure) || is_taken()",
+                "built.is_some() || self.present",
+                "built.take().map_or(Step::Build, Step::Publish)",
+                "self.create_somehow(",
+                "self.create_anew(",
             ],
         };
-        self.process.pass(&SITE);
+        // The best way alone, in straight code; if it fails, the other function goes on.
+        static ANEW: Site = Site {
+            file: "open/attempt.rs",
+            function: "create_anew",
+            does: &[
+                "costly && ways.len() > 1 && new.is_taken()",
+                "imp::draft(&new, ways[0])",
+                "fill(draft.object())",
+                "Unbuilt::of(draft, unfilled)",
+                "imp::publish(&mut draft, &new)",
+                "Step::Unpublished(draft, obstacle)",
+                "published(draft, reader)",
+                "self.create_somehow(",
+            ],
+        };
+        static SOMEHOW: Site = Site {
+            file: "open/attempt.rs",
+            function: "create_somehow",
+            does: &[
+                "Step::Build if is_fallback(ways) && new.is_taken()",
+                "build(new, ways[0], fill)",
+                "publish(&mut draft, new)",
+                "published(draft, reader)",
+                "draft.abandon(failure)",
+                "!replace && says_taken(&failure)",
+                "*built = Some(draft);",
+                "draft.abandon(failure)",
+                "!replace && says_taken(&failure) || new.is_taken()",
+            ],
+        };
+        static TAKEN: Site =
+            Site { file: "imp/draft.rs", function: "is_taken", does: &["!self.replace && "] };
+        for site in [&SITE, &ANEW, &SOMEHOW, &TAKEN] {
+            self.process.pass(site);
+        }
         let mut ways = ask.ways;
         if built.is_none()
             && ways.len() > 1
@@ -331,10 +357,13 @@ impl Library<'_, '_> {
                 "imp::draft(new, way)?",
                 "present_draft(new, way)?",
                 "match fill(draft.object())",
-                "draft.abandon(failure)",
+                "Unbuilt::of(draft, unfilled)",
             ],
         };
+        static OF: Site =
+            Site { file: "open/attempt.rs", function: "of", does: &["draft.abandon(failure)"] };
         self.process.pass(&SITE);
+        self.process.pass(&OF);
         let draft = match ask.present && !self.is(Mutation::PresenceAfterName) {
             false => self.draft(way, replace, TRIES)?,
             true => self.present_draft(way, replace)?,
@@ -582,13 +611,15 @@ impl Library<'_, '_> {
         static SITE: Site = Site {
             file: "imp/system/linux.rs",
             function: "publish",
-            does: &[
-                "publish_unnamed(draft, new)",
-                "DIRECTORY.publish(draft, new)",
-                "named::publish_claimed(draft, new)",
-            ],
+            does: &["publish_unnamed(draft, new)", "publish_another(draft, new)"],
+        };
+        static ANOTHER: Site = Site {
+            file: "imp/system/linux.rs",
+            function: "publish_another",
+            does: &["DIRECTORY.publish(draft, new)", "named::publish_claimed(draft, new)"],
         };
         self.process.pass(&SITE);
+        self.process.pass(&ANOTHER);
         let replace = replace || self.is(Mutation::CreateByReplacing);
         let answer = match draft.way {
             Way::Unnamed => self.publish_unnamed(ask, draft, replace)?,
@@ -610,12 +641,16 @@ impl Library<'_, '_> {
         static SITE: Site = Site {
             file: "imp/system/linux.rs",
             function: "publish_unnamed",
+            does: &["link(draft.object(), new.name)", "replace_after(obstacle, draft, new)?"],
+        };
+        static AFTER: Site = Site {
+            file: "imp/system/linux.rs",
+            function: "replace_after",
             does: &[
-                "link(draft.object(), new.name)",
                 "new.replace && failure.is(Errno::EXIST)",
                 "link(draft.object(), &temporary)?",
                 "draft.hold(Held::Temporary(",
-                "DIRECTORY.replace(&temporary, new.name)?",
+                "DIRECTORY.replace(&temporary, new.name)",
             ],
         };
         let (object, me) = (draft.object, self.me());
@@ -630,7 +665,7 @@ impl Library<'_, '_> {
         if answer != EXIST || !replace {
             return Ok(answer);
         }
-        let answer = self.call(&SITE, "link to a temporary name", |world| link(world, 1 + me))?;
+        let answer = self.call(&AFTER, "link to a temporary name", |world| link(world, 1 + me))?;
         if is_error(answer) {
             return Ok(answer);
         }
@@ -639,11 +674,8 @@ impl Library<'_, '_> {
     }
 
     fn replace(&mut self, from: usize) -> Step<Answer> {
-        static SITE: Site = Site {
-            file: "imp/tmpfs.rs",
-            function: "replace",
-            does: &["rename(from.as_c_str(), to.as_c_str())"],
-        };
+        static SITE: Site =
+            Site { file: "imp/tmpfs.rs", function: "replace", does: &["rename(from, to)"] };
         self.call(&SITE, "rename over the name", |world| world.rename(from, NAME, true))
     }
 
