@@ -110,6 +110,8 @@
 //!
 //! * `bindgen`: generates the bindings with bindgen, if libclang is installed. Without it, the C
 //!   compiler alone does it, with the same result.
+//! * `cli`: the command-line tool `posix-shm`. To install it, type `cargo install posix-shm
+//!   --features cli`.
 //! * `derive`: the derive macros of `bytemuck`, for structures of your own.
 //! * `serde`: [`ShmName`], [`Permissions`] and [`Seals`] can be serialized and deserialized. A name
 //!   is a string, which is checked on the way in; permissions are a number, as in `0o640`; seals
