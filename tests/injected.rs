@@ -176,6 +176,8 @@ fn survives(task: &str, call: &Call, errno: &str) -> bool {
         ("fallocate", _) if matches!(task, "may-fault" | "map-immutable") => true,
         // A private mapping instead, as on older kernels.
         ("mmap", "EPERM") if task == "map-immutable" => has("MAP_SHARED"),
+        // The new object is looked at, and mapped again.
+        ("mmap", "EINVAL") if task.ends_with("-mapped") => task != "open-mapped",
         // Written through a mapping instead.
         ("pwrite64", "EPERM") if task == "publish" => true,
         ("newfstatat", _) if looks_first && has("AT_SYMLINK_NOFOLLOW") => true,

@@ -22,8 +22,8 @@ fn messages_say_what_happened_on_what_and_what_to_do() {
         (&["stat", ""], "name an object: \"\" cannot be used: it is empty"),
         (
             &["rm", "a/b"],
-            "name an object: \"a/b\" cannot be used: it has a slash after its first \
-                          byte",
+            "name an object: \"a/b\" cannot be used: it has a slash after its first byte, and \
+             there are no folders",
         ),
         (
             &["rm", "/dev/shm/frames"],

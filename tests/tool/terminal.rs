@@ -1,9 +1,12 @@
 //! A terminal with a program in it, and a person who looks and types.
 
+use std::ffi::{CStr, OsStr};
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::num::NonZero;
 use std::os::fd::{AsRawFd, FromRawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -25,34 +28,14 @@ pub(crate) struct Terminal {
 impl Terminal {
     /// Runs a command in a terminal of this size.
     pub(crate) fn new(mut command: Command, columns: u16, lines: u16) -> Terminal {
-        let (mut master, mut slave) = (-1, -1);
-        let size = window(columns, lines);
-        // SAFETY: the pointers are to two descriptors and a size; the others may be null.
-        let result = unsafe {
-            libc::openpty(
-                &mut master,
-                &mut slave,
-                std::ptr::null_mut(),
-                std::ptr::null_mut(),
-                &size,
-            )
-        };
-        assert_eq!(result, 0, "no terminal can be had");
-        // SAFETY: the call made the descriptor for us.
-        let master = unsafe { File::from_raw_fd(master) };
-        // SAFETY: the call made the descriptor for us.
-        let slave = unsafe { File::from_raw_fd(slave) };
-        for end in [&master, &slave] {
-            // SAFETY: passes no pointer.
-            let result = unsafe { libc::fcntl(end.as_raw_fd(), libc::F_SETFD, libc::FD_CLOEXEC) };
-            assert_eq!(result, 0, "a child would inherit the terminal");
-        }
+        let (master, slave) = pair();
+        set_size(&master, columns, lines);
         let copy = || slave.try_clone().unwrap();
         command.stdin(copy()).stdout(copy()).stderr(copy());
         if command.get_envs().all(|(variable, _)| variable != "TERM") {
             command.env("TERM", "xterm-256color");
         }
-        // SAFETY: the function makes two system calls and nothing else.
+        // SAFETY: the function makes system calls and nothing else.
         unsafe { command.pre_exec(take_terminal) };
         let child = command.spawn().unwrap();
         drop((command, slave));
@@ -118,10 +101,7 @@ impl Terminal {
     /// Gives the terminal another size, as a window manager does.
     pub(crate) fn resize(&mut self, columns: u16, lines: u16) {
         self.parser.screen_mut().set_size(some(lines), some(columns));
-        let size = window(columns, lines);
-        // SAFETY: the pointer is to a size.
-        let result = unsafe { libc::ioctl(self.master.as_raw_fd(), libc::TIOCSWINSZ, &size) };
-        assert_eq!(result, 0, "the terminal keeps its size");
+        set_size(&self.master, columns, lines);
     }
 
     /// Sends a signal to the program.
@@ -190,8 +170,13 @@ impl Drop for Terminal {
     }
 }
 
-/// Makes the standard input the terminal of this process, which leads a session from now on.
+/// Makes the standard input the terminal of this process, which leads a session from now on. It is
+/// ended by signals that whoever runs the tests may ignore, such as `nohup`.
 fn take_terminal() -> io::Result<()> {
+    for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM] {
+        // SAFETY: installs no handler.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
     // SAFETY: passes no pointer.
     unsafe { libc::setsid() };
     // SAFETY: passes no pointer.
@@ -203,6 +188,34 @@ fn some(n: u16) -> NonZero<u16> {
     NonZero::new(n).expect("a terminal has columns and lines")
 }
 
-fn window(columns: u16, lines: u16) -> libc::winsize {
-    libc::winsize { ws_row: lines, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 }
+/// Both ends of a new terminal. They are closed on exec from the beginning: a child that another
+/// test starts meanwhile would keep it open.
+fn pair() -> (File, File) {
+    let flags = libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC;
+    // SAFETY: passes no pointer.
+    let master = unsafe { libc::posix_openpt(flags) };
+    assert!(master >= 0, "no terminal can be had");
+    // SAFETY: the call made the descriptor for us.
+    let master = unsafe { File::from_raw_fd(master) };
+    // SAFETY: passes no pointer.
+    assert_eq!(unsafe { libc::grantpt(master.as_raw_fd()) }, 0, "the terminal is not ours");
+    // SAFETY: passes no pointer.
+    assert_eq!(unsafe { libc::unlockpt(master.as_raw_fd()) }, 0, "the terminal stays locked");
+    let mut path = [0; 128];
+    // SAFETY: the pointer is to as much room as the call is told.
+    let errno = unsafe { libc::ptsname_r(master.as_raw_fd(), path.as_mut_ptr(), path.len()) };
+    assert_eq!(errno, 0, "the terminal has no path");
+    // SAFETY: the call has filled in a path that ends with a NUL byte.
+    let path = unsafe { CStr::from_ptr(path.as_ptr()) };
+    let mut options = File::options();
+    options.read(true).write(true).custom_flags(libc::O_NOCTTY);
+    let slave = options.open(OsStr::from_bytes(path.to_bytes())).expect("the other end opens");
+    (master, slave)
+}
+
+fn set_size(terminal: &File, columns: u16, lines: u16) {
+    let size = libc::winsize { ws_row: lines, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+    // SAFETY: the pointer is to a size.
+    let result = unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCSWINSZ, &size) };
+    assert_eq!(result, 0, "the terminal keeps its size");
 }

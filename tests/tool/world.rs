@@ -78,7 +78,11 @@ impl World {
             command.arg(format!("--user={namespaces}/user")).arg("--preserve-credentials");
         }
         command.stdin(Stdio::null());
-        command.env_remove("NO_COLOR").env_remove("CLICOLOR_FORCE").env("LC_ALL", "C.UTF-8");
+        // With CI set there are colours in spite of TERM=dumb.
+        for variable in ["NO_COLOR", "CLICOLOR_FORCE", "CI"] {
+            command.env_remove(variable);
+        }
+        command.env("LC_ALL", "C.UTF-8");
         command
     }
 

@@ -13,8 +13,20 @@ pub(crate) const OLD: &str = ".old";
 pub(crate) const OLD_SIZE: u64 = 12288;
 
 /// Each byte, and how often it is repeated.
-pub(crate) fn runs(content: &[u8]) -> Vec<(u8, u64)> {
-    content.chunk_by(|a, b| a == b).map(|run| (run[0], run.len() as u64)).collect()
+pub(crate) fn runs(mut content: &[u8]) -> Vec<(u8, u64)> {
+    let mut runs = Vec::new();
+    while let Some(&byte) = content.first() {
+        // Whole pages are compared at once: the tests run thousands of victims.
+        let page = [byte; 4096];
+        let mut len = 0;
+        while content[len..].starts_with(&page) {
+            len += page.len();
+        }
+        len += content[len..].iter().take_while(|other| **other == byte).count();
+        runs.push((byte, len as u64));
+        content = &content[len..];
+    }
+    runs
 }
 
 #[derive(Clone, Debug, PartialEq)]
