@@ -8,6 +8,7 @@ use crate::explorer::{Answer, Process, Program, Step, World};
 use crate::site::Site;
 
 mod opening;
+mod publishing;
 mod removing;
 
 pub use opening::{Ask, Policy, Way};

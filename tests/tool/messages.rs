@@ -28,7 +28,7 @@ fn messages_say_what_happened_on_what_and_what_to_do() {
         (
             &["rm", "/dev/shm/frames"],
             "name an object: \"/dev/shm/frames\" cannot be used: it has a slash after its first \
-             byte; write only the name, /frames",
+             byte, and there are no folders; write only the name, /frames",
         ),
         (&["create", &long], &too_long),
         (
