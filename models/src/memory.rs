@@ -346,7 +346,7 @@ const DATA: usize = 2;
 /// What is done wrong with the event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EventMutation {
-    /// `set` wakes nobody if the event was set already.
+    /// `set` wakes no waiter if the event was set already.
     WakeOnlyTheFirstTime,
     /// `set` looks for waiters, and then sets the state.
     LookBeforeSetting,
@@ -459,7 +459,7 @@ pub fn event(mutation: Option<EventMutation>) -> Vec<Program> {
         wait(3),
         vec![Step::GoIf(|_| true, 0)],
     ];
-    // Another thread takes the flag away at any moment. Who has begun to wait by then is woken.
+    // Another thread takes the flag away at any moment. Those that wait by then are woken.
     let early = [
         vec![Step::Load("wait: first", Acquire, STATE, 0), Step::GoIf(|it| it[0] != 0, 14)],
         waiter[0].iter().skip(2).copied().collect(),

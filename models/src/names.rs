@@ -45,7 +45,7 @@ pub enum Mutation {
     PresenceAfterName,
     /// An object that is built under its own name is not looked for after taking presence.
     NewbornWithoutLooking,
-    /// Who opens with presence does not look whether the object has its name still.
+    /// Opening with presence does not look whether the object still has its name.
     JoinWithoutLooking,
     /// Opening is not tried again if the object has lost its name.
     FoundWithoutLength,

@@ -59,7 +59,7 @@ impl Compiler {
         let mut build = cc::Build::new();
         // The `cc` crate must not warn about a failure: another generator may succeed.
         build.cargo_warnings(false);
-        // Nobody debugs the shim, and without this the `cc` crate runs the compiler once more.
+        // No one debugs the shim, and without this the `cc` crate runs the compiler once more.
         build.debug(false);
         let tool = build
             .try_get_compiler()

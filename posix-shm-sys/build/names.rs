@@ -179,7 +179,7 @@ pub(crate) const CONSTANTS: &[Constants] = &[
         names: &["FUTEX_WAKE", "FUTEX_WAIT_BITSET", "FUTEX_BITSET_MATCH_ANY"],
     },
     Constants {
-        about: "`clock_gettime`: the clock that nobody sets.",
+        about: "`clock_gettime`: the clock that is never set.",
         header: "time.h",
         of: "int",
         names: &["CLOCK_MONOTONIC"],
