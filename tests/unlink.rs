@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use posix_shm::{Operation, Shm, capabilities, unlink};
+use posix_shm::{MapOptions, Operation, Shm, capabilities, unlink};
 
 use crate::common::{Names, len, peer, run};
 
@@ -48,6 +48,8 @@ fn unlink_on_drop_removes_the_name_of_its_own_object_only() {
 
     // A newer object keeps its name, on systems that can tell it from the older one.
     let guard = kept.unlink_on_drop();
+    let mapped = MapOptions::new().map(&guard).unwrap().len();
+    assert_eq!(mapped as u64, len(1));
     unlink(&name).unwrap();
     let mut successor = Shm::create(&name, 2).unwrap();
     drop(guard);

@@ -2,6 +2,7 @@
 
 use std::io::ErrorKind;
 use std::ops::Deref;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use crate::error::{Error, Result};
 use crate::failure::{Failure, Operation};
@@ -158,6 +159,12 @@ impl Deref for UnlinkOnDrop {
             Some(shm) => shm,
             None => unreachable!("it is taken only where `self` ends"),
         }
+    }
+}
+
+impl AsFd for UnlinkOnDrop {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        (**self).as_fd()
     }
 }
 

@@ -47,6 +47,7 @@ fn specification(
         (IfExists::Supersede, true) => (Made, Made),
         (IfExists::Error, true) => (Present, Made),
         (IfExists::Supersede | IfExists::Error, false) => (Senseless, Senseless),
+        _ => unimplemented!("a line for {exists:?}"),
     }
 }
 

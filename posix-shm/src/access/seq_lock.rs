@@ -139,6 +139,7 @@ impl<A: Shared> SeqLock<'_, A> {
     ///
     /// The function is not called while a writer writes.
     #[inline]
+    #[must_use]
     pub fn try_read<R>(&self, copy: impl FnOnce() -> R) -> Option<R> {
         let before = self.sequence.load(Acquire);
         if before % 2 != 0 {

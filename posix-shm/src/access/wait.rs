@@ -15,6 +15,8 @@ use crate::map::{ReadWrite, Shared};
 
 /// How [`SharedAtomic::wait`] has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[must_use = "the word may be as it was: the wait may have timed out"]
+#[non_exhaustive]
 pub enum Waited {
     /// It was woken. The value may be the old one: load it.
     Woken,

@@ -4,6 +4,7 @@ use crate::direction::Direction;
 
 /// What to do if an object already has the name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum IfExists {
     /// Open it as it is.
     #[default]
@@ -32,6 +33,7 @@ pub enum IfExists {
 
 /// What to do if nothing has the name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum IfDoesNotExist {
     /// Create an object: `O_CREAT`.
     #[doc(alias = "O_CREAT")]
