@@ -10,6 +10,8 @@ use std::mem::MaybeUninit;
 use std::ptr;
 use std::time::Duration;
 
+// The calls of other systems take both from here, so that the tests can give them models.
+use ::libc;
 use posix_shm_sys as sys;
 
 #[cfg(any(pshm_has_sys_futex, pshm_has_sys_futex_time64))]

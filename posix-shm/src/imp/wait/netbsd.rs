@@ -6,9 +6,7 @@ use std::ffi::c_int;
 use std::ptr::{self, NonNull};
 use std::time::Duration;
 
-use posix_shm_sys as sys;
-
-use super::{Slept, in_time, now, slept_on_netbsd, timespec};
+use super::{Slept, in_time, libc, now, slept_on_netbsd, sys, timespec};
 use crate::failure::{Errno, cvt, cvt_retry};
 
 /// `__futex` with `FUTEX_WAIT_BITSET`, whose time is a point in time.

@@ -6,9 +6,7 @@
 use std::ptr::{self, NonNull};
 use std::time::Duration;
 
-use posix_shm_sys as sys;
-
-use super::{Slept, in_time, now, rest, slept_on_openbsd, timespec};
+use super::{Slept, in_time, now, rest, slept_on_openbsd, sys, timespec};
 use crate::failure::{Errno, cvt, cvt_retry};
 
 /// `futex` with `FUTEX_WAIT`, whose time is a length of time.

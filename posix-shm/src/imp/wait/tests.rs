@@ -1,5 +1,17 @@
 //! What each system's call can answer, and what it means. The error numbers are those that the
 //! system's source gives, under the names that this machine has for them too.
+//!
+//! `freebsd.rs` and its neighbours run the files of those systems on Linux, on models of their
+//! calls. That shows that the code respects these rules, not that the systems have them.
+
+#[cfg(pshm_has_sys_futex)]
+mod freebsd;
+#[cfg(pshm_has_sys_futex)]
+mod model;
+#[cfg(pshm_has_sys_futex)]
+mod netbsd;
+#[cfg(pshm_has_sys_futex)]
+mod openbsd;
 
 use super::*;
 

@@ -8,9 +8,7 @@ use std::ffi::{c_int, c_ulong};
 use std::ptr::{self, NonNull};
 use std::time::Duration;
 
-use posix_shm_sys as sys;
-
-use super::{Slept, slept, timespec};
+use super::{Slept, libc, slept, sys, timespec};
 use crate::failure::{Errno, cvt, cvt_retry};
 
 /// `_umtx_op` with `UMTX_OP_WAIT_UINT`, whose time is a point in time.
