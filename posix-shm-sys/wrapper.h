@@ -34,7 +34,7 @@
 #include <fcntl.h>       /* open, fcntl, O_*, F_*, AT_* */
 #include <limits.h>      /* NAME_MAX, PATH_MAX */
 #include <stddef.h>      /* offsetof, size_t */
-#include <stdint.h>      /* intptr_t */
+#include <stdint.h>      /* intptr_t, uint32_t */
 #include <stdio.h>       /* rename, renameat, renameat2, RENAME_* */
 #include <string.h>      /* strerror */
 #include <sys/file.h>    /* flock, LOCK_* */
@@ -58,9 +58,32 @@
 #endif
 #endif
 
+#if defined PSHM_OS_FREEBSD
+#include <sys/umtx.h>    /* _umtx_op, UMTX_* */
+#endif
+
+#if defined PSHM_OS_NETBSD
+#include <sys/syscall.h> /* SYS___futex */
+#endif
+
+#if defined PSHM_OS_NETBSD || defined PSHM_OS_OPENBSD
+#if defined __has_include
+#if __has_include(<sys/futex.h>)
+#include <sys/futex.h>   /* futex, FUTEX_* */
+#endif
+#endif
+#endif
+
 #if defined PSHM_APPLE && defined __has_include
 #if __has_include(<sys/posix_shm.h>)
 #include <sys/posix_shm.h> /* PSHMNAMLEN */
+#endif
+#if __has_include(<os/os_sync_wait_on_address.h>)
+#include <os/os_sync_wait_on_address.h> /* OS_SYNC_*, OS_CLOCK_* */
+/* They are the names of an enumeration. */
+#define OS_SYNC_WAIT_ON_ADDRESS_SHARED OS_SYNC_WAIT_ON_ADDRESS_SHARED
+#define OS_SYNC_WAKE_BY_ADDRESS_SHARED OS_SYNC_WAKE_BY_ADDRESS_SHARED
+#define OS_CLOCK_MACH_ABSOLUTE_TIME OS_CLOCK_MACH_ABSOLUTE_TIME
 #endif
 #endif
 
@@ -231,9 +254,20 @@ _Static_assert(sizeof(off_t) == 8, "off_t must have 64 bits, or large objects lo
 #endif
 #endif
 
-/* The same for Apple's kernel, because not every SDK has this header. */
-#if defined PSHM_APPLE && !defined PSHMNAMLEN
+/* The same for Apple's systems, because not every SDK has these headers. */
+#if defined PSHM_APPLE
+#ifndef PSHMNAMLEN
 #define PSHMNAMLEN 31                /* bsd/sys/posix_shm.h of XNU */
+#endif
+#ifndef OS_SYNC_WAIT_ON_ADDRESS_SHARED
+#define OS_SYNC_WAIT_ON_ADDRESS_SHARED 1 /* os/os_sync_wait_on_address.h, macOS 14.4 */
+#endif
+#ifndef OS_SYNC_WAKE_BY_ADDRESS_SHARED
+#define OS_SYNC_WAKE_BY_ADDRESS_SHARED 1 /* os/os_sync_wait_on_address.h, macOS 14.4 */
+#endif
+#ifndef OS_CLOCK_MACH_ABSOLUTE_TIME
+#define OS_CLOCK_MACH_ABSOLUTE_TIME 32 /* os/clock.h, macOS 11 */
+#endif
 #endif
 
 #endif

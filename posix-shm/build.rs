@@ -14,6 +14,7 @@ use std::env;
 /// The names that `src/` asks about, each with `cfg(pshm_has_<name>)`. To ask about another name
 /// that posix-shm-sys binds, add it here.
 const ASKED: &[&str] = &[
+    "_umtx_op",
     "ecapmode",
     "ehwpoison",
     "enotcapable",
@@ -24,6 +25,7 @@ const ASKED: &[&str] = &[
     "f_seal_future_write",
     "fallocate",
     "flock",
+    "futex",
     "inherit_none",
     "inherit_zero",
     "madv_cold",
@@ -49,12 +51,14 @@ const ASKED: &[&str] = &[
     "mfd_hugetlb",
     "mincore",
     "mremap",
+    "os_sync_wait_on_address_shared",
     "posix_fallocate",
     "renameat2",
     "scm_pidfd",
     "shm_create_largepage",
     "shm_open",
     "st_atim",
+    "sys___futex",
     "sys_cachestat",
     "sys_futex",
     "sys_futex_time64",

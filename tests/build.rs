@@ -6,24 +6,29 @@ use std::{env, fs, path::Path};
 /// The names that the sys crate reports and that are no constants, or not in upper case. If one is
 /// missing here, the list does not compile.
 const OTHERS: &str = "close fallocate fchmod fchown fcntl fcntl_lock flock fstat fstatat \
-    fstatvfs ftruncate getentropy geteuid getpid getuid link linkat madvise memfd_create \
+    fstatvfs ftruncate futex getentropy geteuid getpid getuid link linkat madvise memfd_create \
     mincore minherit mlock mmap mprotect mremap msync munlock munmap open posix_fallocate pread \
     pwrite rename renameat renameat2 shm_create_largepage shm_mkstemp shm_open shm_rename \
     shm_unlink st_atim st_atimespec st_ctim st_ctimespec st_mtim st_mtimespec strerror \
-    SYS_cachestat SYS_futex SYS_futex_time64 sysconf unlink unlinkat";
+    SYS___futex SYS_cachestat SYS_futex SYS_futex_time64 sysconf _umtx_op unlink unlinkat";
 
 /// Constants that the `libc` crate lacks for a system or a C library.
 const NOT_IN_LIBC: &[(&str, &str)] = &[
     ("musl", "MADV_COLLAPSE"),
     // Present only if Linux is built with the code for macOS.
-    ("linux", "MADV_GUARD_INSTALL MADV_GUARD_REMOVE PSHMNAMLEN SCM_PIDFD"),
+    (
+        "linux",
+        "MADV_GUARD_INSTALL MADV_GUARD_REMOVE OS_CLOCK_MACH_ABSOLUTE_TIME \
+         OS_SYNC_WAIT_ON_ADDRESS_SHARED OS_SYNC_WAKE_BY_ADDRESS_SHARED PSHMNAMLEN SCM_PIDFD",
+    ),
     ("android", "MADV_GUARD_INSTALL MADV_GUARD_REMOVE SCM_PIDFD"),
     ("macos", "MADV_PAGEOUT NAME_MAX PSHMNAMLEN"),
     ("freebsd", "MFD_HUGE_SHIFT"),
     (
         "netbsd",
-        "F_ADD_SEALS F_GET_SEALS F_SEAL_FUTURE_WRITE F_SEAL_GROW F_SEAL_SEAL F_SEAL_SHRINK \
-         F_SEAL_WRITE MFD_ALLOW_SEALING MFD_CLOEXEC NAME_MAX",
+        // That crate has the bits as an unsigned number.
+        "FUTEX_BITSET_MATCH_ANY F_ADD_SEALS F_GET_SEALS F_SEAL_FUTURE_WRITE F_SEAL_GROW \
+         F_SEAL_SEAL F_SEAL_SHRINK F_SEAL_WRITE MFD_ALLOW_SEALING MFD_CLOEXEC NAME_MAX",
     ),
     ("openbsd", "NAME_MAX"),
 ];

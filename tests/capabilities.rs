@@ -8,8 +8,8 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use posix_shm::{
-    Direction, IfDoesNotExist, IfExists, MapOptions, OpenOptions, Permissions, Seals, Shared,
-    SharedAtomic, Shm, capabilities, list, unlink,
+    Capabilities, Direction, IfDoesNotExist, IfExists, MapOptions, OpenOptions, Permissions, Seals,
+    Shared, SharedAtomic, Shm, WaitOptions, Waited, capabilities, list, unlink,
 };
 
 use crate::common::{Names, len, page};
@@ -351,28 +351,69 @@ fn move_mappings_says_whether_a_mapping_moves_with_its_pages() {
 fn wait_says_whether_a_waiter_sleeps_until_it_is_woken() {
     let object = Shm::anonymous(page()).unwrap();
     let (writer, reader) = (object.map_mut().unwrap(), object.map().unwrap());
-    fn wait<A: Shared>(word: SharedAtomic<'_, u32, A>) {
-        assert_eq!(word.wait_while(|it| it == 0, None).unwrap(), Some(1));
+    // Only who sleeps is woken. Who polls looks at the word, which stays as it is.
+    fn wait<A: Shared>(word: SharedAtomic<'_, u32, A>) -> Waited {
+        let options = WaitOptions::new().spin(0).look_again(Duration::MAX);
+        word.wait(0, options.limit(Duration::from_secs(30))).unwrap()
     }
-    // Only who sleeps is woken.
-    let woken = |wait: &(dyn Fn() + Sync), may: bool| {
+    let ended = |wait: &(dyn Fn() -> Waited + Sync), sleeps: bool| {
         let word = writer.atomic::<u32>(0).unwrap();
         word.store(0, Ordering::Relaxed);
         std::thread::scope(|scope| {
             let waiting = scope.spawn(wait);
             let begun = Instant::now();
-            let mut woken = 0;
-            while woken == 0 && begun.elapsed() < Duration::from_secs(if may { 30 } else { 1 }) {
-                woken = word.notify_all().unwrap();
+            let patience = Duration::from_secs(if sleeps { 60 } else { 1 });
+            while !waiting.is_finished() && begun.elapsed() < patience {
+                word.notify_all().unwrap();
+                std::thread::yield_now();
             }
             word.store(1, Ordering::Release);
             word.notify_all().unwrap();
-            waiting.join().unwrap();
-            woken == 1
+            waiting.join().unwrap()
         })
     };
+    let expected = |sleeps| if sleeps { Waited::Woken } else { Waited::Changed };
+    let Capabilities { wait: sleeps, wait_read_only: sleeps_read_only, .. } = capabilities();
     let writable = || wait(writer.atomic(0).unwrap());
-    assert_eq!(woken(&writable, capabilities().wait), capabilities().wait);
+    assert_eq!(ended(&writable, sleeps), expected(sleeps));
     let read_only = || wait(reader.atomic(0).unwrap());
-    assert_eq!(woken(&read_only, capabilities().wait_read_only), capabilities().wait_read_only);
+    assert_eq!(ended(&read_only, sleeps_read_only), expected(sleeps_read_only));
+    assert!(sleeps || !sleeps_read_only);
+}
+
+/// Every system that has a call for it uses it.
+#[test]
+fn wait_is_true_where_the_system_can_sleep() {
+    let name = c"os_sync_wait_on_address";
+    // SAFETY: the pointer is to a string.
+    let apple = !unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) }.is_null();
+    let can = match () {
+        () if cfg!(posix_shm_portable) => false,
+        () if cfg!(any(posix_shm_apple, target_vendor = "apple")) => apple,
+        () => true,
+    };
+    assert_eq!(capabilities().wait, can);
+}
+
+#[test]
+fn notify_counts_says_whether_notifying_returns_how_many_were_woken() {
+    let mapping = Shm::anonymous(page()).unwrap().map_mut().unwrap();
+    let word = mapping.atomic::<u32>(0).unwrap();
+    std::thread::scope(|scope| {
+        let options = WaitOptions::new().spin(0).limit(Duration::from_secs(60));
+        let waiting = scope.spawn(move || word.wait_while(|it| it == 0, options).unwrap());
+        let begun = Instant::now();
+        let patience =
+            Duration::from_millis(if capabilities().notify_counts { 30_000 } else { 300 });
+        let mut woken = 0;
+        while woken == 0 && begun.elapsed() < patience {
+            woken = word.notify_all().unwrap();
+        }
+        word.store(1, Ordering::Release);
+        let rest = word.notify_all().unwrap();
+        assert_eq!(waiting.join().unwrap(), Some(1));
+        let all = if capabilities().notify_counts { 1..=2 } else { 0..=0 };
+        assert!(all.contains(&(woken + rest)), "{woken} and {rest} were woken");
+    });
+    assert!(capabilities().wait || !capabilities().notify_counts);
 }

@@ -162,6 +162,20 @@ pub(crate) const FUNCTIONS: &[Functions] = &[
         declarations: &["int flock(int fd, int operation)"],
     },
     Functions {
+        about: "Sleeping until a word of memory changes. OpenBSD has it.",
+        header: "sys/futex.h",
+        presence: Presence::Declared,
+        declarations: &["int futex(uint32_t *uaddr, int op, int val, \
+             const struct timespec *timeout, uint32_t *uaddr2)"],
+    },
+    Functions {
+        about: "Sleeping until a word of memory changes. FreeBSD has it.",
+        header: "sys/umtx.h",
+        presence: Presence::Declared,
+        declarations: &["int _umtx_op(void *obj, int op, unsigned long val, void *uaddr, \
+             void *uaddr2)"],
+    },
+    Functions {
         about: "The process and the machine.",
         header: "unistd.h",
         presence: Presence::Everywhere,

@@ -170,13 +170,31 @@ pub(crate) const CONSTANTS: &[Constants] = &[
         about: "`syscall`: calls that C libraries have no function for.",
         header: "sys/syscall.h",
         of: "long",
-        names: &["SYS_cachestat", "SYS_futex", "SYS_futex_time64"],
+        names: &["SYS_cachestat", "SYS_futex", "SYS_futex_time64", "SYS___futex"],
     },
     Constants {
-        about: "`futex`: operations, and the bits that every waiter has.",
+        about: "`futex`: operations, and the bits that every waiter has. `<sys/futex.h>` on NetBSD \
+                and OpenBSD.",
         header: "linux/futex.h",
         of: "int",
-        names: &["FUTEX_WAKE", "FUTEX_WAIT_BITSET", "FUTEX_BITSET_MATCH_ANY"],
+        names: &["FUTEX_WAIT", "FUTEX_WAKE", "FUTEX_WAIT_BITSET", "FUTEX_BITSET_MATCH_ANY"],
+    },
+    Constants {
+        about: "`_umtx_op`: operations, and the flag of a time that is a point in time.",
+        header: "sys/umtx.h",
+        of: "int",
+        names: &["UMTX_OP_WAIT_UINT", "UMTX_OP_WAKE", "UMTX_ABSTIME"],
+    },
+    Constants {
+        about: "`os_sync_wait_on_address` and its kind: the flags for memory that processes share, \
+                and the clock.",
+        header: "os/os_sync_wait_on_address.h",
+        of: "unsigned int",
+        names: &[
+            "OS_SYNC_WAIT_ON_ADDRESS_SHARED",
+            "OS_SYNC_WAKE_BY_ADDRESS_SHARED",
+            "OS_CLOCK_MACH_ABSOLUTE_TIME",
+        ],
     },
     Constants {
         about: "`clock_gettime`: the clock that is never set.",

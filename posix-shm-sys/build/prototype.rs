@@ -131,6 +131,7 @@ pub(crate) fn rust_type(c: &str) -> String {
         "unsigned int" => "::core::ffi::c_uint".into(),
         "long" => "::core::ffi::c_long".into(),
         "unsigned long" => "::core::ffi::c_ulong".into(),
+        "uint32_t" => "u32".into(),
         "size_t" => "usize".into(),
         "ssize_t" | "intptr_t" => "isize".into(),
         name => name.trim_start_matches("struct ").into(),

@@ -73,4 +73,8 @@ pub struct Capabilities {
     pub wait: bool,
     /// It also sleeps if the mapping is read-only.
     pub wait_read_only: bool,
+    /// [`notify_all`](crate::SharedAtomic::notify_all) and
+    /// [`notify_one`](crate::SharedAtomic::notify_one) return how many they have woken. Otherwise
+    /// they return 0.
+    pub notify_counts: bool,
 }

@@ -53,9 +53,11 @@ pub enum Operation {
     Lock,
     /// Telling the system how a mapping is used (`madvise`).
     Advise,
-    /// Waiting until a word of a mapping changes (`futex`).
+    /// Waiting until a word of a mapping changes (`futex`, or what the system
+    /// has for it).
     Wait,
-    /// Waking those who wait for a word of a mapping (`futex`).
+    /// Waking those who wait for a word of a mapping (`futex`, or what the system
+    /// has for it).
     Notify,
     /// Reading or writing what a [`SeqLock`](crate::SeqLock) guards.
     Snapshot,
@@ -215,7 +217,9 @@ impl Errno {
     pub(crate) const AGAIN: Errno = Errno(sys::EAGAIN);
     pub(crate) const BADF: Errno = Errno(sys::EBADF);
     pub(crate) const BUSY: Errno = Errno(sys::EBUSY);
+    pub(crate) const CANCELED: Errno = Errno(sys::ECANCELED);
     pub(crate) const CONNRESET: Errno = Errno(libc::ECONNRESET);
+    pub(crate) const DOM: Errno = Errno(sys::EDOM);
     pub(crate) const DQUOT: Errno = Errno(sys::EDQUOT);
     pub(crate) const EXIST: Errno = Errno(sys::EEXIST);
     pub(crate) const FAULT: Errno = Errno(sys::EFAULT);

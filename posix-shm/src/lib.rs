@@ -206,7 +206,11 @@ pub use bytemuck::{AnyBitPattern, NoUninit};
 /// ```
 #[must_use]
 pub fn capabilities() -> Capabilities {
-    imp::CAPABILITIES
+    let known = imp::CAPABILITIES;
+    // Only the running system can tell.
+    let sleeps = imp::can_sleep();
+    let (wait, wait_read_only) = (known.wait && sleeps, known.wait_read_only && sleeps);
+    Capabilities { wait, wait_read_only, ..known }
 }
 
 /// The README's examples, run as tests.

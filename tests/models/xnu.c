@@ -9,12 +9,16 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <linux/futex.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #define PSHMNAMLEN 31
@@ -199,3 +203,87 @@ void *mmap(void *at, size_t length, int protection, int flags, int fd, off_t off
         exchange(0, (uintptr_t) start, length);
     return start;
 }
+
+/*
+ * Sleeping, as bsd/kern/sys_ulock.c and os/os_sync_wait_on_address.h say. With OLD, the model is of
+ * a macOS before 14.4, which has none of it.
+ */
+#ifndef OLD
+
+#define SHARED 1
+#define CLOCK_MACH_ABSOLUTE_TIME 32
+
+/* The flag for one process, if the flag for several is not there. */
+static int operation(int of, uint32_t flags)
+{
+    return flags == SHARED ? of : of | FUTEX_PRIVATE_FLAG;
+}
+
+static int is_wrong(void *at, size_t size, uint32_t flags)
+{
+    return at == NULL || size != sizeof(uint32_t) || (uintptr_t) at % size != 0 || flags > SHARED;
+}
+
+/* Whether a page is in the page table. XNU looks at the word under a lock, and fetches no page. */
+static int is_present(void *at)
+{
+    uint64_t entry = UINT64_MAX;
+    int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+    if (fd >= 0) {
+        size_t page = (uintptr_t) at / (size_t) REAL(sysconf)(_SC_PAGESIZE);
+        if (REAL(pread)(fd, &entry, sizeof entry, (off_t) (page * sizeof entry)) < 0)
+            entry = UINT64_MAX;
+        close(fd);
+    }
+    return entry >> 63 != 0;
+}
+
+static int sleep_on(void *at, uint64_t value, uint32_t flags, const struct timespec *timeout)
+{
+    /* As XNU does where it simulates it, so that pages are missed that were there. */
+    static _Atomic unsigned count;
+    if (!is_present(at) || ++count % 73 == 0)
+        return fail(EFAULT);
+    int wait = operation(FUTEX_WAIT, flags);
+    if (syscall(SYS_futex, at, wait, (uint32_t) value, timeout, NULL, 0) == 0 || errno == EAGAIN)
+        return 0;
+    return -1;
+}
+
+int os_sync_wait_on_address(void *at, uint64_t value, size_t size, uint32_t flags)
+{
+    return is_wrong(at, size, flags) ? fail(EINVAL) : sleep_on(at, value, flags, NULL);
+}
+
+int os_sync_wait_on_address_with_timeout(void *at, uint64_t value, size_t size, uint32_t flags,
+                                         uint32_t clock, uint64_t nanoseconds)
+{
+    if (is_wrong(at, size, flags) || clock != CLOCK_MACH_ABSOLUTE_TIME || nanoseconds == 0)
+        return fail(EINVAL);
+    struct timespec timeout = {
+        .tv_sec = (time_t) (nanoseconds / 1000000000),
+        .tv_nsec = (long) (nanoseconds % 1000000000),
+    };
+    return sleep_on(at, value, flags, &timeout);
+}
+
+/* It does not say how many it has woken. */
+static int wake(void *at, size_t size, uint32_t flags, int most)
+{
+    if (is_wrong(at, size, flags))
+        return fail(EINVAL);
+    long woken = syscall(SYS_futex, at, operation(FUTEX_WAKE, flags), most, NULL, NULL, 0);
+    return woken > 0 ? 0 : fail(ENOENT);
+}
+
+int os_sync_wake_by_address_any(void *at, size_t size, uint32_t flags)
+{
+    return wake(at, size, flags, 1);
+}
+
+int os_sync_wake_by_address_all(void *at, size_t size, uint32_t flags)
+{
+    return wake(at, size, flags, INT_MAX);
+}
+
+#endif

@@ -161,7 +161,12 @@ fn time_limits(how: &str, name: &str) {
                 let begun = Instant::now();
                 assert_eq!(word.wait_while(|value| value == 0, options).unwrap(), None);
                 assert!(begun.elapsed() >= limit, "{options:?}: too early");
-                assert_eq!(word.wait(1, options).unwrap(), Waited::Changed, "{options:?}");
+                // Not every system tells a word with another value from a wake.
+                let other = word.wait(1, options).unwrap();
+                assert!([Waited::Changed, Waited::Woken].contains(&other), "{options:?}");
+                if spin > 0 || cfg!(all(target_os = "linux", not(posix_shm_apple))) {
+                    assert_eq!(other, Waited::Changed, "{options:?}");
+                }
                 assert_eq!(word.wait_while(|value| value == 1, options).unwrap(), Some(0));
             }
         }

@@ -19,6 +19,9 @@ use crate::map::{ReadWrite, Shared};
 #[non_exhaustive]
 pub enum Waited {
     /// It was woken. The value may be the old one: load it.
+    ///
+    /// On FreeBSD and macOS also if it had another value just before it would have slept, because
+    /// these systems do not tell.
     Woken,
     /// The value is not the one that the caller had seen, or was not for a moment.
     Changed,
@@ -169,6 +172,9 @@ impl Waiter {
         if only_looks && self.options.spin > 0 {
             return Ok(Waited::TimedOut);
         }
+        if A::IS_READ_ONLY && !imp::CAPABILITIES.wait_read_only {
+            return self.poll(word, seen);
+        }
         let end = self.end()?;
         let mut until = self.nap(end)?;
         let mut is_last = only_looks;
@@ -181,6 +187,11 @@ impl Waiter {
                 Slept::TimedOut if until != end => until = self.nap(end)?,
                 Slept::TimedOut if !is_last => is_last = true,
                 Slept::TimedOut => return Ok(Waited::TimedOut),
+                Slept::NotNow => {
+                    if let Some(waited) = self.look(word, seen)? {
+                        return Ok(waited);
+                    }
+                }
                 Slept::Unable => return self.poll(word, seen),
             }
         }
@@ -201,23 +212,35 @@ impl Waiter {
     /// Looks at the word again and again, with pauses that grow.
     #[cold]
     fn poll<A: Shared>(&mut self, word: &SharedAtomic<'_, u32, A>, seen: u32) -> Result<Waited> {
+        loop {
+            if let Some(waited) = self.look(word, seen)? {
+                return Ok(waited);
+            }
+        }
+    }
+
+    /// Looks at the word, and pauses: for longer than the last time, and at most a millisecond.
+    #[cold]
+    fn look<A: Shared>(
+        &mut self,
+        word: &SharedAtomic<'_, u32, A>,
+        seen: u32,
+    ) -> Result<Option<Waited>> {
         const SHORTEST: Duration = Duration::from_micros(1);
         const LONGEST: Duration = Duration::from_millis(1);
-        let end = self.end()?;
-        loop {
-            if word.load(Ordering::Relaxed) != seen {
-                return Ok(Waited::Changed);
-            }
-            self.pause = (self.pause * 2).clamp(SHORTEST, LONGEST);
-            let left = match end {
-                None => LONGEST,
-                Some(end) => end.saturating_sub(now()?),
-            };
-            if left.is_zero() {
-                return Ok(Waited::TimedOut);
-            }
-            imp::pause(self.pause.min(left));
+        if word.load(Ordering::Relaxed) != seen {
+            return Ok(Some(Waited::Changed));
         }
+        self.pause = (self.pause * 2).clamp(SHORTEST, LONGEST);
+        let left = match self.end()? {
+            None => LONGEST,
+            Some(end) => end.saturating_sub(now()?),
+        };
+        if left.is_zero() {
+            return Ok(Some(Waited::TimedOut));
+        }
+        imp::pause(self.pause.min(left));
+        Ok(None)
     }
 }
 
@@ -327,17 +350,33 @@ impl<A: Shared> SharedAtomic<'_, u32, A> {
     /// * If a peer has cut the word's page off (`EFAULT`): it is noticed when going to sleep, at
     ///   each further look, and when the time is up. While this process itself looks at the word,
     ///   before it sleeps, it is killed by `SIGBUS` instead, as by any load. With
-    ///   [`spin(0)`](WaitOptions::spin) it never looks itself, and a page that is not there is
-    ///   always an error.
+    ///   [`spin(0)`](WaitOptions::spin) it never looks itself where it can sleep, and a page that
+    ///   is not there is always an error.
     /// * Any other error number of the system's call, if it ever gives one.
     ///
     /// # Platform-specific behavior
     ///
-    /// * Linux and Android sleep, in `futex`, also if the mapping is read-only.
-    /// * Other systems, and Linux if a sandbox forbids the call, poll: they look at the word, and
-    ///   pause for longer and longer, up to a millisecond.
-    ///   [`capabilities().wait`](crate::Capabilities::wait) and
-    ///   [`wait_read_only`](crate::Capabilities::wait_read_only) tell.
+    /// Systems sleep in a call of their own, or poll: look at the word, and pause for longer and
+    /// longer, up to a millisecond. [`capabilities().wait`](crate::Capabilities::wait) and
+    /// [`wait_read_only`](crate::Capabilities::wait_read_only) tell.
+    ///
+    /// * Linux and Android sleep, in `futex`, also if the mapping is read-only. If a sandbox
+    ///   forbids the call, they poll.
+    /// * NetBSD from version 10 on, and OpenBSD, sleep in a `futex` of their own, also if the
+    ///   mapping is read-only.
+    /// * FreeBSD sleeps, in `_umtx_op`, if the mapping is writable. In one that is read-only it
+    ///   polls, because the call wants to write.
+    /// * macOS from version 14.4 on and iOS from 17.4 on sleep, in `os_sync_wait_on_address`. Older
+    ///   ones poll. So they do while a peer waits for 8 bytes at the same place, which this library
+    ///   never does.
+    /// * Other systems poll.
+    ///
+    /// Whoever polls looks at the word itself, so a page that is cut off is a `SIGBUS`. (On macOS
+    /// no page can be cut off.)
+    ///
+    /// On FreeBSD and OpenBSD, a mapping with [`Advice::DontFork`](crate::Advice::DontFork) reaches
+    /// no other mapping: who waits or notifies there and elsewhere notices a new value when it
+    /// looks again.
     ///
     /// # Examples
     ///
@@ -360,21 +399,23 @@ impl<A: Shared> SharedAtomic<'_, u32, A> {
     /// mapping.atomic::<u32>(0).unwrap().wait(0, None).unwrap();
     /// ```
     #[doc(alias = "futex", alias = "FUTEX_WAIT")]
+    #[doc(alias = "_umtx_op", alias = "os_sync_wait_on_address")]
     pub fn wait(&self, seen: u32, options: impl Into<WaitOptions>) -> Result<Waited> {
         Waiter::new(options.into()).wait(self, seen)
     }
 }
 
 impl SharedAtomic<'_, u32, ReadWrite> {
-    /// Wakes everybody who waits for this word, in all processes. Returns how many that were.
+    /// Wakes everybody who waits for this word, in all processes. Returns how many that were, if
+    /// the [system counts them](crate::Capabilities::notify_counts).
     ///
     /// Store the new value first. It is one system call, also if nobody waits. An
     /// [`Event`](crate::Event) knows whether somebody does.
     ///
     /// # Errors
     ///
-    /// * If a peer has cut the word's page off (`EFAULT`). Those who wait for it are not woken.
-    ///   They notice it by themselves when they look again.
+    /// * If a peer has cut the word's page off (`EFAULT`), on Linux and Android. Those who wait for
+    ///   it are not woken. They notice it by themselves when they look again.
     /// * Any other error number of the system's call, if it ever gives one.
     ///
     /// # Platform-specific behavior
@@ -382,6 +423,9 @@ impl SharedAtomic<'_, u32, ReadWrite> {
     /// Where waiters poll, nobody has to be woken, and it returns 0. So it does if a sandbox
     /// forbids the call in this process. Waiters that sleep notice the new value when they look
     /// again.
+    ///
+    /// FreeBSD and macOS do not say how many were woken: it returns 0. The BSDs do not look at the
+    /// word's page, so there one that is cut off is no error here.
     ///
     /// # Examples
     ///
@@ -395,7 +439,8 @@ impl SharedAtomic<'_, u32, ReadWrite> {
         imp::wake(self.at(), true).map_err(failed(Operation::Notify))
     }
 
-    /// Wakes one of those who wait for this word, if somebody does. Returns how many that were.
+    /// Wakes one of those who wait for this word, if somebody does. Returns how many that were, if
+    /// the [system counts them](crate::Capabilities::notify_counts).
     ///
     /// Use it only if it does not matter who is woken, and if all who wait are trusted: any process
     /// that can read the object can wait, be the one that is woken, and do nothing. A process that

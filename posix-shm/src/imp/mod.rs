@@ -70,6 +70,8 @@
 //! // it has another value. The time is one of wait::now(). Wakes one of them, or all.
 //! fn wait(NonNull<u32>, seen: u32, until: Option<Duration>) -> Result<Slept, Errno>
 //! fn wake(NonNull<u32>, all: bool) -> Result<usize, Errno>
+//! // Whether the running system can sleep, if CAPABILITIES says that it can.
+//! fn can_sleep() -> bool
 //!
 //! // Refuses a write that the system would answer with a signal.
 //! fn may_write(BorrowedFd, off_t, usize, ignore_estimates: bool) -> Result<(), Failure>
@@ -122,7 +124,8 @@
 //! * Memory: [`limits`] and `estimates` ask whether there is enough, and [`mod@reserve`] takes it.
 //! * Mappings: [`mapping`] makes and changes them. [`mod@populate`] makes their pages present, and
 //!   `huge` makes them huge.
-//! * Waiting: [`mod@wait`] has the calls that sleep and wake, and the clock.
+//! * Waiting: [`mod@wait`] has the calls that sleep and wake, what each system answers, and the
+//!   clock.
 //! * [`procfs`] opens an object again. `ofd` and `flock` lock it.
 //! * [`fork`] tells a process from its child.
 //! * [`fallback`] is what POSIX gives everywhere.
@@ -201,10 +204,10 @@ pub(crate) use syscalls::{
 };
 pub(crate) use system::{
     CAPABILITIES, EXCLUSIVE, NAME_MAX, NAMESPACE, RESERVE_ONLY_GROWS, TELLS_WHAT_IS_MAPPED,
-    allocated, anonymous, anonymous_of_huge_pages, check_kind, close_room, collapse, draft, find,
-    hint, huge_page_of, is_used, map_with_room, may_write, names, open, open_again, open_room,
-    pooled_pages, populate, protect, publish, punch, read_only, remap, reserve, reserve_range,
-    resident_pages, resize, shows, transparent_page, try_lock, unlink, unlock_all, wait,
-    wait_for_lock, wake, write_at, write_new,
+    allocated, anonymous, anonymous_of_huge_pages, can_sleep, check_kind, close_room, collapse,
+    draft, find, hint, huge_page_of, is_used, map_with_room, may_write, names, open, open_again,
+    open_room, pooled_pages, populate, protect, publish, punch, read_only, remap, reserve,
+    reserve_range, resident_pages, resize, shows, transparent_page, try_lock, unlink, unlock_all,
+    wait, wait_for_lock, wake, write_at, write_new,
 };
 pub(crate) use wait::{Slept, now, pause};

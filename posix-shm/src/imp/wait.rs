@@ -1,16 +1,33 @@
 //! Sleeping until a word of a shared mapping changes, and waking who sleeps.
 //!
 //! Never with a private flag: it would be quicker, and would reach only this process.
+//!
+//! `futex` of Linux is here. The calls of other systems have files of their own. What those answer
+//! is judged here, so that the tests run it on every system.
 
+use std::ffi::c_int;
 use std::mem::MaybeUninit;
 use std::ptr;
 use std::time::Duration;
 
+// The calls of other systems take both from here, so that the tests can give them models.
+use ::libc;
 use posix_shm_sys as sys;
 
 #[cfg(any(pshm_has_sys_futex, pshm_has_sys_futex_time64))]
 use crate::failure::cvt_retry;
 use crate::failure::{Errno, cvt};
+
+#[cfg(all(pshm_system = "netbsd", pshm_has_sys___futex))]
+pub(super) mod netbsd;
+#[cfg(all(pshm_system = "openbsd", pshm_has_futex))]
+pub(super) mod openbsd;
+#[cfg(all(pshm_system = "apple", pshm_has_os_sync_wait_on_address_shared))]
+pub(super) mod os_sync;
+#[cfg(test)]
+mod tests;
+#[cfg(all(pshm_system = "freebsd", pshm_has__umtx_op))]
+pub(super) mod umtx;
 
 /// How a call that sleeps has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,8 +37,11 @@ pub(crate) enum Slept {
     /// The word had another value, so it did not sleep.
     Changed,
     TimedOut,
-    /// A signal came first.
+    /// A signal came first, or it woke before the time.
     Interrupted,
+    /// It cannot sleep at the moment: the system may want the word's page in memory. Look at the
+    /// word, which brings it there, and try again.
+    NotNow,
     /// The system has no call for it, or a filter forbids it.
     Unable,
 }
@@ -42,9 +62,7 @@ pub(crate) fn now() -> Result<Duration, Errno> {
 
 /// Sleeps for a time of less than a second. If that is not possible, it lets others run.
 pub(crate) fn pause(time: Duration) {
-    // Less than a second of nanoseconds fits into every type.
-    #[allow(clippy::cast_possible_wrap, reason = "less than a second")]
-    let request = libc::timespec { tv_sec: 0, tv_nsec: time.subsec_nanos() as libc::c_long as _ };
+    let request = timespec(time);
     // SAFETY: the pointer is to a `timespec` that outlives the call.
     if cvt(unsafe { libc::nanosleep(&raw const request, ptr::null_mut()) }).is_err() {
         std::thread::yield_now();
@@ -110,8 +128,8 @@ fn wait_call<T>(
     cvt(returned as isize)
 }
 
-#[cfg(any(pshm_has_sys_futex, pshm_has_sys_futex_time64))]
-fn slept(result: Result<isize, Errno>) -> Result<Slept, Errno> {
+/// What a `futex` of any system, or FreeBSD's `_umtx_op`, has answered.
+pub(crate) fn slept<T>(result: Result<T, Errno>) -> Result<Slept, Errno> {
     match result {
         Ok(_) => Ok(Slept::Woken),
         Err(Errno::AGAIN) => Ok(Slept::Changed),
@@ -138,6 +156,83 @@ pub(crate) fn futex_wake(word: ptr::NonNull<u32>, all: bool) -> Result<usize, Er
         Err(Errno::NOSYS | Errno::PERM | Errno::ACCES) => Ok(0),
         Err(errno) => Err(errno),
     }
+}
+
+/// [`slept`] for OpenBSD. Its older kernels return the error's number instead of setting `errno`.
+/// `ECANCELED` is for a signal whose handler has `SA_RESTART`. (`sys/kern/sys_futex.c`)
+pub(crate) fn slept_on_openbsd(result: Result<c_int, Errno>) -> Result<Slept, Errno> {
+    match result {
+        Ok(0) => Ok(Slept::Woken),
+        Ok(number) if number > 0 => slept_on_openbsd(Err(Errno(number))),
+        Err(Errno::CANCELED) => Ok(Slept::Interrupted),
+        result => slept(result),
+    }
+}
+
+/// [`slept`] for NetBSD, which says `EAGAIN` also for a page that is not there
+/// (`sys/kern/sys_futex.c`, `futex_test`). `read` makes the kernel read the word.
+pub(crate) fn slept_on_netbsd(
+    result: Result<c_int, Errno>,
+    read: impl FnOnce() -> Result<(), Errno>,
+) -> Result<Slept, Errno> {
+    match slept(result) {
+        Ok(Slept::Changed) => read().map(|()| Slept::Changed),
+        result => result,
+    }
+}
+
+/// What Apple's calls have answered. A word with another value is a success too.
+///
+/// * `EFAULT`: the page is not in memory. The kernel looks at it under a lock, and does not fetch
+///   it. `ENOMEM`: there is no memory for its own list. (XNU's `bsd/kern/sys_ulock.c`)
+/// * `EDOM`, which the C library makes `EINVAL`: a peer waits there for 8 bytes, and nobody can
+///   sleep there for 4 until it goes.
+pub(crate) fn slept_on_address(result: Result<c_int, Errno>) -> Result<Slept, Errno> {
+    match result {
+        Err(Errno::FAULT | Errno::NOMEM) => Ok(Slept::NotNow),
+        Err(Errno::DOM | Errno::INVAL) => Ok(Slept::Unable),
+        result => slept(result),
+    }
+}
+
+/// What Apple's calls that wake have answered: an error if nobody sleeps there, or sleeps there for
+/// 4 bytes. They do not say how many they have woken.
+pub(crate) fn woken_on_address(result: Result<c_int, Errno>) -> Result<usize, Errno> {
+    match result {
+        Ok(_) | Err(Errno::NOENT | Errno::DOM | Errno::INVAL) => Ok(0),
+        Err(errno) => Err(errno),
+    }
+}
+
+/// How long to sleep, where a call takes a length of time: at most a day, since kernels that count
+/// in ticks cannot count further than some months.
+pub(crate) fn rest(until: Duration, now: Duration, least: Duration) -> Duration {
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+    until.saturating_sub(now).clamp(least, DAY)
+}
+
+/// Takes back that the time is up, if it is not: the sleep was shorter than asked for, on purpose
+/// or because the kernel's ticks do not fit the time.
+pub(crate) fn in_time(slept: Slept, until: Option<Duration>, now: Duration) -> Slept {
+    match slept {
+        Slept::TimedOut if until.is_none_or(|until| now < until) => Slept::Interrupted,
+        slept => slept,
+    }
+}
+
+/// A time as the kernel's calls take it.
+pub(crate) fn timespec(time: Duration) -> libc::timespec {
+    // A billion nanoseconds fit into every type.
+    #[allow(clippy::cast_possible_wrap, reason = "less than a second")]
+    libc::timespec {
+        tv_sec: libc::time_t::try_from(time.as_secs()).unwrap_or(libc::time_t::MAX),
+        tv_nsec: time.subsec_nanos() as libc::c_long as _,
+    }
+}
+
+/// Whether a system can sleep, if its headers say so.
+pub(crate) const fn always() -> bool {
+    true
 }
 
 /// For a system without such a call.

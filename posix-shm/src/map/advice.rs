@@ -50,7 +50,8 @@ pub enum Advice {
     #[doc(alias = "MADV_REMOVE")]
     Remove,
     /// A child that is forked does not get these pages. If it touches them, the system kills it.
-    /// It takes whole pages.
+    /// It takes whole pages. On FreeBSD and OpenBSD,
+    /// [waiting](crate::SharedAtomic::wait) in them no longer reaches other processes.
     #[doc(alias = "MADV_DONTFORK")]
     DontFork,
     /// Ends [`DontFork`](Advice::DontFork).

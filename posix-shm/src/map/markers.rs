@@ -33,11 +33,18 @@ impl Shared for ReadOnly {}
 impl Shared for ReadWrite {}
 
 mod sealed {
-    pub trait Shared {}
+    pub trait Shared {
+        const IS_READ_ONLY: bool;
+    }
 }
 
-impl sealed::Shared for ReadOnly {}
-impl sealed::Shared for ReadWrite {}
+impl sealed::Shared for ReadOnly {
+    const IS_READ_ONLY: bool = true;
+}
+
+impl sealed::Shared for ReadWrite {
+    const IS_READ_ONLY: bool = false;
+}
 
 /// What a marker means to the system.
 pub(crate) trait Access {

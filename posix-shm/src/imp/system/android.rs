@@ -42,7 +42,7 @@ pub(crate) use crate::imp::reserve::{
 };
 pub(crate) use crate::imp::stat::allocated_by_file as allocated;
 pub(crate) use crate::imp::syscalls::write_at;
-pub(crate) use crate::imp::wait::{futex_wait as wait, futex_wake as wake};
+pub(crate) use crate::imp::wait::{always as can_sleep, futex_wait as wait, futex_wake as wake};
 
 #[cfg(not(pshm_has_memfd_create))]
 compile_error!(
@@ -81,6 +81,7 @@ pub(crate) const CAPABILITIES: Capabilities = Capabilities {
     residency: true,
     wait: true,
     wait_read_only: true,
+    notify_counts: true,
 };
 
 pub(crate) const RESERVE_ONLY_GROWS: bool = true;

@@ -40,7 +40,10 @@ pub(crate) use crate::imp::reserve::write_new;
 pub(crate) use crate::imp::reserve::{no_punch as punch, no_range as reserve_range};
 pub(crate) use crate::imp::stat::allocated_by_file as allocated;
 pub(crate) use crate::imp::syscalls::write_at;
-pub(crate) use crate::imp::wait::{no_wait as wait, no_wake as wake};
+#[cfg(pshm_has_os_sync_wait_on_address_shared)]
+pub(crate) use crate::imp::wait::os_sync::{can_sleep, wait, wake};
+#[cfg(not(pshm_has_os_sync_wait_on_address_shared))]
+pub(crate) use crate::imp::wait::{always as can_sleep, no_wait as wait, no_wake as wake};
 
 /// The kernel counts the slash.
 pub(crate) const NAME_MAX: usize = sys::PSHMNAMLEN as usize - 1;
@@ -71,8 +74,9 @@ pub(crate) const CAPABILITIES: Capabilities = Capabilities {
     collapse: false,
     huge_pages: false,
     residency: false,
-    wait: false,
-    wait_read_only: false,
+    wait: cfg!(pshm_has_os_sync_wait_on_address_shared),
+    wait_read_only: cfg!(pshm_has_os_sync_wait_on_address_shared),
+    notify_counts: false,
 };
 
 pub(crate) const RESERVE_ONLY_GROWS: bool = false;

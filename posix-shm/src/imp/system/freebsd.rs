@@ -48,6 +48,10 @@ pub(crate) use crate::imp::named::{create, unlink};
 pub(crate) use crate::imp::populate::by_reading as populate;
 pub(crate) use crate::imp::reserve::{no_punch as punch, no_range as reserve_range};
 use crate::imp::syscalls::set_len;
+pub(crate) use crate::imp::wait::always as can_sleep;
+#[cfg(pshm_has__umtx_op)]
+pub(crate) use crate::imp::wait::umtx::{wait, wake};
+#[cfg(not(pshm_has__umtx_op))]
 pub(crate) use crate::imp::wait::{no_wait as wait, no_wake as wake};
 
 /// The kernel's limit counts the slash and the NUL byte.
@@ -79,8 +83,10 @@ pub(crate) const CAPABILITIES: Capabilities = Capabilities {
     collapse: false,
     huge_pages: true,
     residency: false,
-    wait: false,
+    wait: cfg!(pshm_has__umtx_op),
+    // The kernel looks the page up as if it were to be written.
     wait_read_only: false,
+    notify_counts: false,
 };
 
 pub(crate) const RESERVE_ONLY_GROWS: bool = true;

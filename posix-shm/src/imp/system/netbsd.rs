@@ -44,6 +44,10 @@ pub(crate) use crate::imp::reserve::write_new;
 pub(crate) use crate::imp::reserve::{no_punch as punch, no_range as reserve_range};
 pub(crate) use crate::imp::stat::allocated_by_file as allocated;
 pub(crate) use crate::imp::syscalls::write_at;
+pub(crate) use crate::imp::wait::always as can_sleep;
+#[cfg(pshm_has_sys___futex)]
+pub(crate) use crate::imp::wait::netbsd::{wait, wake};
+#[cfg(not(pshm_has_sys___futex))]
 pub(crate) use crate::imp::wait::{no_wait as wait, no_wake as wake};
 
 /// Where librt keeps the objects, and what their names begin with.
@@ -79,8 +83,9 @@ pub(crate) const CAPABILITIES: Capabilities = Capabilities {
     collapse: false,
     huge_pages: false,
     residency: false,
-    wait: false,
-    wait_read_only: false,
+    wait: cfg!(pshm_has_sys___futex),
+    wait_read_only: cfg!(pshm_has_sys___futex),
+    notify_counts: cfg!(pshm_has_sys___futex),
 };
 
 pub(crate) const RESERVE_ONLY_GROWS: bool = false;

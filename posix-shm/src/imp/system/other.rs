@@ -42,7 +42,7 @@ pub(crate) use crate::imp::reserve::{
 pub(crate) use crate::imp::reserve::{by_resizing as reserve, no_range as reserve_range};
 pub(crate) use crate::imp::stat::allocated_by_file as allocated;
 pub(crate) use crate::imp::syscalls::write_at;
-pub(crate) use crate::imp::wait::{no_wait as wait, no_wake as wake};
+pub(crate) use crate::imp::wait::{always as can_sleep, no_wait as wait, no_wake as wake};
 
 pub(crate) const NAME_MAX: usize = sys::NAME_MAX as usize;
 
@@ -75,6 +75,7 @@ pub(crate) const CAPABILITIES: Capabilities = Capabilities {
     residency: false,
     wait: false,
     wait_read_only: false,
+    notify_counts: false,
 };
 
 pub(crate) const RESERVE_ONLY_GROWS: bool = cfg!(pshm_has_posix_fallocate);
