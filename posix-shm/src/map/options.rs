@@ -400,7 +400,7 @@ impl MapOptions {
         let page = known.and_then(|stat| imp::huge_page_of(object, stat));
         let region = match map(stat.as_ref(), page) {
             // The directory of the objects may be one of huge pages.
-            Err(failure) if failure.is(Errno::INVAL) && page.is_none() => {
+            Err(failure) if failure.is(Errno::INVAL) => {
                 let stat = imp::stat(object).map_err(Failure::of(Operation::Metadata))?;
                 let Some(page) = imp::huge_page_of(object, &stat) else { return Err(failure) };
                 map(Some(&stat), Some(page))?

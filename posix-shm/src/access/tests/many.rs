@@ -101,6 +101,11 @@ fn a_search_stops_after_what_it_finds() {
         assert!(slice.iter().all(|value| own.contains(&value)));
         assert!(!slice.iter().any(|value| !own.contains(&value)));
         assert_eq!(slice.iter().find_map(|_| None::<()>), None);
+        let last = own.last().copied();
+        assert_eq!(
+            slice.iter().find_map(|value| (Some(value) == last).then_some(last)),
+            last.map(Some)
+        );
     }
     for_types!(check);
 }
@@ -112,6 +117,7 @@ fn values_equal_ones_own_or_differ_at_any_place() {
         assert!(slice.iter().eq(own.iter().copied()) && !slice.iter().ne(own.iter().copied()));
         let longer = [own, &[T::zeroed()]].concat();
         assert!(slice != longer[..] && !slice.iter().eq(longer.iter().copied()));
+        assert!(slice.iter().ne(longer.iter().copied()));
         for at in [0, own.len() / 2, own.len().saturating_sub(1)] {
             let mut other = own.to_vec();
             let Some(value) = other.get_mut(at) else { continue };
