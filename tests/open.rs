@@ -38,6 +38,20 @@ fn a_new_object_is_reserved_unless_sparse_is_set() {
     object.unlink().unwrap();
 }
 
+/// What is said of it depends on what was asked for, and not on how it was looked for.
+#[test]
+fn an_absent_object_is_absent_without_a_hint_about_waiting() {
+    let names = Names::new();
+    let name = names.name();
+    let plain = Shm::open(&name).unwrap_err();
+    let error = OpenOptions::new().at_least(1).open(&name).unwrap_err();
+    assert_eq!(error.to_string(), plain.to_string());
+    let error = OpenOptions::new().wait(Duration::from_nanos(1)).open(&name).unwrap_err();
+    assert!(error.to_string().ends_with("after waiting 1ns"), "{error}");
+    let error = OpenOptions::new().wait(Duration::from_nanos(1)).size(1).open(&name).unwrap_err();
+    assert!(error.to_string().ends_with("after waiting 1ns"), "{error}");
+}
+
 #[test]
 fn a_new_object_is_private_by_default() {
     let names = Names::new();

@@ -132,7 +132,10 @@ fn values_equal_ones_own_or_differ_at_any_place() {
     for_types!(check);
     let memory = Memory::of(*b"hello");
     assert!(memory.bytes() == *b"hello" && memory.bytes() == b"hello");
-    assert!(memory.bytes() != *b"world");
+    let other = b"world".to_vec();
+    assert!(memory.bytes() != *b"world" && memory.bytes() != b"world");
+    assert!(memory.bytes() != other && memory.bytes() != &other && memory.bytes() != &other[..]);
+    assert!(memory.bytes() == &b"hello".to_vec());
     // NaN is equal to nothing.
     let memory = Memory::<8>::new();
     memory.slice(0, 2).store(0, f32::NAN);
@@ -143,6 +146,30 @@ fn values_equal_ones_own_or_differ_at_any_place() {
 #[derive(Clone, Copy, AnyBitPattern, NoUninit, PartialEq, Debug)]
 #[repr(C, align(128))]
 struct Huge([u8; 4096]);
+
+/// Wherever the stack is, no memory of its own is aligned so.
+#[test]
+fn values_that_are_more_aligned_than_our_memory_are_taken_one_by_one() {
+    #[derive(Clone, Copy, AnyBitPattern, NoUninit, PartialEq, Debug)]
+    #[repr(C, align(128))]
+    struct Wide([u8; 128]);
+
+    #[inline(never)]
+    fn check(memory: &HugeMemory, deeper: usize) {
+        let on_the_stack = std::hint::black_box([0_u64; 1]);
+        let values = memory.0.slice::<Wide>(0, 40);
+        values.fill(Wide(std::array::from_fn(|i| i as u8)));
+        assert!(values == values.to_vec());
+        let mut count = 0;
+        values.for_each_block(|block| count += block.len());
+        assert_eq!(count, 40);
+        if deeper > 0 {
+            check(memory, deeper - 1);
+        }
+        std::hint::black_box(on_the_stack);
+    }
+    check(&HugeMemory(Memory::new()), if cfg!(miri) { 1 } else { 16 });
+}
 
 #[test]
 fn blocks_have_all_values_in_order() {
