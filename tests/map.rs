@@ -220,6 +220,7 @@ fn two_handles_of_one_name_show_the_same_bytes() {
 #[test]
 #[cfg(target_os = "linux")]
 fn a_mapping_lasts_until_it_is_unmapped() {
+    assert!(!Shm::anonymous(1).unwrap().map().unwrap().is_empty());
     let names = Names::new();
     let name = names.name();
     let object = Shm::create(&name, 10_000).unwrap();

@@ -1,7 +1,7 @@
 //! Mappings that become longer and shorter, move, split, and change what they allow.
 
 use std::io::ErrorKind;
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -194,6 +194,12 @@ fn growing_to_no_more_than_it_has_does_nothing() {
     }
     // Not even the object is looked at.
     assert_eq!(mapping.grow(std::io::stdin(), 1).unwrap(), Moved::No);
+    // What cannot be looked at has nothing to do with the length.
+    // SAFETY: no descriptor has this number, which the system finds out.
+    let nothing = unsafe { BorrowedFd::borrow_raw(i32::MAX) };
+    let error = mapping.grow(nothing, 3 * page()).unwrap_err();
+    assert_eq!((error.operation(), error.raw_os_error()), (Operation::Metadata, Some(libc::EBADF)));
+    assert!(!error.to_string().contains("bytes"), "{error}");
 }
 
 #[test]
@@ -430,7 +436,7 @@ fn a_mapping_shrinks_and_grows_again() {
         let mut mapping = options.map_mut(&object).unwrap();
         mapping.bytes().fill(8);
         let start = mapping.as_ptr();
-        for to in [len - 1, 9 * page() + 1, 9 * page(), 1] {
+        for to in [len, len - 1, 9 * page() + 1, 9 * page(), 1] {
             mapping.shrink_to(to).unwrap();
             assert_eq!((mapping.as_ptr(), mapping.len()), (start, to));
             assert_eq!(mapping.bytes().load(to - 1), 8);
@@ -528,8 +534,10 @@ fn the_parts_of_a_mapping_know_their_place_in_the_object() {
     if !capabilities().named {
         return;
     }
-    let object = Shm::create(names.name(), 16 * page() as u64).unwrap();
-    object.unlink().unwrap();
+    let made = Shm::create(names.name(), 16 * page() as u64).unwrap();
+    // Through this handle the mappings have the name, by which `names` finds those that are left.
+    let object = Shm::open_io(made.name().unwrap()).unwrap();
+    made.unlink().unwrap();
     let mut options = MapOptions::new();
     options.offset(2 * page() as u64).len(5 * page()).capacity(8 * page());
     let (mut first, mut second) = options.map_mut(&object).unwrap().split_at(2 * page()).unwrap();
@@ -540,7 +548,7 @@ fn the_parts_of_a_mapping_know_their_place_in_the_object() {
     assert_eq!(first.capacity(), page());
     let error = second.grow(&object, 12 * page() + 1).unwrap_err().to_string();
     assert!(error.contains(&format!("from offset {}", 4 * page())), "{error}");
-    // Past its room, which goes with the old place. `names` finds what would stay of it.
+    // Past its room, which goes with the old place.
     assert_eq!(second.grow(&object, 12 * page()).unwrap(), Moved::Yes);
     second.bytes().store(12 * page() - 1, 1);
     assert_eq!(object.map().unwrap().bytes().load(16 * page() - 1), 1);

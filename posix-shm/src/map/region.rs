@@ -187,8 +187,7 @@ impl Region {
             }
         };
         let (modulus, rest) = (how.align.modulus.get(), how.align.rest);
-        let mut tried = 0;
-        let pages = loop {
+        for _ in 0..ATTEMPTS {
             let hint = match modulus {
                 1 => hint,
                 _ => imp::aligned_address(room, modulus, rest)
@@ -196,17 +195,13 @@ impl Region {
             };
             let pages = map_near(hint).map_err(Failure::of(Operation::Map))?;
             if pages.addr().get() & (modulus - 1) == rest {
-                break pages;
+                return Ok(Region { pages, lead, len, mapped, room, offset, object, how });
             }
             // SAFETY: the range was mapped above, and nothing points into it.
             let _ = unsafe { imp::unmap(pages, room) };
-            tried += 1;
-            if tried == ATTEMPTS {
-                let why = "other threads keep taking the aligned addresses";
-                return Err(Failure::refused(Operation::Map, ErrorKind::ResourceBusy, why));
-            }
-        };
-        Ok(Region { pages, lead, len, mapped, room, offset, object, how })
+        }
+        let why = "other threads keep taking the aligned addresses";
+        Err(Failure::refused(Operation::Map, ErrorKind::ResourceBusy, why))
     }
 
     pub(crate) fn start(&self) -> NonNull<u8> {
