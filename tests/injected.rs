@@ -194,7 +194,7 @@ fn survives(task: &str, call: &Call, errno: &str) -> bool {
         ("mremap", "EINVAL") => true,
         // Dropping a handle or a mapping ignores errors.
         ("close" | "munmap" | "madvise", _) => {
-            !matches!(task, "close" | "unmap" | "shrink-mapping")
+            !matches!(task, "close" | "unmap" | "unmap-raw" | "shrink-mapping")
         }
         // The fallbacks.
         ("openat", "EOPNOTSUPP" | "EISDIR" | "EPERM" | "EACCES" | "EINVAL" | "ENOENT")
