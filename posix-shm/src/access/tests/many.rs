@@ -147,30 +147,6 @@ fn values_equal_ones_own_or_differ_at_any_place() {
 #[repr(C, align(128))]
 struct Huge([u8; 4096]);
 
-/// Wherever the stack is, no memory of its own is aligned so.
-#[test]
-fn values_that_are_more_aligned_than_our_memory_are_taken_one_by_one() {
-    #[derive(Clone, Copy, AnyBitPattern, NoUninit, PartialEq, Debug)]
-    #[repr(C, align(128))]
-    struct Wide([u8; 128]);
-
-    #[inline(never)]
-    fn check(memory: &HugeMemory, deeper: usize) {
-        let on_the_stack = std::hint::black_box([0_u64; 1]);
-        let values = memory.0.slice::<Wide>(0, 40);
-        values.fill(Wide(std::array::from_fn(|i| i as u8)));
-        assert!(values == values.to_vec());
-        let mut count = 0;
-        values.for_each_block(|block| count += block.len());
-        assert_eq!(count, 40);
-        if deeper > 0 {
-            check(memory, deeper - 1);
-        }
-        std::hint::black_box(on_the_stack);
-    }
-    check(&HugeMemory(Memory::new()), if cfg!(miri) { 1 } else { 16 });
-}
-
 #[test]
 fn blocks_have_all_values_in_order() {
     fn check<T: Pod + PartialEq + std::fmt::Debug>(slice: SharedSlice<'_, T>, own: &[T]) {
