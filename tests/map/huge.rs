@@ -158,7 +158,7 @@ fn what_cannot_become_huge_keeps_nothing_else_from_it() {
     };
     // SAFETY: the range is inside the mapping.
     let done = unsafe { libc::vmsplice(writer.as_raw_fd(), &held, 1, 0) };
-    assert_eq!(done, page() as isize, "{}", std::io::Error::last_os_error());
+    assert_eq!(done, page() as isize, "the pipe does not take the page");
     let found = mapping.collapse(..).unwrap();
     assert_eq!((found.huge, found.usual), (6 * MIB, 2 * MIB));
 }
