@@ -12,6 +12,15 @@ use posix_shm::{Direction, OpenOptions, Permissions, Shm, capabilities, transfer
 use crate::common::{FILES, NOTHING, len, peer, run};
 
 #[test]
+fn a_label_has_at_most_249_bytes() {
+    for (len, fits) in [(249, true), (250, false)] {
+        let mut options = OpenOptions::new();
+        let made = options.label(&"x".repeat(len)).direction(Direction::Io).open_anonymous();
+        assert_eq!(made.is_ok(), fits, "{len}: {made:?}");
+    }
+}
+
+#[test]
 fn an_anonymous_object_has_its_size_and_no_name() {
     let object = Shm::anonymous(5000).unwrap();
     assert!(object.created(), "the handle says that the object existed before");

@@ -2,6 +2,7 @@
 //! their steps in `models/`.
 
 use std::io::ErrorKind;
+use std::sync::atomic::Ordering::Acquire;
 use std::time::Duration;
 
 use posix_shm::Shm;
@@ -74,6 +75,11 @@ fn a_waiter_comes_back_although_the_event_is_reset_at_once() {
         event.set().unwrap();
         assert!(event.reset());
     };
+    // Whoever slept sees by the word that something was there.
+    let word = mapping.atomic::<u32>(64).unwrap();
+    let before = word.load(Acquire);
+    pulse();
+    assert_ne!(word.load(Acquire), before);
     assert!(meanwhile(|| event.wait(ASLEEP), pulse).unwrap());
 }
 

@@ -78,7 +78,9 @@ mod tasks {
     use std::os::unix::fs::PermissionsExt;
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
-    use posix_shm::{Direction, Error, IfExists, OpenOptions, Permissions, Shm, unlink};
+    use posix_shm::{
+        Direction, Entry, Error, IfExists, OpenOptions, Permissions, Shm, list, unlink,
+    };
 
     use super::alone::check;
     use super::filter;
@@ -148,6 +150,13 @@ mod tasks {
         own_shm("size=16m");
         fs::create_dir(FOLDER).unwrap();
         all_agree(|| {});
+        // What a name means says the library's `shm_open`, in a list too.
+        fs::write("/dev/shm/x", "not this one").unwrap();
+        let object = Shm::create("/x", SIZE).unwrap();
+        let entries: Vec<Entry> = list().unwrap().map(|entry| entry.unwrap()).collect();
+        let [entry] = &entries[..] else { panic!("there is one object: {entries:?}") };
+        assert_eq!((entry.name().to_string(), entry.metadata().len()), ("/x".into(), SIZE));
+        object.unlink().unwrap();
     }
 
     /// A folder in which everyone may create and only the owner may remove, as in `/dev/shm`.

@@ -279,6 +279,7 @@ tests! { ON_LINUX:
     words_hint_for_a_forbidden_directory
     words_hint_for_a_handle_that_cannot_be_opened_again
     words_hint_for_a_lease
+    words_hint_for_a_missing_directory
     words_hint_for_a_quota
     words_hint_for_a_size_that_nothing_may_be_created_with
     words_hint_for_a_small_file_system

@@ -157,6 +157,20 @@ fn an_object_of_the_largest_size_can_only_be_mapped_in_parts() {
     let part = MapOptions::new().offset(1 << 62).len(100).map_mut(&object).unwrap();
     part.bytes().store(99, 1);
     assert_eq!(part.bytes().load(99), 1);
+
+    // A mapping grows to whole pages, and their end is an address.
+    for lead in [0, 5] {
+        let mut part = MapOptions::new().offset(lead as u64).len(100).map_mut(&object).unwrap();
+        let longest = isize::MAX as usize - lead - page();
+        let error = part.grow(&object, longest).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::OutOfMemory, "{lead}: {error}");
+        for len in [longest + 1, longest + page()] {
+            let error = part.grow(&object, len).unwrap_err();
+            let seen = (error.kind(), error.operation());
+            assert_eq!(seen, (ErrorKind::InvalidInput, Operation::Grow), "{lead}: {error}");
+            assert!(error.to_string().contains("more than one mapping can have"), "{error}");
+        }
+    }
 }
 
 #[test]
@@ -206,6 +220,7 @@ fn two_handles_of_one_name_show_the_same_bytes() {
 #[test]
 #[cfg(target_os = "linux")]
 fn a_mapping_lasts_until_it_is_unmapped() {
+    assert!(!Shm::anonymous(1).unwrap().map().unwrap().is_empty());
     let names = Names::new();
     let name = names.name();
     let object = Shm::create(&name, 10_000).unwrap();
@@ -225,6 +240,29 @@ fn a_mapping_lasts_until_it_is_unmapped() {
 #[test]
 fn an_address_is_used_exactly_or_refused() {
     run(&mut peer("address", NOTHING));
+}
+
+/// Before it makes an object, it checks whether the address goes with the offset.
+#[test]
+fn an_address_goes_with_the_offset_into_its_page() {
+    let mut creating = OpenOptions::new();
+    creating.direction(Direction::Io).size(4 * page() as u64);
+    for _ in 0..10 {
+        let free = Shm::anonymous(4 * page() as u64).unwrap().map().unwrap().as_ptr();
+        let mut options = MapOptions::new();
+        options.offset(2 * page() as u64 + 5).address(free.wrapping_add(5));
+        match creating.map_options(&options).open_anonymous_mapped() {
+            Ok((object, mapping)) => {
+                assert_eq!(mapping.as_ptr(), free.wrapping_add(5));
+                mapping.bytes().store(0, 8);
+                assert_eq!(object.map().unwrap().bytes().load(2 * page() + 5), 8);
+                return;
+            }
+            // Another test's thread has it.
+            Err(error) => assert_eq!(error.kind(), ErrorKind::AlreadyExists, "{error}"),
+        }
+    }
+    panic!("the address was taken each time");
 }
 
 #[test]
@@ -267,6 +305,7 @@ fn raw_mappings_can_have_every_protection() {
     ];
     for (protection, shown) in protections {
         let mapping = MapOptions::new().map_raw(&object, protection).unwrap();
+        assert!(!mapping.is_empty());
         assert_eq!(mapping.len(), 4096, "{protection:?}");
         let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
         let line = maps

@@ -28,6 +28,7 @@ fn a_name_that_breaks_a_rule_is_refused_with_the_rule() {
         ("//foo", "slash after"),
         ("/foo/", "slash after"),
         ("foo/bar", "slash after"),
+        ("foo/bar/", "slash after"),
         ("/xyz.shunter.posix-shm.test/bad/name///", "slash after"),
         (".", "directory"),
         ("/..", "directory"),
@@ -83,6 +84,7 @@ fn the_longest_name_works_and_one_byte_more_is_refused() {
 #[test]
 fn names_of_every_length_compare_order_and_hash_alike() {
     use std::collections::{BTreeSet, HashSet};
+    use std::hash::{BuildHasher, RandomState};
     let texts: Vec<String> = (1..longest().min(255))
         .flat_map(|len| ["a", "b"].map(|letter| format!("/{}", letter.repeat(len))))
         .collect();
@@ -104,8 +106,11 @@ fn names_of_every_length_compare_order_and_hash_alike() {
         expected
     );
     assert_eq!(names.iter().chain(&names.clone()).collect::<HashSet<_>>().len(), texts.len());
+    let state = RandomState::new();
+    let hashes: HashSet<u64> = names.iter().map(|name| state.hash_one(name)).collect();
+    assert_eq!(hashes.len(), texts.len(), "different names have the same hash");
     // Every place of a bad byte.
-    for len in [1, 2, 29, 30, 31, 32, 40] {
+    for len in [1, 2, 29, 30, 31, 32, 40, longest().min(255)] {
         for place in 0..len {
             for (bad, rule) in [('/', "slash after"), ('\0', "NUL")] {
                 let mut text = "x".repeat(len);
@@ -116,6 +121,24 @@ fn names_of_every_length_compare_order_and_hash_alike() {
                 assert!(error.contains(rule) || len > longest(), "{place} of {len}: {error}");
             }
         }
+    }
+}
+
+/// The limit is that of macOS, so no portable name needs memory of its own.
+#[test]
+fn a_name_of_at_most_30_bytes_is_kept_in_the_value_itself() {
+    assert!(size_of::<ShmName>() <= 40, "a name takes {} bytes", size_of::<ShmName>());
+    for len in [1, 29, 30, 31, 32] {
+        let Ok(name) = ShmName::new("x".repeat(len)) else {
+            assert!(len > longest(), "{len} bytes are refused");
+            continue;
+        };
+        let value = (&raw const name).addr();
+        let is_inside =
+            (value..value + size_of_val(&name)).contains(&name.as_c_str().as_ptr().addr());
+        assert_eq!(is_inside, len <= 30, "a name of {len} bytes");
+        let is_shared = name.as_c_str().as_ptr() == name.clone().as_c_str().as_ptr();
+        assert_eq!(is_shared, len > 30, "the clone of a name of {len} bytes");
     }
 }
 

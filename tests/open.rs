@@ -8,11 +8,11 @@ use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
 use posix_shm::{
-    Direction, IfDoesNotExist, IfExists, OpenOptions, Operation, Permissions, Shm, capabilities,
-    unlink,
+    Direction, IfDoesNotExist, IfExists, MapOptions, OpenOptions, Operation, Permissions, Shm,
+    capabilities, unlink,
 };
 
-use crate::common::{FILES, Names, len, peer, run};
+use crate::common::{FILES, Names, len, page, peer, run};
 
 const NEW_LEN: u64 = 5000;
 
@@ -36,6 +36,35 @@ fn a_new_object_is_reserved_unless_sparse_is_set() {
     let object = options.sparse(true).open(&name).unwrap();
     assert_eq!((object.len().unwrap(), object.metadata().unwrap().allocated()), (1 << 20, 0));
     object.unlink().unwrap();
+}
+
+/// The size is for a new object, and says nothing of this one.
+#[test]
+fn a_part_past_the_size_of_a_new_object_can_be_mapped_of_an_old_one() {
+    let names = Names::new();
+    let object = Shm::create(names.name(), 3 * page()).unwrap();
+    let mut part = MapOptions::new();
+    part.offset(2 * page()).len(10);
+    let mut options = OpenOptions::new();
+    options.direction(Direction::Io).size(page()).map_options(&part);
+    let (_, mapping) = options.open_mapped(object.name().unwrap()).unwrap();
+    mapping.bytes().fill(4);
+    assert_eq!(object.map().unwrap().bytes().load(2 * page() as usize), 4);
+    object.unlink().unwrap();
+}
+
+/// What is said of it depends on what was asked for, and not on how it was looked for.
+#[test]
+fn an_absent_object_is_absent_without_a_hint_about_waiting() {
+    let names = Names::new();
+    let name = names.name();
+    let plain = Shm::open(&name).unwrap_err();
+    let error = OpenOptions::new().at_least(1).open(&name).unwrap_err();
+    assert_eq!(error.to_string(), plain.to_string());
+    let error = OpenOptions::new().wait(Duration::from_nanos(1)).open(&name).unwrap_err();
+    assert!(error.to_string().ends_with("after waiting 1ns"), "{error}");
+    let error = OpenOptions::new().wait(Duration::from_nanos(1)).size(1).open(&name).unwrap_err();
+    assert!(error.to_string().ends_with("after waiting 1ns"), "{error}");
 }
 
 #[test]

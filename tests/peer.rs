@@ -513,6 +513,18 @@ fn calls(task: &str, name: &str) {
             mapping.unmap().unwrap();
             object.close().unwrap();
         },
+        "anonymous-in-part" => &|| {
+            let part = |options: &mut MapOptions| {
+                let mut creating = creating(4096);
+                let created = creating.map_options(options.len(1000)).open_anonymous_mapped();
+                let (object, mapping) = created.unwrap();
+                mapping.unmap().unwrap();
+                object.close().unwrap();
+            };
+            part(&mut MapOptions::new());
+            part(MapOptions::new().capacity(1 << 20));
+            part(MapOptions::new().populate(true));
+        },
         "anonymous-in-steps" => &|| {
             let object = Shm::anonymous(4096).unwrap();
             let mapping = object.map_mut().unwrap();

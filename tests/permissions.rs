@@ -41,3 +41,13 @@ fn set_permissions_sets_each_bit_exactly() {
     object.set_permissions(Permissions::from_mode(0o640)).unwrap();
     assert_eq!(object.metadata().unwrap().permissions().mode(), 0o640);
 }
+
+#[test]
+fn from_mode_keeps_every_bit_of_a_mode_and_no_other() {
+    for bit in 0..u32::BITS {
+        let mode = 1 << bit;
+        let kept = if mode <= 0o4000 { mode } else { 0 };
+        assert_eq!(Permissions::from_mode(mode).mode(), kept, "{mode:#o}");
+    }
+    assert_eq!(Permissions::from_mode(0o107777).mode(), 0o7777);
+}

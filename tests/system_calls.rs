@@ -80,6 +80,19 @@ fn creating_and_mapping_an_anonymous_object_at_once() {
     assert_calls("anonymous", &names.name().to_string(), expected);
 }
 
+/// What may grow knows which object it is. What takes memory asks how much there is.
+#[test]
+#[cfg(not(posix_shm_portable))]
+fn creating_an_anonymous_object_and_mapping_a_part_at_once() {
+    let new = ["memfd_create", "fallocate"];
+    let plain = ["mmap", "munmap", "close"];
+    let growing = ["fstat", "mmap", "mprotect", "munmap", "close"];
+    let populated = ["fstat", "mmap", "mincore", "madvise", "munmap", "close"];
+    let expected = [&new[..], &plain, &new, &growing, &new, &populated].concat();
+    let names = Names::new();
+    assert_calls("anonymous-in-part", &names.name().to_string(), &expected);
+}
+
 /// The length is not asked for: nobody else has had the object yet.
 #[test]
 fn creating_an_anonymous_object_and_mapping_it_afterwards() {

@@ -181,22 +181,31 @@ fn every_time_limit_ends_with_and_without_signals() {
     }
 }
 
-/// A word that never stops changing must not stretch the time.
+/// A word that never stops changing must not stretch the time. This one changes between each look
+/// and the wait.
 #[test]
 fn a_limit_ends_although_the_value_changes_all_the_time() {
     let mapping = Shm::anonymous(page()).unwrap().map_mut().unwrap();
     let word = mapping.atomic::<u32>(0).unwrap();
-    let done = mapping.atomic::<u32>(64).unwrap();
-    thread::scope(|scope| {
-        scope.spawn(|| {
-            while done.load(Acquire) == 0 {
-                word.fetch_add(1, Release);
-            }
-        });
-        let ended = word.wait_while(|_| true, Duration::from_millis(20)).unwrap();
-        done.store(1, Release);
-        assert_eq!(ended, None);
-    });
+    let begun = Instant::now();
+    let stay = |_| {
+        word.fetch_add(1, Release);
+        assert!(begun.elapsed() < PATIENCE, "it never ends");
+        true
+    };
+    assert_eq!(word.wait_while(stay, Duration::from_millis(20)).unwrap(), None);
+}
+
+#[test]
+fn a_duration_is_a_limit_and_none_is_none() {
+    let limit = Duration::from_millis(3);
+    assert_eq!(WaitOptions::from(limit), WaitOptions::new().limit(limit));
+    assert_eq!(WaitOptions::from(Some(limit)), WaitOptions::new().limit(limit));
+    assert_eq!(WaitOptions::from(None), WaitOptions::new());
+    assert_eq!(WaitOptions::default(), WaitOptions::new());
+    assert_ne!(WaitOptions::new().limit(limit), WaitOptions::new());
+    assert_ne!(WaitOptions::new().spin(7), WaitOptions::new());
+    assert_ne!(WaitOptions::new().look_again(limit), WaitOptions::new());
 }
 
 /// Waits in another thread, and returns what came of it.

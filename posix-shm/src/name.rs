@@ -206,7 +206,7 @@ pub(crate) fn checked(name: impl TryInto<ShmName, Error: Into<Error>>) -> Result
 /// Out of line, where the compiler knows nothing of the bytes and compares them by vectors.
 #[inline(never)]
 fn has_nul_or_slash(bytes: &[u8; SHORT]) -> bool {
-    bytes.iter().fold(false, |found, byte| found | (*byte == 0) | (*byte == b'/'))
+    bytes.iter().fold(false, |found, byte| found | matches!(byte, 0 | b'/'))
 }
 
 fn is_directory(rest: &[u8]) -> bool {

@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 #[cfg(target_os = "linux")]
 use std::os::unix::process::ExitStatusExt;
 
-use posix_shm::{Advice, MapOptions, Operation, Shm};
+use posix_shm::{Advice, Direction, MapOptions, OpenOptions, Operation, Shm};
 
 use super::page;
 #[cfg(target_os = "linux")]
@@ -111,6 +111,20 @@ fn removing_gives_the_memory_back_for_everyone() {
     let error = copy.advise(..page(), Advice::Remove).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error}");
     assert_eq!(peer.bytes().load(0), 7);
+}
+
+/// Such a mapping knows that it can write.
+#[test]
+fn what_was_mapped_while_it_was_made_can_give_memory_back() {
+    let mut options = OpenOptions::new();
+    let (object, mapping) =
+        options.direction(Direction::Io).size(4 * page() as u64).open_anonymous_mapped().unwrap();
+    mapping.bytes().fill(1);
+    match mapping.advise(..page(), Advice::Remove) {
+        Ok(()) => assert_eq!((mapping.bytes().load(0), mapping.bytes().load(page())), (0, 1)),
+        Err(error) => assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}"),
+    }
+    drop(object);
 }
 
 #[test]

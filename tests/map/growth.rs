@@ -1,7 +1,7 @@
 //! Mappings that become longer and shorter, move, split, and change what they allow.
 
 use std::io::ErrorKind;
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -194,6 +194,12 @@ fn growing_to_no_more_than_it_has_does_nothing() {
     }
     // Not even the object is looked at.
     assert_eq!(mapping.grow(std::io::stdin(), 1).unwrap(), Moved::No);
+    // What cannot be looked at has nothing to do with the length.
+    // SAFETY: no descriptor has this number, which the system finds out.
+    let nothing = unsafe { BorrowedFd::borrow_raw(i32::MAX) };
+    let error = mapping.grow(nothing, 3 * page()).unwrap_err();
+    assert_eq!((error.operation(), error.raw_os_error()), (Operation::Metadata, Some(libc::EBADF)));
+    assert!(!error.to_string().contains("bytes"), "{error}");
 }
 
 #[test]
@@ -270,10 +276,26 @@ fn a_capacity_that_no_process_has_is_an_error() {
         let kinds = [ErrorKind::OutOfMemory, ErrorKind::InvalidInput];
         assert!(kinds.contains(&error.kind()), "{capacity}: {error}");
         assert_eq!(error.operation(), Operation::Map);
+        let is_too_long = error.to_string().contains("more than one mapping can have");
+        assert_eq!(is_too_long, isize::try_from(capacity).is_err(), "{capacity}: {error}");
     }
     // Less than the mapping itself is no capacity, and no error.
     let mapping = MapOptions::new().capacity(1).map(&object).unwrap();
     assert!(mapping.capacity() >= page());
+}
+
+#[test]
+fn a_capacity_is_rounded_up_to_whole_pages() {
+    let object = object(4 * page());
+    let mut options = MapOptions::new();
+    let mut mapping = options.len(10).capacity(page() + 1).map_mut(&object).unwrap();
+    assert_eq!(mapping.capacity(), 2 * page());
+    assert_eq!(mapping.grow(&object, 2 * page()).unwrap(), Moved::No);
+    mapping.bytes().fill(5);
+    assert_eq!(object.map().unwrap().bytes().load(2 * page() - 1), 5);
+    // The bytes before the offset take their part of the first page.
+    let mapping = options.offset(5).map(&object).unwrap();
+    assert_eq!(mapping.capacity(), 2 * page() - 5);
 }
 
 /// Other threads map and unmap all the while. None of their mappings may ever lie in the range, and
@@ -377,6 +399,29 @@ fn an_aligned_mapping_is_aligned_and_stays_so() {
         let error = MapOptions::new().align(align).map(&object).unwrap_err();
         assert!(error.to_string().contains("power of two"), "{align}: {error}");
     }
+    let most = 1 << (usize::BITS - 1);
+    let error = MapOptions::new().align(most).map(&object).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::OutOfMemory, "{error}");
+}
+
+#[test]
+fn an_aligned_mapping_that_moves_is_aligned_again() {
+    let object = object(16 * page());
+    let align = 1 << 21;
+    for capacity in [1, 2 * page()] {
+        let mut options = MapOptions::new();
+        options.len(page()).align(align).capacity(capacity);
+        let mut mapping = options.map_mut(&object).unwrap();
+        // It cannot grow where it is: here is something, or another thread's.
+        let behind = mapping.as_ptr().wrapping_add(mapping.capacity());
+        let behind = MapOptions::new().len(page()).address(behind).map(&object);
+        assert_eq!(mapping.grow(&object, 4 * page()).unwrap(), Moved::Yes);
+        assert_eq!(mapping.as_ptr().addr() % align, 0, "{capacity}");
+        drop(behind);
+        // It has left its room behind.
+        mapping.shrink_to(page()).unwrap();
+        assert_eq!(mapping.capacity(), page());
+    }
 }
 
 #[test]
@@ -391,7 +436,7 @@ fn a_mapping_shrinks_and_grows_again() {
         let mut mapping = options.map_mut(&object).unwrap();
         mapping.bytes().fill(8);
         let start = mapping.as_ptr();
-        for to in [len - 1, 9 * page() + 1, 9 * page(), 1] {
+        for to in [len, len - 1, 9 * page() + 1, 9 * page(), 1] {
             mapping.shrink_to(to).unwrap();
             assert_eq!((mapping.as_ptr(), mapping.len()), (start, to));
             assert_eq!(mapping.bytes().load(to - 1), 8);
@@ -481,6 +526,32 @@ fn the_parts_of_a_mapping_grow_and_shrink() {
     assert_eq!(first.bytes().to_vec(), vec![6; 4 * page()]);
     second.shrink_to(1).unwrap();
     assert_eq!((first.bytes().load(0), second.bytes().load(0)), (6, 6));
+}
+
+#[test]
+fn the_parts_of_a_mapping_know_their_place_in_the_object() {
+    let names = Names::new();
+    if !capabilities().named {
+        return;
+    }
+    let made = Shm::create(names.name(), 16 * page() as u64).unwrap();
+    // Through this handle the mappings have the name, by which `names` finds those that are left.
+    let object = Shm::open_io(made.name().unwrap()).unwrap();
+    made.unlink().unwrap();
+    let mut options = MapOptions::new();
+    options.offset(2 * page() as u64).len(5 * page()).capacity(8 * page());
+    let (mut first, mut second) = options.map_mut(&object).unwrap().split_at(2 * page()).unwrap();
+    assert_eq!((first.len(), first.capacity()), (2 * page(), 2 * page()));
+    assert_eq!((second.len(), second.capacity()), (3 * page(), 6 * page()));
+    // The first part has no room any more, and gets none by shrinking.
+    first.shrink_to(page()).unwrap();
+    assert_eq!(first.capacity(), page());
+    let error = second.grow(&object, 12 * page() + 1).unwrap_err().to_string();
+    assert!(error.contains(&format!("from offset {}", 4 * page())), "{error}");
+    // Past its room, which goes with the old place.
+    assert_eq!(second.grow(&object, 12 * page()).unwrap(), Moved::Yes);
+    second.bytes().store(12 * page() - 1, 1);
+    assert_eq!(object.map().unwrap().bytes().load(16 * page() - 1), 1);
 }
 
 #[test]

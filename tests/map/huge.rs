@@ -1,6 +1,8 @@
 //! Huge pages, made of usual ones. Those from a pool are in `strained/mappings.rs`, which fills it.
 
 use std::io::ErrorKind;
+#[cfg(target_os = "linux")]
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 use posix_shm::{
     Direction, HugePages, MapOptions, Mapping, OpenOptions, ReadWrite, Shm, capabilities,
@@ -100,6 +102,67 @@ fn they_need_no_configuration() {
     }
 }
 
+/// Where each huge page must be is known, if the kernel makes them at all.
+#[test]
+#[cfg(target_os = "linux")]
+fn every_whole_huge_page_of_a_range_is_made_and_no_other() {
+    let probe = Shm::anonymous(2 * MIB as u64).unwrap();
+    let size = std::fs::read_to_string("/sys/kernel/mm/transparent_hugepage/hpage_pmd_size");
+    let is_usual = size.is_ok_and(|size| size.trim() == (2 * MIB).to_string());
+    if !FILES || !capabilities().collapse || !is_usual {
+        return;
+    }
+    if huge(&probe).collapse(..).unwrap().huge == 0 {
+        crate::common::skip("the kernel gives no huge pages: it is old, or memory is short");
+        return;
+    }
+    let len = 8 * MIB;
+    for offset in [0, page(), 2 * MIB, 3 * MIB + 5] {
+        for (from, to) in [(0, len - offset), (page(), len - offset), (2 * MIB, 4 * MIB + 1)] {
+            let object = Shm::anonymous(len as u64).unwrap();
+            let mut options = MapOptions::new();
+            options.offset(offset as u64).huge_pages(true);
+            let mapping = options.map_mut(&object).unwrap();
+            let first = (offset + from).next_multiple_of(2 * MIB);
+            let last = (offset + to) / (2 * MIB) * (2 * MIB);
+            let expected = last.saturating_sub(first);
+            let found = mapping.collapse(from..to).unwrap();
+            assert_eq!(found.huge, expected, "offset {offset}, {from}..{to}");
+            assert_eq!(found.usual, to - from - expected, "offset {offset}, {from}..{to}");
+        }
+    }
+}
+
+/// The kernel does not move a page that a pipe holds.
+#[test]
+#[cfg(target_os = "linux")]
+fn what_cannot_become_huge_keeps_nothing_else_from_it() {
+    let object = Shm::anonymous(8 * MIB as u64).unwrap();
+    let mapping = MapOptions::new().align(2 * MIB).map_mut(&object).unwrap();
+    mapping.bytes().fill(4);
+    if !FILES || !capabilities().collapse {
+        return;
+    }
+    if huge(&Shm::anonymous(2 * MIB as u64).unwrap()).collapse(..).unwrap().huge == 0 {
+        crate::common::skip("the kernel gives no huge pages: it is old, or memory is short");
+        return;
+    }
+    let mut pipe = [-1; 2];
+    // SAFETY: the array has room for two descriptors.
+    assert_eq!(unsafe { libc::pipe(pipe.as_mut_ptr()) }, 0);
+    // SAFETY: the call has made them, and nothing else has them.
+    let [_reader, writer] = pipe.map(|fd| unsafe { OwnedFd::from_raw_fd(fd) });
+    let held = libc::iovec {
+        iov_base: mapping.as_mut_ptr().wrapping_add(2 * MIB + 7 * page()).cast(),
+        iov_len: page(),
+    };
+    // SAFETY: the range is inside the mapping.
+    let done = unsafe { libc::vmsplice(writer.as_raw_fd(), &held, 1, 0) };
+    assert_eq!(done, page() as isize, "the pipe does not take the page");
+    let found = mapping.collapse(..).unwrap();
+    assert_eq!((found.huge, found.usual), (6 * MIB, 2 * MIB));
+}
+
 #[test]
 fn a_mapping_at_any_place_works_without_huge_pages() {
     let object = Shm::anonymous(8 * MIB as u64).unwrap();
@@ -157,6 +220,16 @@ fn pages_from_a_pool_are_for_anonymous_objects() {
         Ok(sizes) => {
             assert!(capabilities().huge_pages, "it works");
             assert!(sizes.is_sorted() && sizes.iter().all(|size| size.is_power_of_two()));
+            if cfg!(target_os = "linux") {
+                let pools = std::fs::read_dir("/sys/kernel/mm/hugepages").unwrap();
+                let names = pools.map(|pool| pool.unwrap().file_name().into_string().unwrap());
+                let mut names: Vec<String> = names.collect();
+                let mut found: Vec<String> =
+                    sizes.iter().map(|size| format!("hugepages-{}kB", size / 1024)).collect();
+                names.sort();
+                found.sort();
+                assert_eq!(found, names);
+            }
         }
         Err(error) => {
             let supported = capabilities().huge_pages && cfg!(not(target_os = "linux"));

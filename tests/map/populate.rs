@@ -181,6 +181,21 @@ fn populating_can_be_watched_and_stopped() {
     }
 }
 
+/// What is reported are the bytes of the range, although whole pages are made present.
+#[test]
+fn a_small_range_is_reported_once_and_as_long_as_it_is() {
+    let object = sparse(8 * page());
+    let mapping = object.map_mut().unwrap();
+    for threads in [1, 4] {
+        let mut seen = Vec::new();
+        let done = mapping.populate_with(page() + 5..page() + 10, threads, |done| {
+            seen.push(done);
+            ControlFlow::Continue(())
+        });
+        assert_eq!((done.unwrap(), seen), (5, vec![5]), "{threads} threads");
+    }
+}
+
 #[test]
 fn the_options_populate_what_is_mapped_and_what_is_added() {
     if !FILES {
@@ -263,10 +278,11 @@ fn place_in(mapping: &Mapping<ReadWrite>, place: usize) -> *const u8 {
 #[test]
 #[cfg(target_os = "linux")]
 fn the_options_lock_what_is_mapped_and_what_is_added() {
-    for capacity in [0, 64 * page()] {
+    // An aligned mapping is mapped anew to grow.
+    for (capacity, align) in [(0, 1), (64 * page(), 1), (0, 1 << 21)] {
         let object = Shm::anonymous(8 * page() as u64).unwrap();
         let mut options = MapOptions::new();
-        options.len(2 * page()).lock(true);
+        options.len(2 * page()).lock(true).align(align);
         if capacity > 0 {
             options.capacity(capacity);
         }

@@ -130,3 +130,21 @@ fn no_reserve_is_what_the_system_is_told() {
     shared.bytes().store(0, 1);
     assert_eq!(not.bytes().load(0), 1);
 }
+
+#[test]
+fn the_parts_of_a_copy_grow_and_keep_what_was_written() {
+    let object = Shm::anonymous(16 * page() as u64).unwrap();
+    if copy_of(&object).is_none() || !capabilities().move_mappings {
+        return;
+    }
+    for align in [1, 1 << 21] {
+        let mut options = MapOptions::new();
+        let whole = options.len(4 * page()).align(align).map_copy_on_write(&object).unwrap();
+        whole.copy_from(0, &vec![6_u8; 4 * page()]).unwrap();
+        let (first, mut second) = whole.split_at(2 * page()).unwrap();
+        second.grow(&object, 4 * page()).unwrap();
+        assert_eq!(second.bytes().load(2 * page() - 1), 6, "{align}");
+        assert_eq!(second.bytes().load(2 * page()), 0, "{align}");
+        drop(first);
+    }
+}

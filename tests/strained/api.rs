@@ -58,6 +58,15 @@ fn fault_06_a_caller_can_insist() {
         is_complete(&object, size);
         object.unlink().unwrap();
     });
+    cases.case("opened", || {
+        let made = Shm::create("/x", 4096).unwrap();
+        let mut options = OpenOptions::new();
+        options.direction(Direction::Io).ignore_estimates(true);
+        let object = options.open("/x").unwrap();
+        refused(made.grow(size));
+        object.grow(size).expect("who insists when opening insists on growing");
+        made.unlink().unwrap();
+    });
     cases.case("mapped", || {
         drop(creating(size).ignore_estimates(true).open_anonymous_mapped().unwrap())
     });

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use posix_shm::{
     Direction, HugePages as Pages, MapOptions, Moved, OpenOptions, Operation, Shm, ShmName,
-    WaitOptions, Waited,
+    WaitOptions, Waited, capabilities,
 };
 
 use crate::cgroup;
@@ -174,6 +174,14 @@ fn mappings_a_limit_on_address_space_is_an_error_and_loses_nothing() {
         }
         MapOptions::new().capacity(100 << 20).map_mut(&object).unwrap();
     });
+    cases.case("growth of a copy", || {
+        let object = sparse(2 << 30);
+        let mut copy = MapOptions::new().len(PAGE).map_copy_on_write(&object).unwrap();
+        limit(libc::RLIMIT_AS, 1 << 30);
+        let error = leaves_nothing(|| refused(copy.grow(&object, 2 << 30)));
+        assert_eq!(error.raw_os_error(), Some(libc::ENOMEM), "{error}");
+        object.unlink().unwrap();
+    });
     for (what, populated, capacity, align) in [
         ("growth", false, 0, 1),
         ("growth, populated", true, 0, 1),
@@ -312,6 +320,10 @@ fn mappings_of_huge_pages_grow_in_huge_pages() {
             let (made, mapping) = object().open_anonymous_mapped().unwrap();
             assert_eq!(made.metadata().unwrap().block_size(), pages.size);
             assert_eq!((made.len().unwrap(), mapping.len()), (4 * pages.size, 4 * size));
+            if capabilities().collapse {
+                let found = mapping.collapse(5..size + 7).unwrap();
+                assert_eq!((found.huge, found.usual), (size + 2, 0));
+            }
             mapping.bytes().store(4 * size - 1, 1);
             mapping.unmap().unwrap();
         });

@@ -29,6 +29,7 @@ crate::tasks! { ON_LINUX:
     words_hint_for_a_size_that_nothing_may_be_created_with
     words_hint_for_a_handle_that_cannot_be_opened_again
     words_hint_for_a_forbidden_directory
+    words_hint_for_a_missing_directory
     words_hint_for_a_lease
     words_hint_for_descriptors_in_flight
     words_hint_for_a_quota
@@ -311,6 +312,16 @@ fn words_hint_for_a_forbidden_directory() {
         let error = refused(result);
         assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error}");
         hints(&error, &["/dev/shm"]);
+    }
+}
+
+fn words_hint_for_a_missing_directory() {
+    own_shm("size=1m");
+    mount_from("tmpfs", "/dev", "tmpfs", 0);
+    for size in [0, 100, 2 << 20] {
+        let error = Shm::create("/x", size).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
+        hints(&error, &["is /dev/shm mounted"]);
     }
 }
 

@@ -541,6 +541,16 @@ const TASKS: &[Task] = &[
         is_right: |got| matches!(got, Got::Raw(raw) if raw.len() as u64 == OLD_SIZE),
     },
     Task {
+        name: "unmap-raw",
+        error_name: ErrorName::No,
+        run: |given| {
+            let raw = MapOptions::new().map_raw(given.object(), Protection::NONE)?;
+            raw.unmap().map(nothing)
+        },
+        effect: no_effect,
+        is_right: Got::is_nothing,
+    },
+    Task {
         name: "unmap",
         error_name: ErrorName::No,
         run: |given| given.mapping.take().unwrap().unmap().map(nothing),

@@ -13,13 +13,26 @@ use std::sync::atomic::Ordering::{self, AcqRel, Acquire, Relaxed, Release, SeqCs
 
 use crate::map::{Mapping, ReadOnly, ReadWrite};
 
-#[cfg_attr(pshm_machine = "aarch64", path = "atomic/aarch64.rs")]
-#[cfg_attr(pshm_machine = "arm", path = "atomic/arm.rs")]
-#[cfg_attr(pshm_machine = "loongarch64", path = "atomic/loongarch64.rs")]
-#[cfg_attr(pshm_machine = "riscv64", path = "atomic/riscv64.rs")]
-#[cfg_attr(pshm_machine = "s390x", path = "atomic/s390x.rs")]
-#[cfg_attr(pshm_machine = "std", path = "atomic/std.rs")]
-#[cfg_attr(pshm_machine = "x86", path = "atomic/x86.rs")]
+#[cfg(pshm_machine = "aarch64")]
+#[path = "atomic/aarch64.rs"]
+mod machine;
+#[cfg(pshm_machine = "arm")]
+#[path = "atomic/arm.rs"]
+mod machine;
+#[cfg(pshm_machine = "loongarch64")]
+#[path = "atomic/loongarch64.rs"]
+mod machine;
+#[cfg(pshm_machine = "riscv64")]
+#[path = "atomic/riscv64.rs"]
+mod machine;
+#[cfg(pshm_machine = "s390x")]
+#[path = "atomic/s390x.rs"]
+mod machine;
+#[cfg(pshm_machine = "std")]
+#[path = "atomic/std.rs"]
+mod machine;
+#[cfg(pshm_machine = "x86")]
+#[path = "atomic/x86.rs"]
 mod machine;
 
 #[cfg(any(pshm_machine = "loongarch64", pshm_machine = "riscv64", pshm_machine = "s390x"))]

@@ -199,3 +199,19 @@ impl<T: AnyBitPattern + PartialEq, A> PartialEq<Vec<T>> for SharedSlice<'_, T, A
         self.equals(own)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Buffer;
+
+    #[test]
+    fn there_is_room_for_values_that_are_aligned_no_more_than_it_is() {
+        #[repr(C, align(64))]
+        struct Same([u8; 64]);
+        #[repr(C, align(128))]
+        struct More([u8; 128]);
+        assert_eq!((Buffer::<1024>::room::<u64>(), Buffer::<1024>::room::<Same>()), (128, 16));
+        assert_eq!(Buffer::<1024>::room::<More>(), 0, "it is not aligned enough");
+        assert_eq!((Buffer::<1024>::room::<()>(), Buffer::<1024>::room::<[u8; 1025]>()), (0, 0));
+    }
+}

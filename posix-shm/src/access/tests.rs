@@ -276,6 +276,14 @@ fn panics_say_what_is_out_of_bounds() {
             "range 3..2 ends before it starts".into(),
         ),
         (
+            message(|| _ = bytes.range((Bound::Included(11), Bound::Excluded(10)))),
+            "range start 11 is out of bounds: there are 10 values".into(),
+        ),
+        (
+            message(|| _ = bytes.range((Bound::Included(10), Bound::Excluded(9)))),
+            "range 10..9 ends before it starts".into(),
+        ),
+        (
             message(|| bytes.copy_from(&[0; 9])),
             "the lengths differ: the shared slice has 10 values, the other slice has 9; range() \
              takes a part"

@@ -177,13 +177,26 @@ mod tmpfs;
 mod wait;
 
 // build.rs chooses the file; the default is other.rs.
-#[cfg_attr(pshm_system = "android", path = "system/android.rs")]
-#[cfg_attr(pshm_system = "apple", path = "system/apple.rs")]
-#[cfg_attr(pshm_system = "freebsd", path = "system/freebsd.rs")]
-#[cfg_attr(pshm_system = "linux", path = "system/linux.rs")]
-#[cfg_attr(pshm_system = "netbsd", path = "system/netbsd.rs")]
-#[cfg_attr(pshm_system = "openbsd", path = "system/openbsd.rs")]
-#[cfg_attr(pshm_system = "other", path = "system/other.rs")]
+#[cfg(pshm_system = "android")]
+#[path = "system/android.rs"]
+mod system;
+#[cfg(pshm_system = "apple")]
+#[path = "system/apple.rs"]
+mod system;
+#[cfg(pshm_system = "freebsd")]
+#[path = "system/freebsd.rs"]
+mod system;
+#[cfg(pshm_system = "linux")]
+#[path = "system/linux.rs"]
+mod system;
+#[cfg(pshm_system = "netbsd")]
+#[path = "system/netbsd.rs"]
+mod system;
+#[cfg(pshm_system = "openbsd")]
+#[path = "system/openbsd.rs"]
+mod system;
+#[cfg(pshm_system = "other")]
+#[path = "system/other.rs"]
 mod system;
 
 pub(crate) use draft::{Draft, New, Obstacle, Way, is_forbidden};

@@ -94,7 +94,7 @@ impl Region {
         let Some(size) = imp::transparent_page() else { return Ok(none) };
         let start = self.start().addr().get();
         // Only whole huge pages of the object, at the same place in memory and in the object.
-        let fits = (self.offset_of(0) & (size as u64 - 1)) as usize == start & (size - 1);
+        let fits = (self.offset() & (size as u64 - 1)) as usize == start & (size - 1);
         let first = (start + from).next_multiple_of(size) - start;
         let end = (start + to) / size * size;
         if !fits || first + start >= end {

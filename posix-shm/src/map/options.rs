@@ -400,7 +400,7 @@ impl MapOptions {
         let page = known.and_then(|stat| imp::huge_page_of(object, stat));
         let region = match map(stat.as_ref(), page) {
             // The directory of the objects may be one of huge pages.
-            Err(failure) if failure.is(Errno::INVAL) && page.is_none() => {
+            Err(failure) if failure.is(Errno::INVAL) => {
                 let stat = imp::stat(object).map_err(Failure::of(Operation::Metadata))?;
                 let Some(page) = imp::huge_page_of(object, &stat) else { return Err(failure) };
                 map(Some(&stat), Some(page))?
@@ -481,10 +481,7 @@ impl MapOptions {
         let lead = offset & (page - 1);
         // The offset lies inside the object, whose length fits the type; a page fits usize.
         let (start, lead, page) = ((offset - lead) as sys::off_t, lead as usize, page as usize);
-        let mapped = match huge_page {
-            None if !has_room => lead + len,
-            _ => (lead + len).next_multiple_of(page),
-        };
+        let mapped = (lead + len).next_multiple_of(page);
         let room = if has_room { self.room(lead, page)?.max(mapped) } else { mapped };
         self.check_address(page, lead)?;
         let align = self.alignment(page, lead, has_room && huge_page.is_some())?;
@@ -537,15 +534,13 @@ impl MapOptions {
     fn alignment(&self, page: usize, lead: usize, room: bool) -> Result<Align, Failure> {
         let Self { offset, address, align, warm, .. } = *self;
         let wanted = align.unwrap_or(1);
-        if !wanted.is_power_of_two() || wanted > MAX_LEN {
+        if !wanted.is_power_of_two() {
             return Err(self.refuse(format!("an alignment of {wanted} is not a power of two")));
         }
         // How far into a huge page the first page is, in the object and thus in memory.
-        let huge = imp::transparent_page().filter(|size| warm.collapse && *size > page);
-        let (modulus, rest) = match huge {
-            Some(size) => (size, (offset % size as u64) as usize - lead),
-            None => (page, 0),
-        };
+        let huge = imp::transparent_page().filter(|_| warm.collapse);
+        let modulus = huge.map_or(page, |size| size.max(page));
+        let rest = (offset % modulus as u64) as usize - lead;
         let fits = if wanted <= modulus { (rest + lead) % wanted == 0 } else { rest + lead == 0 };
         if !fits || address % wanted != 0 {
             let what = if fits { "address" } else { "offset" };

@@ -187,26 +187,21 @@ impl Region {
             }
         };
         let (modulus, rest) = (how.align.modulus.get(), how.align.rest);
-        let mut tried = 0;
-        let pages = loop {
-            let hint = if modulus == 1 || hint != 0 {
-                hint
-            } else {
-                imp::aligned_address(room, modulus, rest).map_err(Failure::of(Operation::Map))?
+        for _ in 0..ATTEMPTS {
+            let hint = match modulus {
+                1 => hint,
+                _ => imp::aligned_address(room, modulus, rest)
+                    .map_err(Failure::of(Operation::Map))?,
             };
             let pages = map_near(hint).map_err(Failure::of(Operation::Map))?;
             if pages.addr().get() & (modulus - 1) == rest {
-                break pages;
+                return Ok(Region { pages, lead, len, mapped, room, offset, object, how });
             }
             // SAFETY: the range was mapped above, and nothing points into it.
             let _ = unsafe { imp::unmap(pages, room) };
-            tried += 1;
-            if tried == ATTEMPTS || wanted.hint != 0 {
-                let why = "other threads keep taking the aligned addresses";
-                return Err(Failure::refused(Operation::Map, ErrorKind::ResourceBusy, why));
-            }
-        };
-        Ok(Region { pages, lead, len, mapped, room, offset, object, how })
+        }
+        let why = "other threads keep taking the aligned addresses";
+        Err(Failure::refused(Operation::Map, ErrorKind::ResourceBusy, why))
     }
 
     pub(crate) fn start(&self) -> NonNull<u8> {
@@ -244,9 +239,9 @@ impl Region {
         !self.how.private && self.how.protection & sys::PROT_WRITE != 0
     }
 
-    /// Where in the object a byte of the mapping is.
-    pub(super) fn offset_of(&self, at: usize) -> u64 {
-        self.offset.unsigned_abs() + self.lead as u64 + at as u64
+    /// Where in the object the mapping begins.
+    pub(super) fn offset(&self) -> u64 {
+        self.offset.unsigned_abs() + self.lead as u64
     }
 
     /// Whether a place in the mapping is where a page begins or ends.
@@ -467,7 +462,7 @@ impl Region {
         {
             return Err(another_object());
         }
-        let (offset, object_len) = (self.offset_of(0), stat.len());
+        let (offset, object_len) = (self.offset(), stat.len());
         match offset.checked_add(len as u64) {
             Some(end) if end <= object_len => Ok(()),
             _ => refuse(format!(

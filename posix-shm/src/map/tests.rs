@@ -2,9 +2,10 @@
 
 use std::ptr::{self, NonNull};
 
-use super::{Align, How, Region, Warm};
+use super::{Align, How, Region, Warm, at};
 use crate::failure::cvt;
 use crate::immutable::ImmutableMapping;
+use crate::imp;
 use crate::map::{Mapping, ReadWrite};
 
 impl Region {
@@ -38,6 +39,32 @@ impl Mapping<ReadWrite> {
     pub(crate) fn of_own_memory(len: usize) -> Mapping<ReadWrite> {
         Mapping::new(Region::of_own_memory(&vec![0; len]))
     }
+}
+
+#[test]
+fn room_that_was_lost_is_given_up() {
+    let page = imp::page_size();
+    let mut region = Region::of_own_memory(&vec![0; 6 * page]);
+    (region.len, region.mapped, region.how.has_room) = (3 * page, 3 * page, true);
+    // Something else may be there by now, and stays.
+    region.lose_room(2 * page, 4 * page);
+    region.len = 2 * page;
+    assert_eq!((region.mapped, region.room, region.how.has_room), (2 * page, 2 * page, false));
+    let is_mapped = |at_page: usize| {
+        let mut state = [0; 1];
+        // SAFETY: the call only looks at its arguments, and writes one byte for one page.
+        let result = unsafe {
+            libc::mincore(
+                at(region.pages, at_page * page).as_ptr().cast(),
+                page,
+                state.as_mut_ptr(),
+            )
+        };
+        result == 0
+    };
+    assert_eq!([0, 1, 2, 3, 4, 5].map(is_mapped), [true, true, true, true, false, false]);
+    // SAFETY: these pages are in no region any more, and nothing points into them.
+    unsafe { imp::unmap(at(region.pages, 2 * page), 2 * page) }.unwrap();
 }
 
 impl ImmutableMapping {

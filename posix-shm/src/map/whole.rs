@@ -9,7 +9,7 @@ use super::markers::{Access, ReadWrite};
 use super::options::MapOptions;
 use super::region::{Identity, Region, WholePages, can_be_mapped_whole};
 use crate::error::Result;
-use crate::failure::{Errno, Failure, Operation};
+use crate::failure::{Failure, Operation};
 use crate::imp::{self, Stat};
 use crate::name::ShmName;
 
@@ -25,7 +25,7 @@ impl MapOptions {
         if let Some(len) = certain_len.filter(|len| can_be_mapped_whole(*len)) {
             return match Region::whole(object, A::PROTECTION, A::PRIVATE, len as usize, None) {
                 Ok(region) => Ok(Mapping::new(region)),
-                Err(errno) => map_uncertain(object, name, errno),
+                Err(errno) => Err(MapOptions::PLAIN.no_mapping(errno).named(name)),
             };
         }
         let mut room = MaybeUninit::uninit();
@@ -56,43 +56,10 @@ impl MapOptions {
         &self,
         object: BorrowedFd<'_>,
         object_len: u64,
-    ) -> Result<NewMapping, Failure> {
+    ) -> Result<WholePages, Failure> {
         // It is at most `MAX_LEN`.
-        match WholePages::map(object, ReadWrite::PROTECTION, object_len as usize) {
-            Ok(pages) => Ok(NewMapping::Whole(pages)),
-            Err(errno) => self.map_new_otherwise(object, object_len, errno),
-        }
-    }
-
-    #[cold]
-    fn map_new_otherwise(
-        &self,
-        object: BorrowedFd<'_>,
-        object_len: u64,
-        errno: Errno,
-    ) -> Result<NewMapping, Failure> {
-        match errno {
-            // The directory of the objects may be one of huge pages.
-            Errno::INVAL => {
-                Ok(NewMapping::Other(Box::new(self.map_new(object, object_len, false)?)))
-            }
-            errno => Err(self.no_mapping(errno)),
-        }
-    }
-}
-
-/// Maps an object that could not be mapped without asking about it, if it has huge pages.
-#[cold]
-fn map_uncertain<A: Access>(
-    object: BorrowedFd<'_>,
-    name: Option<&ShmName>,
-    errno: Errno,
-) -> Result<Mapping<A>> {
-    match imp::stat(object) {
-        Ok(stat) if errno == Errno::INVAL && imp::huge_page_of(object, &stat).is_some() => {
-            map_unusual(object, name, &stat)
-        }
-        _ => Err(MapOptions::PLAIN.no_mapping(errno).named(name)),
+        WholePages::map(object, ReadWrite::PROTECTION, object_len as usize)
+            .map_err(|errno| self.no_mapping(errno))
     }
 }
 
@@ -107,19 +74,9 @@ fn map_unusual<A: Access>(
     region.map(Mapping::new).map_err(|failure| failure.named(name))
 }
 
-/// A mapping of a new object, small enough to be handed around until the object is complete.
-pub(crate) enum NewMapping {
-    Whole(WholePages),
-    /// Nearly never, so it may take an allocation.
-    Other(Box<Mapping<ReadWrite>>),
-}
-
-impl NewMapping {
+impl WholePages {
     #[inline(always)]
     pub(crate) fn into_mapping(self) -> Mapping<ReadWrite> {
-        match self {
-            NewMapping::Whole(pages) => Mapping::new(pages.into_region(ReadWrite::PROTECTION)),
-            NewMapping::Other(mapping) => *mapping,
-        }
+        Mapping::new(self.into_region(ReadWrite::PROTECTION))
     }
 }

@@ -515,3 +515,33 @@ fn pause(time: u32) {
     let _ = imp::random(&mut random);
     std::thread::sleep(Duration::from_micros(4 + 4 * u64::from(random[0])) * (1 << (time - 1)));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{SHORTAGES, Shortages};
+    use crate::failure::{Errno, Failure, Operation};
+
+    /// How many attempts are made, if this much room is found after each.
+    fn attempts(wanted: u64, room: impl Fn(u64) -> Option<u64>) -> u32 {
+        let mut shortages = Shortages::default();
+        let mut may_pass = |attempt| {
+            let mut failure = Failure::new(Operation::Reserve, Errno::NOSPC);
+            failure.room = room(attempt);
+            shortages.may_pass(&failure, wanted)
+        };
+        1 + (1..100).take_while(|attempt| may_pass(*attempt)).count() as u32
+    }
+
+    #[test]
+    fn a_shortage_is_waited_for_as_long_as_the_room_changes() {
+        assert_eq!(attempts(100, |_| None), 1, "nothing says that more may come back");
+        assert_eq!(attempts(100, |_| Some(7)), 5, "nobody else takes room or gives it back");
+        assert_eq!(attempts(100, |attempt| Some(attempt)), SHORTAGES + 1, "it changes");
+        assert_eq!(attempts(100, |attempt| Some(attempt % 2)), SHORTAGES + 1, "it comes and goes");
+        assert_eq!(attempts(100, |_| Some(100)), SHORTAGES + 1, "there was enough again");
+        assert_eq!(attempts(100, |_| Some(101)), SHORTAGES + 1, "there was more than enough");
+        assert_eq!(attempts(0, |_| Some(0)), 5, "only names lack");
+        // It stays the same for a while, then changes, then stays the same.
+        assert_eq!(attempts(100, |attempt| Some(u64::from(attempt > 3))), 3 + 5);
+    }
+}

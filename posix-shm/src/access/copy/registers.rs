@@ -21,7 +21,12 @@ const LONGEST: usize = 64;
 /// Whether values of this type are moved in pieces.
 pub(super) const fn suits<T>() -> bool {
     let size = size_of::<T>();
-    size > 0 && size <= LONGEST && (cfg!(pshm_any_address) || size / word::<T>() <= LONGEST / 4)
+    size > 0 && size <= LONGEST && makes_few_pieces::<T>()
+}
+
+/// Whether that is quicker than a copy. It is where a piece may be anywhere.
+const fn makes_few_pieces<T>() -> bool {
+    cfg!(pshm_any_address) || size_of::<T>() / word::<T>() <= LONGEST / 4
 }
 
 /// The size of the largest integer that the alignment allows, at most a register's.

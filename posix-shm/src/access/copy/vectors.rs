@@ -11,7 +11,7 @@ use std::arch::aarch64::uint8x16_t as Vector;
 use std::arch::x86_64::__m128i as Vector;
 
 /// The size of a block in bytes.
-pub(in crate::access) const BLOCK: usize = 4 * size_of::<Vector>();
+pub(in crate::access) const BLOCK: usize = size_of::<Block>();
 
 /// Whether values of this type can be read in blocks, on this processor.
 #[inline]

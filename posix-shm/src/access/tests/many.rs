@@ -101,6 +101,11 @@ fn a_search_stops_after_what_it_finds() {
         assert!(slice.iter().all(|value| own.contains(&value)));
         assert!(!slice.iter().any(|value| !own.contains(&value)));
         assert_eq!(slice.iter().find_map(|_| None::<()>), None);
+        let last = own.last().copied();
+        assert_eq!(
+            slice.iter().find_map(|value| (Some(value) == last).then_some(last)),
+            last.map(Some)
+        );
     }
     for_types!(check);
 }
@@ -112,6 +117,7 @@ fn values_equal_ones_own_or_differ_at_any_place() {
         assert!(slice.iter().eq(own.iter().copied()) && !slice.iter().ne(own.iter().copied()));
         let longer = [own, &[T::zeroed()]].concat();
         assert!(slice != longer[..] && !slice.iter().eq(longer.iter().copied()));
+        assert!(slice.iter().ne(longer.iter().copied()));
         for at in [0, own.len() / 2, own.len().saturating_sub(1)] {
             let mut other = own.to_vec();
             let Some(value) = other.get_mut(at) else { continue };
@@ -126,7 +132,10 @@ fn values_equal_ones_own_or_differ_at_any_place() {
     for_types!(check);
     let memory = Memory::of(*b"hello");
     assert!(memory.bytes() == *b"hello" && memory.bytes() == b"hello");
-    assert!(memory.bytes() != *b"world");
+    let other = b"world".to_vec();
+    assert!(memory.bytes() != *b"world" && memory.bytes() != b"world");
+    assert!(memory.bytes() != other && memory.bytes() != &other && memory.bytes() != &other[..]);
+    assert!(memory.bytes() == &b"hello".to_vec());
     // NaN is equal to nothing.
     let memory = Memory::<8>::new();
     memory.slice(0, 2).store(0, f32::NAN);

@@ -7,8 +7,11 @@
 //! object is built under a temporary name, and a process that is killed leaves that name behind. If
 //! nothing but `shm_open` is allowed, an object is created under its name, as POSIX has it.
 
-use std::ffi::{CStr, c_int};
+use std::ffi::{CStr, OsStr, c_int};
+use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::OpenOptionsExt;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use posix_shm_sys as sys;
@@ -402,11 +405,7 @@ pub(crate) fn hint(operation: Operation, errno: Errno) -> Option<&'static str> {
 
 /// What is missing for another name.
 fn no_room() -> Option<&'static str> {
-    let flags = sys::O_PATH | sys::O_DIRECTORY | sys::O_CLOEXEC;
-    let path = DIRECTORY.path.as_ptr();
-    // SAFETY: the path is a NUL-terminated string.
-    let call = || unsafe { sys::open(path, flags, 0) };
-    // SAFETY: the call makes a new descriptor.
-    let directory = unsafe { cvt_owned_fd(call) }.ok()?;
+    let path = OsStr::from_bytes(DIRECTORY.path.to_bytes());
+    let directory = File::options().read(true).custom_flags(sys::O_PATH).open(path).ok()?;
     Room::of(directory.as_fd())?.missing()
 }
