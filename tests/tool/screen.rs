@@ -145,6 +145,21 @@ fn columns_make_room_in_a_narrow_terminal() {
     }
 }
 
+/// As a terminal that has just been made for a container.
+#[test]
+fn a_terminal_may_not_know_its_size() {
+    let Some(world) = World::new() else { return };
+    world.does(["create", ALIKE[0], "-s", "1M"]);
+    let mut command = world.command("sh");
+    command.args(["-c", &format!("stty rows 0 cols 0 && exec {TOOL} ls")]);
+    let lines = Terminal::of(command, 80, 24).lines();
+    let expected = [
+        "MODE       OWNER  GROUP     SIZE  PATH",
+        "rw-------  root   root   1048576  /container-buf.ah23ioqwe5tan3oj",
+    ];
+    assert_eq!(lines[..2], expected);
+}
+
 /// What the last line of the screen has, if there is room for it.
 const KEYS: &str = "by memory   q quit  m memory  s size  n name  arrows scroll";
 

@@ -210,7 +210,9 @@ fn top() -> Command {
                 .default_value("memory")
                 .value_parser(PossibleValuesParser::new(["memory", "size", "name"]))
                 .help("What to sort by"),
-            flag("once", "Print all objects once, and end").conflicts_with("delay"),
+            flag("once", "Print all objects once, and end")
+                .long_help("Print all objects once, and end. In a pipe, that is the table alone")
+                .conflicts_with("delay"),
             numeric(),
             json()
                 .conflicts_with("delay")

@@ -1,7 +1,5 @@
 //! The processes that use an object, as they are shown: `27 (server), 31 (viewer)`.
 
-use std::fmt::Write;
-
 use unicode_width::UnicodeWidthStr;
 
 use crate::procfs::{Use, command};
@@ -37,14 +35,12 @@ impl Users {
             return self.whole.clone();
         }
         let some = |with: fn(&[(u32, String)]) -> String| {
-            (1..=self.each.len()).rev().find_map(|n| {
-                let mut text = with(&self.each[..n]);
-                if n < self.each.len() {
-                    // Writing to a string does not fail.
-                    let _ = write!(text, " +{}", self.each.len() - n);
-                }
-                (text.width() <= columns).then_some(text)
-            })
+            let first = |n: usize| match self.each.len() - n {
+                0 => with(&self.each),
+                more => format!("{} +{more}", with(&self.each[..n])),
+            };
+            let fits = |text: &String| text.width() <= columns;
+            (1..=self.each.len()).map(first).take_while(fits).last()
         };
         some(listed)
             .or_else(|| some(numbers))
