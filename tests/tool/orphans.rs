@@ -1,10 +1,11 @@
 //! `orphans`: what it proves, and what it refuses to guess.
 
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
 use super::world::{Ran, TOOL, World};
+use crate::common::skip;
 
 /// The state of an object, as `orphans` tells it.
 #[track_caller]
@@ -48,7 +49,7 @@ fn the_users_are_named() {
     let line = ran.output.lines().nth(1).unwrap();
     let users = line.strip_prefix("used\troot\t8192\t8192\t").unwrap();
     let users = users.strip_suffix("\t/frames").unwrap();
-    assert_eq!(users.split(", ").filter(|user| user.ends_with(" user")).count(), 2, "{ran:?}");
+    assert_eq!(users.split(", ").filter(|user| user.ends_with(" (user)")).count(), 2, "{ran:?}");
     let ran = world.tool(VISIBLE.iter().chain(&["frames", "--json"]));
     let json: Value = serde_json::from_str(&ran.output).unwrap();
     let users = json[0]["users"].as_array().unwrap();
@@ -80,7 +81,7 @@ fn objects_that_have_lost_their_names_are_found() {
             _ => "deleted\troot\t2M\t2M\t",
         };
         assert!(line.starts_with(expected), "{how}: {ran:?}");
-        assert!(line.ends_with(" user\t$'/line\\nbreak'"), "{how}: {ran:?}");
+        assert!(line.ends_with(" (user)\t$'/line\\nbreak'"), "{how}: {ran:?}");
         assert_eq!(ran.code, 0, "{how}: {ran:?}");
         drop(user);
         let ran = world.tool(VISIBLE);
@@ -95,9 +96,9 @@ fn what_is_on_its_way_may_be_of_any_object() {
     let user = world.user("send", "sent");
     let ran = world.tool(VISIBLE);
     assert_eq!(ran.code, 3, "{ran:?}");
-    assert!(ran.output.contains("\nunknown\troot\t8192\t8192\t-\t/sent\n"), "{ran:?}");
+    assert!(ran.output.contains("\nunknown\troot\t8192\t8192\t?\t/sent\n"), "{ran:?}");
     let told = "1 unknown object: no process was found, but this is no proof:\n- descriptors are \
-                on their way to ";
+                on their way to process ";
     assert!(ran.errors.contains(told), "{ran:?}");
     let ran = world.tool(VISIBLE.iter().chain(&["--remove"]));
     assert_eq!(ran.code, 3, "{ran:?}");
@@ -130,6 +131,8 @@ fn only_remove_removes() {
     assert_eq!(ran.code, 1, "{ran:?}");
     let told = "posix-shm: no object is called /none; posix-shm ls shows the names\n";
     assert!(ran.errors.starts_with(told), "{ran:?}");
+    // There is nothing to sum up.
+    world.fails(&["orphans", "none"], 1, told.trim_start_matches("posix-shm: ").trim_end());
     assert!(ran.output.contains("\nremoved\troot\t8192\t8192\t-\t/b\n"), "{ran:?}");
     assert!(ran.output.contains("\nused\troot\t8192\t8192\t"), "{ran:?}");
     assert_eq!(world.does(["ls"]).lines().count(), 2, "only /a.2 is left");
@@ -153,10 +156,10 @@ fn a_container_does_not_show_every_process() {
     world.does(["create", "shared"]);
     let ran = world.tool(["orphans", "--min-age=0", "--remove"]);
     assert_eq!(ran.code, 3, "{ran:?}");
-    assert!(ran.output.contains("\nunknown\troot\t0\t0\t-\t/shared\n"), "{ran:?}");
-    let told = "no orphans\n1 unknown object: no process was found, but this is no proof:\n\
+    assert!(ran.output.contains("\nunknown\troot\t0\t0\t?\t/shared\n"), "{ran:?}");
+    let told = "1 unknown object: no process was found, but this is no proof:\n\
                 - processes outside of this container may use the objects, and /proc does not show \
-                them; run this outside, or say --assume-all-visible if /dev/shm belongs to this \
+                them; run this outside, or use --assume-all-visible if /dev/shm belongs to this \
                 container alone\n";
     assert_eq!(ran.errors, told);
     assert!(world.does(["ls"]).contains("\t/shared\n"), "it was removed");
@@ -185,7 +188,7 @@ fn hidden_processes_are_not_forgotten() {
     assert_eq!(Ran::of(mount.args(["-o", "remount,hidepid=2", "/proc"])).code, 0);
     let ran = Ran::of(orphans.args(["orphans", "--min-age=0", "--remove"]));
     assert_eq!(ran.code, 3, "{ran:?}");
-    assert!(ran.output.contains("\nunknown\troot\t0\t0\t-\t/shared\n"), "{ran:?}");
+    assert!(ran.output.contains("\nunknown\troot\t0\t0\t?\t/shared\n"), "{ran:?}");
     let told = "- /proc hides processes of other users (hidepid); run this as root\n";
     assert!(ran.errors.ends_with(told), "{ran:?}");
 }
@@ -203,19 +206,17 @@ fn nobody_may_not_look_at_every_process() {
     };
     let Some(ran) = run(&["--remove"]) else { return };
     assert_eq!(ran.code, 3, "{ran:?}");
-    assert!(ran.output.contains("\nunknown\tnobody\t0\t0\t-\t/mine\n"), "{ran:?}");
-    assert!(ran.output.contains("\nunknown\troot\t0\t0\t-\t/secret\n"), "{ran:?}");
+    assert!(ran.output.contains("\nunknown\tnobody\t0\t0\t?\t/mine\n"), "{ran:?}");
+    assert!(ran.output.contains("\nunknown\troot\t0\t0\t?\t/secret\n"), "{ran:?}");
     let told = "2 unknown objects: no process was found, but this is no proof:\n- this user may \
-                not look at ";
-    assert!(ran.errors.contains(told), "{ran:?}");
-    let told = "such as 1 cat; run this as root, or, if all programs that use these objects hold \
-                presence, use --trust-presence\n";
-    assert!(ran.errors.ends_with(told), "{ran:?}");
+                not look at process 1 (cat); run this as root; if all programs that use these \
+                objects hold presence, use --trust-presence\n";
+    assert_eq!(ran.errors, told);
     // Who may not open an object cannot ask for presence.
     let ran = run(&["--remove", "--trust-presence"]).unwrap();
     assert_eq!(ran.code, 3, "{ran:?}");
     assert!(ran.output.contains("\nremoved\tnobody\t0\t0\t-\t/mine\n"), "{ran:?}");
-    assert!(ran.output.contains("\nunknown\troot\t0\t0\t-\t/secret\n"), "{ran:?}");
+    assert!(ran.output.contains("\nunknown\troot\t0\t0\t?\t/secret\n"), "{ran:?}");
     let told = "- this user may not open it, so whether a process is present cannot be asked\n";
     assert!(ran.errors.ends_with(told), "{ran:?}");
 }
@@ -254,4 +255,47 @@ fn a_process_that_may_not_be_looked_at_can_be_ruled_out_by_hand() {
     let ran = Ran::of(command.args(VISIBLE).arg("--ignore-pid=1"));
     assert_eq!(ran.code, 0, "{ran:?}");
     assert!(ran.output.contains("\norphan\tnobody\t0\t0\t-\t/mine\n"), "{ran:?}");
+}
+
+/// What may be done about a process that root may not look at, as in a container.
+#[test]
+fn root_without_the_capability_can_trust_presence() {
+    let Some(world) = World::new() else { return };
+    let Some(mut shell) = world.shell_of_nobody("exec cat") else { return };
+    world.does(["create", "mine"]);
+    // A process of another user, since root may look at its own.
+    let mut other = shell.stdin(Stdio::piped()).spawn().unwrap();
+    let wait = "until [ \"$(pgrep -u 65534 cat)\" ]; do sleep 0.01; done";
+    assert_eq!(Ran::of(world.command("sh").args(["-c", wait])).code, 0);
+    let run = |arguments: &[&str]| {
+        let mut command = world.command("setpriv");
+        command.args(["--bounding-set=-sys_ptrace", "--inh-caps=-sys_ptrace", TOOL]);
+        Ran::of(command.args(VISIBLE).args(arguments))
+    };
+    let ran = run(&[]);
+    assert_eq!(ran.code, 3, "{ran:?}");
+    let told = " (cat); root needs CAP_SYS_PTRACE for it; if you are sure that such a process \
+                uses none of the objects, name it with --ignore-pid; if all programs that use \
+                these objects hold presence, use --trust-presence\n";
+    assert!(ran.errors.ends_with(told), "{ran:?}");
+    let ran = run(&["--trust-presence", "mine"]);
+    assert!(ran.output.contains("\norphan\troot\t0\t0\t-\t/mine\n"), "{ran:?}");
+    assert_eq!(ran.code, 0, "{ran:?}");
+    drop(other.stdin.take());
+    assert!(other.wait().unwrap().success());
+}
+
+/// The threads of the kernel use no objects, and there are many that nobody may look at.
+#[test]
+fn threads_of_the_kernel_are_no_processes() {
+    let Some(world) = World::new() else { return };
+    let Some(mut orphans) = world.tool_of_nobody_among_all("orphans --min-age=0") else { return };
+    if !std::fs::read_to_string("/proc/2/comm").is_ok_and(|name| name == "kthreadd\n") {
+        return skip("this machine hides the threads of the kernel");
+    }
+    world.does(["create", "shared", "-m", "666"]);
+    let ran = Ran::of(&mut orphans);
+    assert_eq!(ran.code, 3, "{ran:?}");
+    assert!(ran.errors.contains("- this user may not look at "), "{ran:?}");
+    assert!(!ran.errors.contains("2 (kthreadd)"), "{ran:?}");
 }

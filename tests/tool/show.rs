@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::terminal::Terminal;
 use super::world::{Ran, TOOL, World};
 use super::{arguments, odd_names};
 
@@ -76,6 +77,17 @@ fn stat_has_the_lines_of_freebsd() {
     assert_eq!(nanoseconds.len(), 9, "{text}");
     let as_numbers = world.does(["stat", "-nh", "frames"]);
     assert!(as_numbers.contains("\nuid\t0\ngid\t0\nsize\t4.9k\n"), "{as_numbers}");
+    // The same time, as a date in this user's time zone.
+    let mut with_date = world.command(TOOL);
+    let with_date = Ran::of(with_date.args(["stat", "-h", "frames"]).env("TZ", "Asia/Kathmandu"));
+    let date = Ran::of(
+        world
+            .command("date")
+            .env("TZ", "Asia/Kathmandu")
+            .args([&format!("--date=@{seconds}"), "+%Y-%m-%d %H:%M:%S %:z"]),
+    );
+    assert!(date.output.ends_with(" +05:45\n"), "{date:?}");
+    assert!(with_date.output.contains(&format!("\nmtime\t{}", date.output)), "{with_date:?}");
     let user = world.user("present", "frames");
     assert!(world.does(["stat", "frames"]).contains("\npresent\tyes\n"));
     drop(user);
@@ -167,10 +179,27 @@ fn every_command_has_help_completions_and_a_page() {
         assert!(of_it.contains(&format!("Usage: posix-shm {command}")), "{of_it}");
         let page = world.does(["man", command]);
         assert!(page.contains(&format!(".TH posix-shm-{command} 1 ")), "{page}");
+        for section in ["SYNOPSIS", "DESCRIPTION", "OPTIONS", "EXAMPLES", "\"EXIT STATUS\""] {
+            let heading = format!("\n.SH {section}\n");
+            assert_eq!(page.matches(&heading).count(), 1, "{section} in {page}");
+        }
+        assert!(of_it.contains("\nExamples:\n") && of_it.contains("\nExit codes:\n"), "{of_it}");
+        let leaves_alone = ["rm", "orphans"].contains(&command);
+        assert_eq!(of_it.contains("\n  3  "), leaves_alone, "{of_it}");
         assert!(main_page.contains(&format!("posix\\-shm\\-{command}(1)")), "{main_page}");
         let completions = world.does(["completions", "bash"]);
         assert!(completions.contains(command), "{command} is not in {completions}");
     }
+    let synopsis = |command: &str| {
+        let page = world.does(["man", command]).replace('\\', "");
+        let line = page.lines().skip_while(|line| *line != ".SH SYNOPSIS").nth(1);
+        line.unwrap_or_default().to_owned()
+    };
+    let expected = "fBposix-shm truncatefR -s|--size SIZE [--sparse] [--help] NAME...";
+    assert_eq!(synopsis("truncate"), expected);
+    let expected = "fBposix-shm topfR [-h|--human-readable] [-d|--delay SECONDS] [--sort BY] \
+                    [--once] [-n|--numeric] [--json] [--help]";
+    assert_eq!(synopsis("top"), expected);
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         assert!(world.does(["completions", shell]).contains("orphans"), "{shell}");
     }
@@ -178,6 +207,61 @@ fn every_command_has_help_completions_and_a_page() {
     assert_eq!(Ran::of(world.command("bash").args(["-c", &script])).errors, "");
     let version = world.does(["--version"]);
     assert_eq!(version, format!("posix-shm {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+/// Each example is run, apart from those that take a terminal or an installed tool.
+#[test]
+fn the_examples_work() {
+    let Some(world) = World::new() else { return };
+    for command in COMMANDS {
+        let help = world.does([command, "--help"]);
+        let examples = help.lines().skip_while(|line| *line != "Examples:").skip(1);
+        let examples: Vec<_> = examples.filter_map(|line| line.strip_prefix("      ")).collect();
+        assert!(!examples.is_empty(), "{help}");
+        for example in examples {
+            if matches!(example, "posix-shm top" | "posix-shm man top | man -l -") {
+                continue;
+            }
+            if command != "create" && command != "load" {
+                world.tool(["create", "frames", "-s", "4k", "--if-exists", "replace"]);
+            }
+            let replaced = example.replace("/usr/local/share/man/man1", "/mnt");
+            let tool = format!("posix-shm() {{ '{TOOL}' \"$@\"; }}");
+            let script = format!("{tool}; cd /mnt; echo x > frames.bin; {replaced}");
+            let ran = Ran::of(world.command("bash").args(["-c", &script]));
+            // In a world, no object is proven to be an orphan.
+            let code = if command == "orphans" && !example.contains("--prefix") { 3 } else { 0 };
+            assert_eq!(ran.code, code, "{example}: {ran:?}");
+            world.tool(["rm", "-f", "frames"]);
+        }
+    }
+}
+
+/// No word is broken in a narrow terminal.
+#[test]
+fn help_and_messages_are_broken_between_words() {
+    let Some(world) = World::new() else { return };
+    world.does(["create", "frames"]);
+    let helps = COMMANDS.iter().map(|command| vec![*command, "--help"]);
+    let messages = [vec!["--help"], vec!["orphans", "frames"], vec!["stat", "none"]];
+    for arguments in helps.chain(messages) {
+        let ran = world.tool(&arguments);
+        let text = [ran.output, ran.errors].concat();
+        for columns in [40, 80] {
+            let mut command = world.command(TOOL);
+            command.args(&arguments);
+            let lines = Terminal::of(command, columns, 300).lines().join("\n");
+            // clap does not break its line of usage between words.
+            let paragraphs = |text: &str| {
+                let all = text.split("\n\n").map(str::to_owned);
+                all.filter(|it| !it.starts_with("Usage: ")).collect::<Vec<_>>().join(" ")
+            };
+            let words = |text: &str| {
+                paragraphs(text).split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+            };
+            assert_eq!(words(&lines), words(&text), "{arguments:?} in {columns} columns: {lines}");
+        }
+    }
 }
 
 #[test]

@@ -59,13 +59,46 @@ impl World {
     /// is then skipped.
     #[track_caller]
     pub(crate) fn tool_of_nobody(&self) -> Option<Command> {
+        let mut command = self.as_nobody()?;
+        command.arg(OPEN_TOOL);
+        Some(command)
+    }
+
+    /// A shell of that user.
+    #[track_caller]
+    pub(crate) fn shell_of_nobody(&self, script: &str) -> Option<Command> {
+        let mut command = self.as_nobody()?;
+        command.args(["sh", "-c", script]);
+        Some(command)
+    }
+
+    /// The tool, run by that user where it sees every process of this machine.
+    #[track_caller]
+    pub(crate) fn tool_of_nobody_among_all(&self, arguments: &str) -> Option<Command> {
+        if !is_root() {
+            skip("only root can become another user");
+            return None;
+        }
+        let script = format!(
+            "mount -t proc none /proc && exec setpriv --clear-groups --reuid={NOBODY} \
+             --regid={NOBODY} {OPEN_TOOL} {arguments}"
+        );
+        let mut command = Command::new("nsenter");
+        command.arg(format!("--mount=/proc/{}/ns/mnt", self.maker.id()));
+        command.args(["--", "unshare", "--mount", "sh", "-c", &script]);
+        command.stdin(Stdio::null());
+        Some(command)
+    }
+
+    #[track_caller]
+    fn as_nobody(&self) -> Option<Command> {
         if !is_root() {
             skip("only root can become another user");
             return None;
         }
         let mut command = self.enter();
         command.args(["--", "setpriv", "--clear-groups"]);
-        command.args([&format!("--reuid={NOBODY}"), &format!("--regid={NOBODY}"), OPEN_TOOL]);
+        command.args([&format!("--reuid={NOBODY}"), &format!("--regid={NOBODY}")]);
         Some(command)
     }
 

@@ -2,41 +2,56 @@
 //! completions are made of it too.
 
 use std::ffi::OsString;
+use std::io::{self, IsTerminal};
 
 use clap::builder::{PossibleValuesParser, ValueParser};
 use clap::{Arg, ArgAction, Command, value_parser};
 use clap_complete::Shell;
 
-use crate::{modes, screen, sizes};
+use crate::endings::ending;
+use crate::screen::{self, Screen};
+use crate::{modes, sizes};
 
-const EXIT_CODES: &str = "\
-Exit codes:
-  0  Done
-  1  Something failed, for at least one object
-  2  The command line is wrong
-  3  Nothing failed, but an object was left alone: it is in use, or that cannot be told";
+/// The columns of a help text, at most.
+const WIDEST: usize = 100;
 
 const ABOUT: &str = "\
 Looks at POSIX shared memory objects, and works on them.
 
 The commands, their options and their columns are those of FreeBSD's posixshmcontrol, as far as it \
-has them. A name is that of shm_open: /frames and frames mean the same object. Sizes are in bytes; \
-k, M and G are powers of 1024. Columns are aligned at a terminal and separated by tabs elsewhere. \
-A name with control characters or bytes that are not UTF-8 is shown as shells write it, \
-$'/a\\nb\\xff', and can be given so.";
+has them. A name is that of shm_open: /frames and frames mean the same object. A name with control \
+characters or bytes that are not UTF-8 is shown as shells write it, $'/a\\nb\\xff', and can be \
+given so.
+
+Columns show sizes in bytes. With -h they have k, M and G, which are powers of 1024. After a \
+command, -h never means help: that is --help.
+
+At a terminal, columns are aligned. If it is too narrow for them, the last column goes to a line \
+of its own, or each column does. Elsewhere, tabs separate the columns, and nothing is cut off.";
 
 pub(crate) fn command() -> Command {
+    // The width of clap's own text.
+    let columns = match io::stdout().is_terminal() {
+        true => Screen::size().0.min(WIDEST),
+        false => WIDEST,
+    };
+    let finished = |command: Command| {
+        let ending = ending(command.get_name(), columns);
+        let help = Arg::new("help").long("help").action(ArgAction::Help).help("Print help");
+        // `-h` means help in none of them, since some have another use for it.
+        command.disable_help_flag(true).arg(help).after_help(ending)
+    };
     Command::new("posix-shm")
         .bin_name("posix-shm")
         .version(env!("CARGO_PKG_VERSION"))
         .about("Looks at POSIX shared memory objects, and works on them")
         .long_about(ABOUT)
-        .after_help(EXIT_CODES)
+        .after_help(ending("posix-shm", columns))
         .subcommand_required(true)
         .arg_required_else_help(true)
-        .max_term_width(100)
-        .subcommands([ls(), stat(), create(), rm(), truncate(), chmod()])
-        .subcommands([dump(), load(), df(), top(), orphans(), completions(), man()])
+        .max_term_width(WIDEST)
+        .subcommands([ls(), stat(), create(), rm(), truncate(), chmod()].map(finished))
+        .subcommands([dump(), load(), df(), top(), orphans(), completions(), man()].map(finished))
 }
 
 fn ls() -> Command {
@@ -54,8 +69,10 @@ fn stat() -> Command {
         .long_about(
             "Shows everything that the system knows about objects.\n\n`memory` is what an object \
              takes now; a sparse one takes less than its size. `present` says whether a process \
-             holds presence on it, as programs do that use posix-shm and ask for it.",
+             holds presence on it, as programs do that use posix-shm and ask for it. Times are in \
+             seconds since 1970.",
         )
+        .mut_arg("human", |arg| arg.help("Show sizes with k, M and G, and times as dates"))
         .args([numeric(), json(), names()])
 }
 
@@ -77,8 +94,8 @@ fn create() -> Command {
 
 fn rm() -> Command {
     Command::new("rm")
-        .visible_alias("destroy")
         .about("Removes the names of objects")
+        .visible_alias("destroy")
         .long_about(
             "Removes the names of objects. Processes that have an object open or mapped keep it; \
              its memory is freed when the last of them lets go of it.",
@@ -130,8 +147,8 @@ fn dump() -> Command {
             path("output", "FILE", "Write to this file").short('o'),
             flag("hex", "Show the bytes in hexadecimal").short('x').conflicts_with("raw"),
             flag("raw", "Write the bytes as they are, even to a terminal"),
-            number("skip", "Leave out so many bytes at the start"),
-            number("length", "Write at most so many bytes of each object"),
+            number("skip", "Leave out this many bytes at the start"),
+            number("length", "Write at most this many bytes of each object"),
             names(),
         ])
 }
@@ -156,24 +173,28 @@ fn load() -> Command {
 }
 
 fn df() -> Command {
-    with_human_sizes("df", "Shows how full the file system of the objects is")
+    with_sizes("df", "Shows how full the file system of the objects is")
         .long_about(
-            "Shows how full the file system of the objects is, and with what. NAMED is the memory \
-             of all objects that ls lists. OTHER is the rest: objects that have lost their names \
-             and are still in use (posix-shm orphans shows them), semaphores, and other files.",
+            "Shows how full the file system of the objects is, and with what.\n\nOBJECTS is the \
+             number of objects that ls lists, and NAMED is their memory. Every plain file there is \
+             an object, whoever made it. OTHER is the rest: objects without a name that are still \
+             in use (posix-shm orphans shows them), semaphores, and directories.",
         )
         .arg(json())
 }
 
 fn top() -> Command {
-    Command::new("top")
-        .about("Shows what uses the memory of the objects, again and again")
+    with_sizes("top", "Shows what uses the memory of the objects, again and again")
         .long_about(
             "Shows what uses the memory of the objects, again and again: how full the file system \
              is, and each object with the processes that map it or have it open. Objects that have \
-             lost their names and are still in use are shown too.\n\nKeys: q quits; m, s and n \
-             sort by memory, size and name; the arrows, Page Up, Page Down, Home and End scroll; \
-             the space bar looks again at once.",
+             lost their names and are still in use are shown too. Sizes on this screen always have \
+             k, M and G.\n\nUSERS is - if no process uses the object, as far as /proc shows. It \
+             is ? if no process was found, but some may not be looked at. To prove that no process \
+             uses an object, use posix-shm orphans.\n\nIn a narrow terminal, names are cut in \
+             the middle, and columns are left out.\n\nKeys: q quits; m, s and n sort by memory, \
+             size and name; the arrows, Page Up, Page Down, Home and End scroll; the space bar \
+             looks again at once.",
         )
         .args([
             Arg::new("delay")
@@ -189,14 +210,18 @@ fn top() -> Command {
                 .default_value("memory")
                 .value_parser(PossibleValuesParser::new(["memory", "size", "name"]))
                 .help("What to sort by"),
-            flag("once", "Print one screen, with all objects, and end").conflicts_with("delay"),
+            flag("once", "Print all objects once, and end")
+                .long_help("Print all objects once, and end. In a pipe, that is the table alone")
+                .conflicts_with("delay"),
             numeric(),
-            json().requires("once"),
+            json()
+                .conflicts_with("delay")
+                .help("Print JSON once, with sizes in bytes and every fact, and end"),
         ])
 }
 
 fn orphans() -> Command {
-    with_human_sizes("orphans", "Finds objects that no process uses any more")
+    with_sizes("orphans", "Finds objects that no process uses any more")
         .long_about(
             "Finds objects that no process uses any more, and removes them if told to. It also \
              shows objects that have lost their names and that a process still uses.\n\nAn object \
@@ -214,13 +239,13 @@ fn orphans() -> Command {
             ),
             flag("dry-run", "Remove nothing; this is the default").conflicts_with("remove"),
             flag("all", "Show objects that are used too").short('a'),
-            path("prefix", "PREFIX", "Look only at objects whose names begin so"),
+            path("prefix", "PREFIX", "Look only at objects whose names begin with this"),
             Arg::new("min-age")
                 .long("min-age")
                 .value_name("SECONDS")
                 .default_value("60")
                 .value_parser(value_parser!(u64))
-                .help("An object that was changed later than so long ago is new, and no orphan"),
+                .help("An object that was changed within this time is new, and not an orphan"),
             flag("trust-presence", "Take it for proof that no process is present").long_help(
                 "Take it for proof that no process is present, even if some processes cannot be \
                  looked at. For objects of programs that all hold presence \
@@ -236,7 +261,9 @@ fn orphans() -> Command {
                 .value_name("PID")
                 .action(ArgAction::Append)
                 .value_parser(value_parser!(u32))
-                .help("A process that uses none of the objects, if this user may not look at it"),
+                .help(
+                    "Assume that this process uses none of the objects, if it may not be looked at",
+                ),
             numeric(),
             json(),
             names().required(false).help("The objects to look at; the default is all"),
@@ -250,24 +277,23 @@ fn completions() -> Command {
 }
 
 fn man() -> Command {
+    let is_command = |name: &str| match command().find_subcommand(name) {
+        Some(_) => Ok(name.to_owned()),
+        None => Err("no command is called that; posix-shm --help shows them"),
+    };
     Command::new("man").about("Prints the manual page, or that of a command").args([
         path("dir", "DIR", "Write all pages into this directory instead").conflicts_with("command"),
-        Arg::new("command").value_name("COMMAND").help("The command whose page is wanted"),
+        Arg::new("command")
+            .value_name("COMMAND")
+            .value_parser(is_command)
+            .help("The command whose page is wanted"),
     ])
 }
 
-/// The same for a command that FreeBSD's tool does not have.
-fn with_human_sizes(name: &'static str, about: &'static str) -> Command {
-    let help = "Show sizes with k, M and G; at a terminal this is the default";
-    with_sizes(name, about).mut_arg("human", |arg| arg.help(help))
-}
-
-/// A command that shows sizes: `-h` makes them human-readable, as FreeBSD's tool does, so help is
-/// `--help` alone.
+/// A command that shows sizes: `-h` makes them human-readable, as FreeBSD's tool does.
 fn with_sizes(name: &'static str, about: &'static str) -> Command {
     let human = flag("human", "Show sizes with k, M and G").short('h').long("human-readable");
-    let help = Arg::new("help").long("help").action(ArgAction::Help).help("Print help");
-    Command::new(name).about(about).disable_help_flag(true).args([human, help])
+    Command::new(name).about(about).arg(human)
 }
 
 fn flag(name: &'static str, help: &'static str) -> Arg {

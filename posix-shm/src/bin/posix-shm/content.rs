@@ -14,6 +14,7 @@ use crate::exit::{Report, Stop};
 use crate::hex::Hex;
 use crate::messages::{explained_of, with_hint};
 use crate::progress::Progress;
+use crate::screen::Screen;
 use crate::text::shown_name;
 
 /// How much is copied at once.
@@ -37,6 +38,8 @@ pub(crate) fn dump(given: &ArgMatches, report: &mut Report) -> Result<(), Stop> 
         }
         _ => Stop::writing(&error),
     };
+    // A program gets the same lines whatever terminal it runs in.
+    let columns = if to_terminal { Screen::size().0 } else { usize::MAX };
     for name in given.get_many::<OsString>("names").into_iter().flatten() {
         let object = match Shm::open(name) {
             Ok(object) => object,
@@ -49,7 +52,7 @@ pub(crate) fn dump(given: &ArgMatches, report: &mut Report) -> Result<(), Stop> 
         // A bar would be in the way of what is printed.
         let mut progress = (!to_terminal).then(|| Progress::new("dump", Some(range.len())));
         let copied = if in_hex {
-            let mut hex = Hex::new(BufWriter::new(&mut to), range.from);
+            let mut hex = Hex::new(BufWriter::new(&mut to), range.from, columns);
             match copy(&object, &range, &mut hex, &mut progress) {
                 Ok(()) => hex.end().map_err(Broken::Writing),
                 broken => broken,

@@ -16,8 +16,7 @@ pub(crate) fn run(given: &ArgMatches, report: &mut Report) -> Result<(), Stop> {
     let named: u64 = entries.iter().map(|entry| entry.metadata().allocated()).sum();
     let other = room.used.saturating_sub(named);
     let mut out = Out::new();
-    // FreeBSD's tool has no such command, so nobody expects bytes at a terminal.
-    let human = given.get_flag("human") || out.is_terminal();
+    let human = given.get_flag("human");
     if given.get_flag("json") {
         out.json(&json!({
             "path": room.path,

@@ -21,6 +21,8 @@ pub(crate) enum Stop {
     /// Whoever read the output has closed it, as `head` does. There is no reason to complain.
     Unread,
     Because(String),
+    /// The command line cannot be meant so.
+    Usage(String),
 }
 
 impl Stop {
@@ -78,24 +80,39 @@ impl Report {
     fn say(&self, what: impl Display) {
         if !self.is_silent {
             let red: Style = AnsiColor::Red.on_default().bold();
-            let _ = writeln!(anstream::stderr().lock(), "{red}posix-shm:{red:#} {what}");
+            print(&format!("{NAME} {what}"), |line| match line.strip_prefix(NAME) {
+                Some(rest) => format!("{red}{NAME}{red:#}{rest}"),
+                None => line,
+            });
         }
     }
 
     pub(crate) fn end(mut self, result: Result<(), Stop>) -> ExitCode {
-        if let Err(Stop::Because(why)) = result {
-            self.failed(why);
+        match result {
+            Ok(()) | Err(Stop::Unread) => {}
+            Err(Stop::Because(why)) => self.failed(why),
+            Err(Stop::Usage(why)) => {
+                self.say(why);
+                self.code = USAGE;
+            }
         }
         ExitCode::from(self.code)
     }
 }
 
-/// Says what is no error: the standard output has only results. At a terminal, lines are broken
-/// between words.
+/// What messages begin with.
+const NAME: &str = "posix-shm:";
+
+/// Says what is no error: the standard output has only results.
 pub(crate) fn note(what: impl Display) {
+    print(&what.to_string(), |line| line);
+}
+
+/// Prints a text on the standard error. At a terminal, lines are broken between words.
+fn print(text: &str, styled: impl Fn(String) -> String) {
     let mut stderr = anstream::stderr().lock();
     let columns = if io::stderr().is_terminal() { Screen::size().0 } else { usize::MAX };
-    for line in wrapped(&what.to_string(), columns) {
-        let _ = writeln!(stderr, "{line}");
+    for line in wrapped(text, columns) {
+        let _ = writeln!(stderr, "{}", styled(line));
     }
 }

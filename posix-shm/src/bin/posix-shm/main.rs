@@ -9,6 +9,7 @@ mod change;
 mod cli;
 mod content;
 mod df;
+mod endings;
 mod exit;
 mod hex;
 mod json;
@@ -28,6 +29,7 @@ mod stat;
 mod table;
 mod text;
 mod top;
+mod users;
 
 use std::process::ExitCode;
 

@@ -28,6 +28,7 @@ use crate::room::Room;
 use crate::sizes::written;
 use crate::table::{Cell, Side, Table};
 use crate::text::{counted, shown};
+use crate::users::{Users, listed};
 
 /// What is known about the use of an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -254,8 +255,7 @@ fn print(given: &ArgMatches, found: &[Found], shows_used: bool) -> Result<(), St
     let owners = Owners::new(given.get_flag("numeric"));
     let shown_ones = || found.iter().filter(|it| shows_used || it.state != State::Used);
     let mut out = Out::new();
-    // FreeBSD's tool has no such command, so nobody expects bytes at a terminal.
-    let human = given.get_flag("human") || out.is_terminal();
+    let human = given.get_flag("human");
     if given.get_flag("json") {
         out.json(&shown_ones().map(|object| as_json(object, &owners)).collect())?;
         return out.end();
@@ -283,8 +283,7 @@ fn print(given: &ArgMatches, found: &[Found], shows_used: bool) -> Result<(), St
             shown(&object.name).into(),
         ]);
     }
-    // The users.
-    table.fitted(4).print(&mut out)?;
+    table.print(&mut out)?;
     out.end()
 }
 
@@ -305,12 +304,13 @@ impl Found {
         named.or(self.deleted.as_ref().map(MetadataExt::uid))
     }
 
-    fn users_shown(&self) -> String {
-        if self.users.is_empty() {
-            return if self.present == Some(true) { "present" } else { "-" }.into();
-        }
-        let each = self.users.iter().map(|(pid, _)| format!("{pid} {}", command(*pid)));
-        each.collect::<Vec<_>>().join(", ")
+    fn users_shown(&self) -> Users {
+        let none = match (self.present, self.state) {
+            (Some(true), _) => "present",
+            (_, State::Unknown) => "?",
+            _ => "-",
+        };
+        Users::new(&self.users, none)
     }
 }
 
@@ -340,11 +340,14 @@ fn summarise(given: &ArgMatches, found: &[Found], gaps: &[&Gap], processes: usiz
     };
     let (removed, freed) = of(State::Removed);
     let (orphans, memory) = of(State::Orphan);
+    let (unknown, _) = of(State::Unknown);
     if removed > 0 {
         note(format!("{} removed, with {freed} of memory", counted(removed, "orphan")));
     } else if orphans > 0 {
         let what = counted(orphans, "orphan");
         note(format!("{what} with {memory} of memory; nothing was removed: --remove does that"));
+    } else if (found.is_empty() && given.get_many::<OsString>("names").is_some()) || unknown > 0 {
+        // None of these objects exists, which has been said; or what follows says more.
     } else {
         note("no orphans");
     }
@@ -356,7 +359,6 @@ fn summarise(given: &ArgMatches, found: &[Found], gaps: &[&Gap], processes: usiz
             counted(new, "new object"),
         ));
     }
-    let (unknown, _) = of(State::Unknown);
     if unknown > 0 {
         note(format!(
             "{}: no process was found, but this is no proof:",
@@ -371,49 +373,49 @@ fn summarise(given: &ArgMatches, found: &[Found], gaps: &[&Gap], processes: usiz
     }
 }
 
+/// What helps if /proc proves nothing.
+const PRESENCE: &str = "if all programs that use these objects hold presence, use --trust-presence";
+
 /// Why a gap is one, and what closes it.
 fn reason(gap: &Gap, processes: usize) -> String {
     let some = |pids: &BTreeSet<u32>| {
-        let first = pids.iter().take(3).map(|pid| format!("{pid} {}", command(*pid)));
-        first.collect::<Vec<_>>().join(", ")
+        let first: Vec<_> = pids.iter().take(3).map(|pid| (*pid, command(*pid))).collect();
+        listed(&first)
     };
     match gap {
-        Gap::NoProc => {
-            "this system has no /proc that tells who uses what; if all programs that use \
-                        these objects hold presence, use --trust-presence"
-                .into()
-        }
+        Gap::NoProc => format!("this system has no /proc that tells who uses what; {PRESENCE}"),
         Gap::Hidden => "/proc hides processes of other users (hidepid); run this as root".into(),
         Gap::Namespace => {
             "processes outside of this container may use the objects, and /proc does \
-                           not show them; run this outside, or say --assume-all-visible if \
+                           not show them; run this outside, or use --assume-all-visible if \
                            /dev/shm belongs to this container alone"
                 .into()
         }
-        Gap::FileSystem => {
-            "the objects are not in a tmpfs, and then /proc does not tell which ones \
-                            are mapped; if all programs that use them hold presence, use \
-                            --trust-presence"
-                .into()
-        }
+        Gap::FileSystem => format!(
+            "the objects are not in a tmpfs, and then /proc does not tell which ones are mapped; \
+             {PRESENCE}"
+        ),
         Gap::Closed(pids) => {
-            let (closed, such) = (pids.len(), some(pids));
-            let mends = if procfs::is_root() {
-                "root needs CAP_SYS_PTRACE for it; if you know that they use none of the objects, \
-                 name them with --ignore-pid"
-            } else {
-                "run this as root, or, if all programs that use these objects hold presence, use \
-                 --trust-presence"
+            let which = match pids.len() {
+                1 => format!("process {}", some(pids)),
+                closed => format!("{closed} of {processes} processes, such as {}", some(pids)),
             };
+            let mends = if procfs::is_root() {
+                "root needs CAP_SYS_PTRACE for it; if you are sure that such a process uses none \
+                 of the objects, name it with --ignore-pid"
+            } else {
+                "run this as root"
+            };
+            format!("this user may not look at {which}; {mends}; {PRESENCE}")
+        }
+        Gap::OnTheirWay(pids) => {
+            let what = if pids.len() == 1 { "process" } else { "processes" };
+            let to = some(pids);
             format!(
-                "this user may not look at {closed} of {processes} processes, such as {such}; \
-                 {mends}"
+                "descriptors are on their way to {what} {to}, and may be of these objects; try \
+                 again later"
             )
         }
-        Gap::OnTheirWay(pids) => format!(
-            "descriptors are on their way to {}, and may be of these objects; try again later",
-            some(pids)
-        ),
         Gap::Restless => "new processes kept appearing while they were looked at; try again".into(),
     }
 }

@@ -69,7 +69,7 @@ pub(crate) struct Scan {
     users: HashMap<Inode, BTreeMap<u32, Use>>,
     pub(crate) deleted: BTreeMap<Inode, Deleted>,
     pub(crate) gaps: Vec<Gap>,
-    /// How many processes there are.
+    /// How many processes there are, without threads of the kernel.
     pub(crate) processes: usize,
 }
 
@@ -88,6 +88,10 @@ const ROUNDS: usize = 10;
 /// The inode number of the first namespace of processes, `PROC_PID_INIT_INO` in the kernel's
 /// `include/linux/proc_ns.h`. Programs cannot include that file.
 const FIRST_NAMESPACE: &str = "pid:[4026531836]";
+
+/// The flag of a thread of the kernel, `PF_KTHREAD` in the kernel's `include/linux/sched.h`, to
+/// which `proc_pid_stat(5)` refers. Programs cannot include that file.
+const OF_THE_KERNEL: u32 = 0x0020_0000;
 
 impl Scan {
     /// Looks for users of all files on a device. What it cannot learn of an ignored process is no
@@ -151,7 +155,6 @@ impl Look {
         for _ in 0..ROUNDS {
             let new: Vec<u32> = processes().filter(|pid| seen.insert(*pid)).collect();
             if new.is_empty() {
-                self.scan.processes = seen.len();
                 return true;
             }
             for pid in new {
@@ -161,11 +164,15 @@ impl Look {
                 break;
             }
         }
-        self.scan.processes = seen.len();
         false
     }
 
     fn at(&mut self, pid: u32) {
+        // A thread of the kernel has no descriptors and no mappings.
+        if is_of_the_kernel(pid) {
+            return;
+        }
+        self.scan.processes += 1;
         // A process that has ended meanwhile uses nothing.
         let result = self.at_descriptors(pid).and_then(|()| self.at_mappings(pid));
         if result.is_err_and(|error| error.kind() == ErrorKind::PermissionDenied) {
@@ -264,6 +271,16 @@ const DELETED: &[u8] = b" (deleted)";
 fn processes() -> impl Iterator<Item = u32> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
+/// Whether a process is a thread of the kernel. Everyone may ask, unless processes are hidden.
+fn is_of_the_kernel(pid: u32) -> bool {
+    let stat = fs::read(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The name is in parentheses, and may have such characters itself.
+    let after_name = stat.iter().rposition(|byte| *byte == b')').map_or(&[][..], |at| &stat[at..]);
+    let flags =
+        after_name.split(|byte| *byte == b' ').nth(7).and_then(|it| std::str::from_utf8(it).ok());
+    flags.and_then(|flags| flags.parse::<u32>().ok()).is_some_and(|it| it & OF_THE_KERNEL != 0)
 }
 
 /// Whether descriptors wait in a socket to be received.

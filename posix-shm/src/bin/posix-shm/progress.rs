@@ -1,8 +1,11 @@
 //! A progress bar, for what takes long.
 
+use std::fmt::Write;
 use std::io::{self, IsTerminal};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
+
+use crate::sizes::human;
 
 /// From so many bytes on, a person may want to know how it goes on.
 const LONG: u64 = 64 << 20;
@@ -30,12 +33,23 @@ impl Progress {
             return;
         }
         let template = match total {
-            Some(_) => "{msg} {wide_bar} {binary_bytes}/{binary_total_bytes} {eta}",
-            None => "{msg} {binary_bytes} {binary_bytes_per_sec}",
+            Some(_) => "{msg} {wide_bar} {done}/{all} {eta}",
+            None => "{msg} {done} {speed}",
         };
         let Ok(style) = ProgressStyle::with_template(template) else {
             unreachable!("the template is a constant that is right")
         };
+        // In the units of everything else that the tool shows. Writing what fails draws nothing.
+        let style = style
+            .with_key("done", |bar: &ProgressState, to: &mut dyn Write| {
+                let _ = to.write_str(&human(bar.pos()));
+            })
+            .with_key("all", |bar: &ProgressState, to: &mut dyn Write| {
+                let _ = to.write_str(&human(bar.len().unwrap_or(0)));
+            })
+            .with_key("speed", |bar: &ProgressState, to: &mut dyn Write| {
+                let _ = write!(to, "{}/s", human(bar.per_sec() as u64));
+            });
         let bar = total.map_or_else(ProgressBar::no_length, ProgressBar::new);
         self.bar = Some(bar.with_style(style.progress_chars("=> ")).with_message(verb));
     }

@@ -59,8 +59,12 @@ impl Screen {
 
     /// Columns and lines.
     pub(crate) fn size() -> (usize, usize) {
-        let (columns, lines) = terminal::size().unwrap_or((80, 24));
-        (columns.max(1).into(), lines.max(1).into())
+        match terminal::size() {
+            Ok((columns @ 1.., lines @ 1..)) => (columns.into(), lines.into()),
+            // A serial line does not know its size, nor does a terminal that has just been made
+            // for a container.
+            _ => (80, 24),
+        }
     }
 
     /// Whether the terminal and the user want colours and other styles.

@@ -2,8 +2,11 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io::ErrorKind;
+use std::time::SystemTime;
 
 use clap::ArgMatches;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use posix_shm::{Metadata, Operation, Shm, ShmName};
 use serde_json::Value;
 
@@ -64,9 +67,10 @@ fn table(Found { name, metadata, present }: &Found, human: bool, owners: &Owners
     row(user, owners.user(metadata.uid()));
     row(group, owners.group(metadata.gid()));
     row("size", written(metadata.len(), human));
-    row("atime", seconds(metadata.accessed()));
-    row("mtime", seconds(metadata.modified()));
-    row("ctime", seconds(metadata.changed()));
+    let time = |time| if human { date(time) } else { seconds(time) };
+    row("atime", time(metadata.accessed()));
+    row("mtime", time(metadata.modified()));
+    row("ctime", time(metadata.changed()));
     if let Some(pages) = metadata.allocated().checked_div(metadata.block_size()) {
         row("pages", pages.to_string());
     }
@@ -80,6 +84,15 @@ fn table(Found { name, metadata, present }: &Found, human: bool, owners: &Owners
         },
     );
     table
+}
+
+/// A time where this user is: `2026-11-29 10:20:06 +00:00`.
+fn date(time: SystemTime) -> String {
+    match Timestamp::try_from(time) {
+        Ok(time) => time.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S %:z").to_string(),
+        // Outside of the years -9999 to 9999.
+        Err(_) => seconds(time),
+    }
 }
 
 fn look_at(given: &OsStr) -> posix_shm::Result<Found> {

@@ -63,25 +63,42 @@ fn escape(to: &mut String, bytes: &[u8]) {
     }
 }
 
-/// Text that takes at most so many columns. If some is left out, it ends with `…`.
+/// Text that takes at most so many columns. If some is left out, there is a `…` in its middle: the
+/// names of objects often differ at their ends.
 pub(crate) fn fitted(text: &str, columns: usize) -> Cow<'_, str> {
     if text.width() <= columns {
         return text.into();
     }
-    let mut fitted = String::new();
-    let mut left = columns.saturating_sub(1);
-    for character in text.chars() {
+    if columns == 0 {
+        return "".into();
+    }
+    let head = up_to(text.chars(), (columns - 1) / 2);
+    let tail = up_to(text.chars().rev(), columns - 1 - head.width());
+    format!("{head}…{}", tail.chars().rev().collect::<String>()).into()
+}
+
+/// The first characters, as many as fit into so many columns.
+fn up_to(characters: impl Iterator<Item = char>, columns: usize) -> String {
+    let mut left = columns;
+    let fits = |character: &char| {
         let width = character.width().unwrap_or(0);
-        if width > left {
-            break;
+        let fits = width <= left;
+        left = left.saturating_sub(width);
+        fits
+    };
+    characters.take_while(fits).collect()
+}
+
+/// The first of these texts that fits into so many columns. The last one is cut if none does.
+pub(crate) fn first_that_fits(texts: impl IntoIterator<Item = String>, columns: usize) -> String {
+    let mut last = String::new();
+    for text in texts {
+        if text.width() <= columns {
+            return text;
         }
-        left -= width;
-        fitted.push(character);
+        last = text;
     }
-    if columns > 0 {
-        fitted.push('…');
-    }
-    fitted.into()
+    fitted(&last, columns).into_owned()
 }
 
 /// The text and spaces up to so many columns.
@@ -91,7 +108,8 @@ pub(crate) fn padded(text: &str, columns: usize) -> String {
     format!("{text}{space}")
 }
 
-/// The text in lines of at most so many columns, broken at spaces. All but the first are indented.
+/// The text in lines of at most so many columns, broken at spaces. All but the first are indented,
+/// unless that would break a word.
 pub(crate) fn wrapped(text: &str, columns: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split(' ') {
@@ -102,13 +120,18 @@ pub(crate) fn wrapped(text: &str, columns: usize) -> Vec<String> {
             line.push(' ');
             *line += word;
         } else {
-            lines.push(format!("  {word}"));
+            let indent = if 2 + word.width() <= columns { "  " } else { "" };
+            lines.push(format!("{indent}{word}"));
         }
     }
     lines
 }
 
-/// "1 object", "2 objects".
+/// "1 object", "2 objects", "2 processes".
 pub(crate) fn counted(n: usize, what: &str) -> String {
-    if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
+    match n {
+        1 => format!("1 {what}"),
+        _ if what.ends_with('s') => format!("{n} {what}es"),
+        _ => format!("{n} {what}s"),
+    }
 }

@@ -1,6 +1,7 @@
 //! `posix-shm top`: what uses the memory of the objects now.
 
 use std::collections::BTreeSet;
+use std::env;
 use std::ffi::{OsStr, OsString};
 use std::io::{self, IsTerminal};
 use std::os::unix::fs::MetadataExt;
@@ -17,11 +18,13 @@ use crate::json;
 use crate::ls::entries;
 use crate::out::Out;
 use crate::owners::Owners;
-use crate::procfs::{Care, Gap, Scan, Use, command};
+use crate::procfs::{Care, Gap, Inode, Scan, Use, command};
 use crate::room::Room;
 use crate::screen::{Input, Screen};
-use crate::sizes::human;
-use crate::text::{counted, fitted, padded, shown};
+use crate::sizes::written;
+use crate::table::{Cell, Side, Table};
+use crate::text::{counted, first_that_fits, fitted, padded, shown};
+use crate::users::Users;
 
 /// What is shown of an object.
 struct Row {
@@ -32,8 +35,8 @@ struct Row {
     is_deleted: bool,
     users: Vec<(u32, Use)>,
     /// The name and the users as they are shown. They are made once, since they take reading.
-    title: String,
-    users_shown: String,
+    shown: String,
+    users_shown: Users,
 }
 
 /// Everything that is shown, as it was at one moment.
@@ -60,13 +63,16 @@ pub(crate) fn run(given: &ArgMatches, report: &mut Report) -> Result<(), Stop> {
         Some("name") => Order::Name,
         _ => Order::Memory,
     };
-    if given.get_flag("once") {
+    if given.get_flag("once") || given.get_flag("json") {
         return once(given, order, &owners, report);
     }
+    let instead = "posix-shm top --once prints all objects";
     if !io::stdout().is_terminal() {
-        return Err("top draws on a terminal; posix-shm top --once prints one screen"
-            .to_owned()
-            .into());
+        return Err(Stop::Usage(format!("top draws on a terminal; {instead}")));
+    }
+    if env::var_os("TERM").is_some_and(|terminal| terminal == "dumb") {
+        let why = "top cannot draw on this terminal, which is dumb (TERM)";
+        return Err(Stop::Usage(format!("{why}; {instead}")));
     }
     let delay = given.get_one("delay").copied().unwrap_or(Duration::from_secs(2));
     // What fails now is said before the screen is taken.
@@ -83,16 +89,18 @@ fn once(
 ) -> Result<(), Stop> {
     let mut moment = Moment::now(report)?;
     moment.sort(order);
+    let human = given.get_flag("human");
     let mut out = Out::new();
     if given.get_flag("json") {
         out.json(&moment.as_json(owners))?;
-        return out.end();
-    }
-    // For a program, nothing is cut off.
-    let columns = if out.is_terminal() { Screen::size().0 } else { usize::MAX };
-    let view = View::new(&moment, owners, columns, true);
-    for line in view.heading().into_iter().chain(view.rows(&moment.rows)) {
-        out.line(line.trim_end())?;
+    } else if out.is_terminal() {
+        let look = Look { columns: Screen::size().0, human, has_styles: true };
+        let view = View::new(&moment, owners, look);
+        for line in view.heading().into_iter().chain(view.rows(&moment.rows)) {
+            out.line(line.trim_end())?;
+        }
+    } else {
+        moment.print(owners, human, &mut out)?;
     }
     out.end()
 }
@@ -109,7 +117,8 @@ fn live(
     moment.sort(order);
     loop {
         let (columns, lines) = Screen::size();
-        let view = View::new(&moment, owners, columns, screen.has_styles());
+        let look = Look { columns, human: true, has_styles: screen.has_styles() };
+        let view = View::new(&moment, owners, look);
         let heading = view.heading();
         // The last line has the keys.
         let page = lines.saturating_sub(heading.len() + 1).max(1);
@@ -162,14 +171,25 @@ impl Moment {
         let scan = device
             .map(|device| Scan::of(device, Care::Glance, &BTreeSet::new()))
             .unwrap_or_default();
+        let closed = scan.gaps.iter().try_fold(0, |closed, gap| match gap {
+            Gap::NoProc => None,
+            Gap::Closed(pids) => Some(closed + pids.len()),
+            _ => Some(closed),
+        });
+        let row = |name: &OsStr, inode: Inode, is_deleted| {
+            let users: Vec<_> = scan.users(inode).collect();
+            let users_shown = Users::new(&users, if closed == Some(0) { "-" } else { "?" });
+            let (name, shown) = (name.to_owned(), shown(name));
+            let (uid, size, memory) = (None, None, None);
+            Row { name, uid, size, memory, is_deleted, users, shown, users_shown }
+        };
         let named = entries.iter().map(|entry| {
             let metadata = entry.metadata();
-            let users = scan.users(metadata.inode()).collect();
             Row {
                 uid: Some(metadata.uid()),
                 size: Some(metadata.len()),
                 memory: Some(metadata.allocated()),
-                ..Row::new(entry.name().as_os_str(), false, users)
+                ..row(entry.name().as_os_str(), metadata.inode(), false)
             }
         });
         let deleted = scan.deleted.iter().map(|(inode, object)| {
@@ -179,15 +199,10 @@ impl Moment {
                 size: metadata.map(MetadataExt::size),
                 // `st_blocks` counts in units of 512 bytes, whatever the size of a block is.
                 memory: metadata.map(|file| file.blocks() * 512),
-                ..Row::new(&object.name, true, scan.users(*inode).collect())
+                ..row(&object.name, *inode, true)
             }
         });
         let rows = named.chain(deleted).collect();
-        let closed = scan.gaps.iter().try_fold(0, |closed, gap| match gap {
-            Gap::NoProc => None,
-            Gap::Closed(pids) => Some(closed + pids.len()),
-            _ => Some(closed),
-        });
         Ok(Moment { room, rows, processes: scan.processes, closed })
     }
 
@@ -207,6 +222,22 @@ impl Moment {
     fn sum(&self, deleted: bool) -> (usize, u64) {
         let rows = || self.rows.iter().filter(|row| row.is_deleted == deleted);
         (rows().count(), rows().filter_map(|row| row.memory).sum())
+    }
+
+    /// The table for a program, with everything that the screen may leave out.
+    fn print(&self, owners: &Owners, human: bool, out: &mut Out) -> Result<(), Stop> {
+        let sides = [Side::Right, Side::Right, Side::Left, Side::Right, Side::Right];
+        let [size, memory, owner, maps, opens] = std::array::from_fn(|i| (HEADINGS[i], sides[i]));
+        let columns =
+            [size, memory, owner, maps, opens, ("NAME", Side::Left), ("USERS", Side::Left)];
+        let mut table = Table::new(columns);
+        for row in &self.rows {
+            let [size, memory, owner, maps, opens] =
+                row.facts(owners, human, self.closed).map(Cell::from);
+            let users = row.users_shown.whole().into();
+            table.row([size, memory, owner, maps, opens, row.title(usize::MAX).into(), users]);
+        }
+        table.print(out)
     }
 
     fn as_json(&self, owners: &Owners) -> Value {
@@ -240,83 +271,181 @@ impl Moment {
     }
 }
 
-/// A moment, and how wide it is shown.
-struct View<'a> {
-    moment: &'a Moment,
-    owners: &'a Owners,
+impl Row {
+    /// What the columns before the name have.
+    fn facts(&self, owners: &Owners, human: bool, closed: Option<usize>) -> [String; 5] {
+        let size = |bytes: Option<u64>| bytes.map_or("?".into(), |bytes| written(bytes, human));
+        let count = |counts: fn(&Use) -> bool| match closed {
+            Some(0) => self.count(counts).to_string(),
+            _ if self.users.is_empty() => "?".into(),
+            _ => self.count(counts).to_string(),
+        };
+        [
+            size(self.size),
+            size(self.memory),
+            self.uid.map_or("?".into(), |uid| owners.user(uid)),
+            count(|how| how.maps),
+            count(|how| how.opens),
+        ]
+    }
+
+    fn count(&self, counts: fn(&Use) -> bool) -> usize {
+        self.users.iter().filter(|(_, how)| counts(how)).count()
+    }
+
+    /// The name in so many columns, and that the object has lost it.
+    fn title(&self, columns: usize) -> String {
+        // So that enough of the name is left.
+        let is_short = columns < self.title_width() && columns < 2 * DELETED.len();
+        let mark = match self.is_deleted {
+            false => "",
+            true if is_short => " (del)",
+            true => DELETED,
+        };
+        format!("{}{mark}", fitted(&self.shown, columns.saturating_sub(mark.len())))
+    }
+
+    fn title_width(&self) -> usize {
+        self.shown.width() + if self.is_deleted { DELETED.len() } else { 0 }
+    }
+}
+
+const DELETED: &str = " (deleted)";
+
+/// How a moment is shown.
+#[derive(Clone, Copy)]
+struct Look {
     columns: usize,
-    /// How many of them the names take.
-    of_names: usize,
+    /// Sizes have k, M and G.
+    human: bool,
     has_styles: bool,
 }
 
-/// The columns before the name: two for sizes, the owner, how many map it, how many open it.
-const BEFORE: usize = 6 + 2 + 6 + 2 + 8 + 2 + 4 + 2 + 4 + 2;
+/// A moment, and how it is shown.
+struct View<'a> {
+    moment: &'a Moment,
+    owners: &'a Owners,
+    look: Look,
+    /// The width of each column before the name. `None`: there is no room for it.
+    of_facts: [Option<usize>; 5],
+    of_names: usize,
+    /// Zero: there is no room for them.
+    of_users: usize,
+}
 
-/// In a terminal of less than so many columns, only the sizes come before the name.
-const WIDE: usize = 60;
+/// The columns before the name.
+const HEADINGS: [&str; 5] = ["SIZE", "MEMORY", "OWNER", "MAPS", "OPEN"];
 
-/// The columns before the name there.
-const BEFORE_IF_NARROW: usize = 6 + 2 + 6 + 2;
+/// Which of these go first in a narrow terminal, and how many tenths of it names may take before
+/// that. The memory stays.
+const GO: [(usize, usize); 4] = [(4, 5), (3, 5), (2, 5), (0, 4)];
+
+/// What an owner takes at most.
+const MOST_OF_OWNER: usize = 12;
+
+/// Between two columns.
+const GAP: usize = 2;
 
 impl<'a> View<'a> {
-    fn new(moment: &'a Moment, owners: &'a Owners, columns: usize, has_styles: bool) -> View<'a> {
-        let longest = |of: fn(&Row) -> &String| moment.rows.iter().map(|row| of(row).width()).max();
-        let names = longest(|row| &row.title).unwrap_or(0).max("NAME".len());
-        let users = longest(|row| &row.users_shown).unwrap_or(0).max("USERS".len());
-        // As many as the longest name takes, but the users get at least half of what is there.
-        let before = if columns < WIDE { BEFORE_IF_NARROW } else { BEFORE };
-        let there = columns.saturating_sub(before + 2);
-        let of_names = names.min((there / 2).max(there.saturating_sub(users)));
-        View { moment, owners, columns, of_names, has_styles }
+    fn new(moment: &'a Moment, owners: &'a Owners, look: Look) -> View<'a> {
+        let longest = |of: &dyn Fn(&Row) -> usize| moment.rows.iter().map(of).max().unwrap_or(0);
+        let names = longest(&Row::title_width).max("NAME".len());
+        let users = longest(&|row| row.users_shown.whole().width()).max("USERS".len());
+        let size = |of: fn(&Row) -> Option<u64>| {
+            let width = |row: &Row| of(row).map_or(1, |bytes| written(bytes, look.human).len());
+            // So much that the columns seldom move.
+            Some(longest(&width).max("MEMORY".len()))
+        };
+        let uids: BTreeSet<u32> = moment.rows.iter().filter_map(|row| row.uid).collect();
+        let owner = uids.iter().map(|uid| owners.user(*uid).width()).max().unwrap_or(0);
+        let owner = owner.clamp("OWNER".len(), MOST_OF_OWNER);
+        let mut of_facts =
+            [size(|row| row.size), size(|row| row.memory), Some(owner), Some(4), Some(4)];
+        let of_users = users.min(look.columns / 4);
+        let left = |of_facts: &[Option<usize>; 5]| {
+            let taken: usize = of_facts.iter().flatten().map(|width| width + GAP).sum();
+            look.columns.saturating_sub(taken)
+        };
+        for (column, for_names) in GO {
+            // Whole names come first, if they do not take most of the screen. For the size, names
+            // that can be told apart are enough.
+            if left(&of_facts) < names.min(look.columns * for_names / 10) + GAP + of_users {
+                of_facts[column] = None;
+            }
+        }
+        let left = left(&of_facts);
+        // At last the users go. What names leave is theirs.
+        let has_users = left >= names.min(look.columns * 4 / 10) + GAP + of_users;
+        let of_names = names.min(if has_users { left - GAP - of_users } else { left });
+        let of_users = if has_users { users.min(left - GAP - of_names) } else { 0 };
+        View { moment, owners, look, of_facts, of_names, of_users }
     }
 
     /// The lines above the objects.
     fn heading(&self) -> Vec<String> {
-        let bold = Style::new().bold();
+        let headings = HEADINGS.map(str::to_owned);
+        let columns = self.look.columns;
         vec![
-            fitted(&self.of_the_room(), self.columns).into_owned(),
-            fitted(&self.of_the_objects(), self.columns).into_owned(),
-            String::new(),
-            self.styled(
-                bold,
-                &self.line(["SIZE", "MEMORY", "OWNER", "MAPS", "OPEN"], "NAME", "USERS"),
-            ),
+            first_that_fits(self.of_the_room(), columns),
+            first_that_fits(self.of_the_objects(), columns),
+            first_that_fits(self.of_the_processes(), columns),
+            self.styled(Style::new().bold(), &self.line(&headings, "NAME", "USERS")),
         ]
     }
 
-    fn of_the_room(&self) -> String {
-        match &self.moment.room {
-            None => "the system does not tell how much room there is".into(),
-            Some(room) => {
-                let used = human(room.used);
-                let (path, percent) = (room.path, room.percent().unwrap_or(0));
-                match (room.size, room.available) {
-                    (Some(size), Some(free)) => {
-                        let (size, free) = (human(size), human(free));
-                        format!("{path}  {size} size, {used} used ({percent}%), {free} free")
-                    }
-                    _ => format!("{path}  no limit, {used} used"),
-                }
+    fn size(&self, bytes: u64) -> String {
+        written(bytes, self.look.human)
+    }
+
+    /// From the longest text to the shortest. What is free is said first.
+    fn of_the_room(&self) -> Vec<String> {
+        let Some(room) = &self.moment.room else {
+            return vec!["the system does not tell how much room there is".into()];
+        };
+        let (path, used) = (room.path, self.size(room.used));
+        match (room.size, room.available) {
+            (Some(size), Some(free)) => {
+                let (size, free) = (self.size(size), self.size(free));
+                let percent = room.percent().unwrap_or(0);
+                let short = format!("{path}  {free} free of {size}");
+                vec![
+                    format!("{short}, {used} used ({percent}%)"),
+                    format!("{short} ({percent}% used)"),
+                    short,
+                    format!("{path}  {free} free"),
+                    format!("{free} free"),
+                ]
             }
+            _ => vec![format!("{path}  {used} used, no limit"), format!("{used} used")],
         }
     }
 
-    fn of_the_objects(&self) -> String {
+    fn of_the_objects(&self) -> Vec<String> {
         let [(named, memory), (deleted, of_deleted)] = [false, true].map(|is| self.moment.sum(is));
-        let mut line = format!("{} {}", counted(named, "object"), human(memory));
-        if deleted > 0 {
-            line += &format!(", {deleted} deleted {}", human(of_deleted));
+        let short = format!("{} {}", counted(named, "object"), self.size(memory));
+        match deleted {
+            0 => vec![short],
+            _ => vec![format!("{short}, {deleted} deleted {}", self.size(of_deleted)), short],
         }
+    }
+
+    /// Why users may be missing. Usually that is nothing.
+    fn of_the_processes(&self) -> Vec<String> {
         match self.moment.closed {
-            None => line += "; without /proc, nothing tells who uses them",
-            Some(0) => {}
+            None => vec![
+                "without /proc, nothing tells who uses them".into(),
+                "no /proc, no users".into(),
+            ],
+            Some(0) => vec![String::new()],
             Some(closed) => {
-                let processes = self.moment.processes;
-                line += &format!("; closed to this user: {closed} of {processes} processes");
+                let of = format!("{closed} of {}", counted(self.moment.processes, "process"));
+                vec![
+                    format!("this user may not look at {of}"),
+                    format!("{of} not looked at"),
+                    format!("{closed} not looked at"),
+                ]
             }
         }
-        line
     }
 
     fn rows(&self, rows: &[Row]) -> Vec<String> {
@@ -324,68 +453,56 @@ impl<'a> View<'a> {
     }
 
     fn row(&self, row: &Row) -> String {
-        let size = |bytes: Option<u64>| bytes.map_or("?".into(), human);
-        let count = |counts: fn(&Use) -> bool| match self.moment.closed {
-            None => "?".into(),
-            Some(_) => row.users.iter().filter(|(_, how)| counts(how)).count().to_string(),
-        };
-        let cells = [
-            size(row.size),
-            size(row.memory),
-            row.uid.map_or("?".into(), |uid| self.owners.user(uid)),
-            count(|how| how.maps),
-            count(|how| how.opens),
-        ];
-        let line = self.line(cells.each_ref().map(String::as_str), &row.title, &row.users_shown);
+        let facts = row.facts(self.owners, self.look.human, self.moment.closed);
+        let users = row.users_shown.fitted(self.of_users);
+        let line = self.line(&facts, &row.title(self.of_names), &users);
         if row.is_deleted { self.styled(AnsiColor::Cyan.on_default(), &line) } else { line }
     }
 
-    fn line(
-        &self,
-        [size, memory, owner, maps, opens]: [&str; 5],
-        name: &str,
-        users: &str,
-    ) -> String {
-        let (size, memory) = (fitted(size, 6), fitted(memory, 6));
-        let (owner, maps, opens) = (padded(owner, 8), fitted(maps, 4), fitted(opens, 4));
-        let sizes = format!("{size:>6}  {memory:>6}  ");
-        let before = match self.columns {
-            ..WIDE => sizes,
-            _ => format!("{sizes}{owner}  {maps:>4}  {opens:>4}  "),
-        };
-        let line = format!("{before}{}  {users}", padded(name, self.of_names));
-        fitted(&line, self.columns).into_owned()
+    fn line(&self, facts: &[String; 5], name: &str, users: &str) -> String {
+        let mut line = String::new();
+        for ((fact, width), heading) in facts.iter().zip(self.of_facts).zip(HEADINGS) {
+            let Some(width) = width else { continue };
+            line += &match heading {
+                "OWNER" => padded(fact, width),
+                _ => format!("{:>width$}", fitted(fact, width)),
+            };
+            line += &" ".repeat(GAP);
+        }
+        line += &padded(name, self.of_names);
+        if self.of_users > 0 {
+            line += &" ".repeat(GAP);
+            line += users;
+        }
+        fitted(&line, self.look.columns).into_owned()
     }
 
     fn keys(&self, top: usize, shown: usize, order: Order) -> String {
         let by = match order {
-            Order::Memory => "memory",
-            Order::Size => "size",
-            Order::Name => "name",
+            Order::Memory => "by memory",
+            Order::Size => "by size",
+            Order::Name => "by name",
         };
         let all = self.moment.rows.len();
-        let which = if shown < all {
-            format!("{}-{} of {all}, ", top + 1, top + shown)
-        } else {
-            String::new()
+        let which = match shown < all {
+            true => format!("{}-{} of {all}", top + 1, top + shown),
+            false => String::new(),
         };
-        let keys = format!("{which}by {by}   q quit  m memory  s size  n name  arrows scroll");
-        self.styled(Style::new().invert(), &padded(&keys, self.columns))
+        let comma = if which.is_empty() { "" } else { ", " };
+        let both = format!("{which}{comma}{by}   ");
+        let texts = [
+            format!("{both}q quit  m memory  s size  n name  arrows scroll"),
+            format!("{both}q quit  m/s/n sort  arrows scroll"),
+            format!("{both}q quit  m/s/n sort"),
+            format!("{both}q quit"),
+            format!("{which}  q quit").trim_start().to_owned(),
+            "q quit".into(),
+        ];
+        let columns = self.look.columns;
+        self.styled(Style::new().invert(), &padded(&first_that_fits(texts, columns), columns))
     }
 
     fn styled(&self, style: Style, text: &str) -> String {
-        if self.has_styles { format!("{style}{text}{style:#}") } else { text.to_owned() }
-    }
-}
-
-impl Row {
-    fn new(name: &OsStr, is_deleted: bool, users: Vec<(u32, Use)>) -> Row {
-        let title = if is_deleted { format!("{} (deleted)", shown(name)) } else { shown(name) };
-        // Those who map it come first.
-        let (maps, opens): (Vec<_>, Vec<_>) = users.iter().partition(|(_, how)| how.maps);
-        let each = maps.into_iter().chain(opens).map(|(pid, _)| format!("{pid} {}", command(pid)));
-        let users_shown = each.collect::<Vec<_>>().join(", ");
-        let (uid, size, memory) = (None, None, None);
-        Row { name: name.to_owned(), uid, size, memory, is_deleted, users, title, users_shown }
+        if self.look.has_styles { format!("{style}{text}{style:#}") } else { text.to_owned() }
     }
 }
