@@ -10,6 +10,8 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use std::sync::atomic::fence;
 
 use super::atomic::SharedAtomic;
+use super::cell::SharedCell;
+use super::slice::SharedSlice;
 use super::wait::WaitOptions;
 use crate::error::Result;
 use crate::map::{Mapping, ReadWrite};
@@ -22,6 +24,8 @@ const SET: u32 = 1;
 /// It is set until somebody resets it, and who waits comes back when it is set. [`Mapping::event`]
 /// makes it, of 8 bytes; zeroed memory is an event that is not set. It counts who waits: to set it
 /// while nobody does costs no system call, unlike [`SharedAtomic::notify_all`].
+///
+/// In a structure, declare `[u32; 2]`, and use [`field!`](crate::field)`(…).event()`.
 ///
 /// What was written before [`set`](Event::set) is seen after [`wait`](Event::wait).
 ///
@@ -74,8 +78,46 @@ impl Mapping<ReadWrite> {
     /// # Ok::<(), posix_shm::Error>(())
     /// ```
     pub fn event(&self, offset: usize) -> Result<Event<'_>> {
-        let words = self.slice::<u32>(offset, 2)?;
-        Ok(Event { state: words.cell(0).atomic(), waiters: words.cell(1).atomic() })
+        Ok(Event::new(self.slice(offset, 2)?))
+    }
+}
+
+impl<'m> SharedCell<'m, [u32; 2], ReadWrite> {
+    /// Views the 8 bytes as an [`Event`]: a field of a structure, declared as `[u32; 2]`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use posix_shm::bytemuck::{Pod, Zeroable};
+    /// use posix_shm::{Shm, field};
+    ///
+    /// // With the feature `derive` of this crate.
+    /// #[derive(Clone, Copy, Pod, Zeroable)]
+    /// #[bytemuck(crate = "posix_shm::bytemuck")]
+    /// #[repr(C)]
+    /// struct Header {
+    ///     frames: u64,
+    ///     ready: [u32; 2],
+    /// }
+    ///
+    /// let mapping = Shm::anonymous(4096)?.map_mut()?;
+    /// let header = mapping.cell::<Header>(0)?;
+    /// field!(header, Header, ready).event().set()?;
+    /// assert!(mapping.event(8)?.is_set());
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
+    #[must_use]
+    #[inline]
+    pub fn event(&self) -> Event<'m> {
+        Event::new(SharedSlice::new(self.at().cast(), 2))
+    }
+}
+
+impl<'m> Event<'m> {
+    /// The first of two words is the state.
+    #[inline]
+    fn new(words: SharedSlice<'m, u32, ReadWrite>) -> Event<'m> {
+        Event { state: words.cell(0).atomic(), waiters: words.cell(1).atomic() }
     }
 }
 

@@ -4,6 +4,7 @@
 //! never where anything is. models/src/memory.rs goes through all that can happen, with and without
 //! each fence.
 
+use std::any::type_name;
 use std::fmt;
 use std::hint;
 use std::io::ErrorKind;
@@ -13,8 +14,10 @@ use std::sync::atomic::fence;
 use bytemuck::{AnyBitPattern, NoUninit};
 
 use super::atomic::SharedAtomic;
+use super::bounds::{Refusal, aligned_part_of, part_of};
 use super::cell::SharedCell;
 use super::slice::SharedSlice;
+use super::views::refused;
 use crate::error::{Error, Result};
 use crate::failure::{Failure, Operation};
 use crate::map::{Mapping, ReadOnly, ReadWrite, Shared};
@@ -74,13 +77,13 @@ impl<A: Shared> Mapping<A> {
     /// `InvalidInput` if it reaches past the end of the mapping, or if the address is misaligned
     /// for the lock, which takes a multiple of 4, or for the value.
     pub fn seq_cell<T: AnyBitPattern>(&self, offset: usize) -> Result<SeqCell<'_, T, A>> {
-        let lock = self.seq_lock(offset)?;
-        Ok(SeqCell { lock, value: self.cell(offset.saturating_add(SeqCell::<T>::VALUE))? })
+        let (lock, values) = self.locked(offset, 1)?;
+        Ok(SeqCell { lock, value: values.cell(0) })
     }
 
     /// Views `count` values and their sequence lock as a [`SeqSlice`], at an offset in bytes.
     ///
-    /// The values begin [`SeqCell::VALUE`] bytes after the lock.
+    /// The values begin [`SeqCell::VALUE`] bytes after the lock. Both take [`SeqSlice::size`] bytes.
     ///
     /// # Errors
     ///
@@ -90,9 +93,73 @@ impl<A: Shared> Mapping<A> {
         offset: usize,
         count: usize,
     ) -> Result<SeqSlice<'_, T, A>> {
-        let lock = self.seq_lock(offset)?;
-        let values = self.slice(offset.saturating_add(SeqCell::<T>::VALUE), count)?;
+        let (lock, values) = self.locked(offset, count)?;
         Ok(SeqSlice { lock, values })
+    }
+
+    /// A lock and the values behind it. What is refused is said of the offset of the lock, which is
+    /// the one that the caller knows.
+    fn locked<T: AnyBitPattern>(
+        &self,
+        offset: usize,
+        count: usize,
+    ) -> Result<(SeqLock<'_, A>, SharedSlice<'_, T, A>)> {
+        let front = SeqCell::<T>::VALUE;
+        let parts = || {
+            // The values are aligned if the lock is aligned as they are.
+            let lock = aligned_part_of::<u32>(self.start(), self.len(), offset, 1, front)?;
+            let values = part_of(self.start(), self.len(), offset.saturating_add(front), count)?;
+            Ok((lock, values))
+        };
+        let (lock, values) = parts().map_err(|refusal| {
+            refused(match refusal {
+                Refusal::Misaligned { align, offset, address, .. } if align > align_of::<u32>() => {
+                    Refusal::Misaligned { what: type_name::<T>(), align, offset, address }
+                }
+                Refusal::PastTheEnd { len, .. } => Refusal::LockedPastTheEnd {
+                    what: type_name::<T>(),
+                    bytes: front as u128 + count as u128 * size_of::<T>() as u128,
+                    offset,
+                    count,
+                    len,
+                },
+                other => other,
+            })
+        })?;
+        let lock = SeqLock::new(SharedAtomic::new(lock));
+        Ok((lock, SharedSlice::new(values, count)))
+    }
+}
+
+impl<'m, A: Shared> SharedCell<'m, u32, A> {
+    /// Views the 4 bytes as a [`SeqLock`]: a field of a structure, declared as `u32`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use posix_shm::bytemuck::{Pod, Zeroable};
+    /// use posix_shm::{Shm, field};
+    ///
+    /// // With the feature `derive` of this crate.
+    /// #[derive(Clone, Copy, Pod, Zeroable)]
+    /// #[bytemuck(crate = "posix_shm::bytemuck")]
+    /// #[repr(C)]
+    /// struct Point {
+    ///     lock: u32,
+    ///     at: [f32; 3],
+    /// }
+    ///
+    /// let mapping = Shm::anonymous(4096)?.map_mut()?;
+    /// let point = mapping.cell::<Point>(0)?;
+    /// let (lock, at) = (field!(point, Point, lock).seq_lock(), field!(point, Point, at));
+    /// lock.write(|| at.store([1.0, 2.0, 3.0]))?;
+    /// assert_eq!(lock.read(|| at.load())?, [1.0, 2.0, 3.0]);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
+    #[must_use]
+    #[inline]
+    pub fn seq_lock(&self) -> SeqLock<'m, A> {
+        SeqLock::new(self.atomic())
     }
 }
 
@@ -349,6 +416,37 @@ impl<'m, T, A> SeqCell<'m, T, A> {
 pub struct SeqSlice<'m, T, A = ReadWrite> {
     lock: SeqLock<'m, A>,
     values: SharedSlice<'m, T, A>,
+}
+
+impl<T> SeqSlice<'_, T> {
+    /// How many bytes a lock and `count` values take.
+    ///
+    /// # Panics
+    ///
+    /// Panics if that is more than `usize::MAX`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use posix_shm::{SeqSlice, Shm};
+    ///
+    /// // Three frames in turn, each with a lock of its own.
+    /// const FRAME: usize = SeqSlice::<u8>::size(640 * 480).next_multiple_of(64);
+    /// let mapping = Shm::anonymous(3 * FRAME as u64)?.map_mut()?;
+    /// mapping.seq_slice::<u8>(2 * FRAME, 640 * 480)?.copy_from(&[7; 640 * 480])?;
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
+    #[must_use]
+    #[track_caller]
+    pub const fn size(count: usize) -> usize {
+        match count.checked_mul(size_of::<T>()) {
+            Some(bytes) => match bytes.checked_add(SeqCell::<T>::VALUE) {
+                Some(bytes) => bytes,
+                None => panic!("so many values do not fit into memory"),
+            },
+            None => panic!("so many values do not fit into memory"),
+        }
+    }
 }
 
 impl<T: AnyBitPattern, A: Shared> SeqSlice<'_, T, A> {

@@ -132,7 +132,7 @@ impl<A> Mapping<A> {
     }
 }
 
-fn refused(why: Refusal) -> Error {
+pub(super) fn refused(why: Refusal) -> Error {
     Failure::invalid(Operation::View, why.to_string()).named(None)
 }
 
