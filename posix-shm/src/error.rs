@@ -20,6 +20,9 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// object (Shm::anonymous) needs no room there
 /// ```
 ///
+/// With `{:?}` it prints the same sentence, so `unwrap` and a `main` that returns an error show it.
+/// `{:#?}` shows each part.
+///
 /// If `?` converts it into an [`io::Error`], it is kept whole inside and prints the same.
 /// [`into_io_error`](Error::into_io_error) makes the plain error of the system instead.
 ///
@@ -52,10 +55,16 @@ impl Failure {
         if let (None, Some(errno)) = (&self.hint, self.errno()) {
             self.hint = hint(self.operation, errno).map(Into::into);
         }
-        // What can be sealed is a memfd, which is in no file system that can be full.
-        let full = matches!(self.operation, Operation::Reserve | Operation::Write)
-            && self.errno() == Some(Errno::NOSPC);
-        if full && name.is_some() && imp::CAPABILITIES.seal {
+        // What can be sealed is a memfd, which is in no file system that can be full or read-only.
+        let new = matches!(self.operation, Operation::Create | Operation::Publish);
+        let no_room = match self.errno() {
+            Some(Errno::NOSPC) => {
+                new || matches!(self.operation, Operation::Reserve | Operation::Write)
+            }
+            Some(Errno::ROFS) => new,
+            _ => false,
+        };
+        if no_room && name.is_some() && imp::CAPABILITIES.seal {
             self = self.and_hint("an anonymous object (Shm::anonymous) needs no room there");
         }
         Error(Box::new(Inner { failure: self, name: name.cloned() }))
@@ -296,9 +305,10 @@ fn hint(operation: Operation, errno: Errno) -> Option<&'static str> {
         (Operation::IsUnused | Operation::LockObject, Errno::ACCES) => {
             "an exclusive lock takes permission to write the object"
         }
-        (Operation::Presence | Operation::IsUnused | Operation::LockObject, Errno::NXIO) => {
-            "this is not a shared memory object"
-        }
+        (
+            Operation::Presence | Operation::IsUnused | Operation::LockObject,
+            Errno::NXIO | Errno::ISDIR,
+        ) => "this is not a shared memory object",
         (Operation::Presence, Errno::ACCES) => "presence takes permission to read the object",
         (
             Operation::Presence | Operation::IsUnused | Operation::LockObject,
@@ -348,6 +358,10 @@ fn hint(operation: Operation, errno: Errno) -> Option<&'static str> {
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // `unwrap` and a `main` that returns an error print this form.
+        if !f.alternate() {
+            return fmt::Display::fmt(self, f);
+        }
         f.debug_struct("Error")
             .field("operation", &self.operation())
             .field("name", &self.name())

@@ -232,6 +232,7 @@ impl Errno {
     pub(crate) const NOENT: Errno = Errno(sys::ENOENT);
     pub(crate) const NOMEM: Errno = Errno(sys::ENOMEM);
     pub(crate) const NOSPC: Errno = Errno(sys::ENOSPC);
+    pub(crate) const ROFS: Errno = Errno(sys::EROFS);
     pub(crate) const NOSYS: Errno = Errno(sys::ENOSYS);
     pub(crate) const NOTSUP: Errno = Errno(sys::ENOTSUP);
     pub(crate) const NOTDIR: Errno = Errno(sys::ENOTDIR);

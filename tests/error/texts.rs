@@ -100,6 +100,12 @@ const TEXTS: &[(&str, &str)] = &[
         "open \"/name\": {ELOOP}; the name is a symbolic link, and links are not followed"),
     ("opening a directory for writing",
         "open \"/name\": {EISDIR}; a directory has the name"),
+    ("mapping a directory",
+        "map \"/name\": this is not a shared memory object"),
+    ("cleaning up a directory",
+        "look for users of \"/name\": {EISDIR}; this is not a shared memory object"),
+    ("locking a directory",
+        "take the lock of \"/name\": {EISDIR}; this is not a shared memory object"),
     ("unlinking a directory",
         "unlink \"/name\": {EISDIR}; a directory has the name"),
     ("mapping a FIFO",
@@ -211,6 +217,9 @@ const TEXTS: &[(&str, &str)] = &[
     ("a slice that is not aligned",
         "view a part of a mapping: offset 1 is misaligned for u64: its address, {address}, is not \
          a multiple of 8; the next offset that fits is 8"),
+    ("values behind a lock that reach past the end",
+        "view a part of a mapping: from offset 4 on, a lock and 20 values of u32 take 84 bytes, \
+         which reach past the end: there are 64 bytes"),
     ("an index past the end",
         "index 10 is out of bounds: there are 10 values"),
     ("a range past the end",
@@ -553,6 +562,10 @@ impl Messages {
 
         std::fs::create_dir(&path).unwrap();
         self.add("opening a directory for writing", Shm::open_io(&name));
+        let directory = Shm::open(&name).unwrap();
+        self.add("mapping a directory", directory.map());
+        self.add("cleaning up a directory", directory.unlink_if_unused());
+        self.add("locking a directory", directory.lock());
         self.add("unlinking a directory", unlink(&name));
         std::fs::remove_dir(&path).unwrap();
 
