@@ -2,6 +2,7 @@
 //! time holds.
 
 use std::fmt;
+use std::io::ErrorKind;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{Ordering, fence};
 use std::time::Duration;
@@ -122,10 +123,15 @@ impl Shm {
     /// Removes the object's name, if no process is [present](Shm::presence) and the name still
     /// means this object: `fcntl` with `F_OFD_SETLK`, and `shm_unlink`.
     ///
-    /// Returns whether this call has removed the name. `false` means that a process is present
-    /// (perhaps this one), that another process is just removing the name, or that it has been
-    /// removed or given to another object. If several processes call it at once, one of them gets
-    /// `true`.
+    /// Returns whether this call has removed the name. `false` means that a process is present, or
+    /// that the name has been removed or given to another object. If several processes call it at
+    /// once, one of them gets `true`.
+    ///
+    /// If this handle or a clone of it is [`present`](crate::OpenOptions::present), that counts
+    /// too. [`unlink_if_last`](Shm::unlink_if_last) ends its presence first.
+    ///
+    /// An object that is used only by programs without presence looks unused, and loses its name.
+    /// So call it only for names whose users are all present.
     ///
     /// While it looks and removes, it holds the exclusive lock that goes with presence. A process
     /// that opens the object with [`present`](crate::OpenOptions::present) at this moment waits,
@@ -138,8 +144,11 @@ impl Shm {
     /// * `PermissionDenied` (`EACCES`): the object's permissions do not let this user write, which
     ///   an exclusive lock takes (the handle may be read-only); or the name belongs to another
     ///   user;
-    /// * those of [`is_unused`](Shm::is_unused) and [`unlink`](Shm::unlink). After any error the
-    ///   name is still there, unless it is `NotFound`.
+    /// * `ResourceBusy`: another process has been removing the name for 2 seconds;
+    /// * those of [`is_unused`](Shm::is_unused) and, except for `NotFound`, of
+    ///   [`unlink`](Shm::unlink).
+    ///
+    /// After an error the name is still there.
     ///
     /// # Platform-specific behavior
     ///
@@ -151,14 +160,23 @@ impl Shm {
     /// # Examples
     ///
     /// ```
-    /// use posix_shm::{Shm, list};
+    /// use posix_shm::{OpenOptions, list_names};
     ///
     /// # let can = posix_shm::capabilities();
     /// # if !can.presence || !can.list { return Ok(()) }
-    /// // Remove what killed processes have left, of all objects whose names begin so.
-    /// for entry in list()?.flatten() {
-    ///     if entry.name().as_os_str().as_encoded_bytes().starts_with(b"/my-frames.") {
-    ///         Shm::open(entry.name())?.unlink_if_unused()?;
+    /// // Remove what killed processes have left, of the names of this program, whose processes
+    /// // are all present on the objects that they use.
+    /// for name in list_names()? {
+    ///     let name = name?;
+    ///     if !name.as_os_str().as_encoded_bytes().starts_with(b"/my-frames.") {
+    ///         continue;
+    ///     }
+    ///     // `None`: another process was faster.
+    ///     let opened = OpenOptions::new().open_optional(&name);
+    ///     match opened.and_then(|it| it.map_or(Ok(false), |object| object.unlink_if_unused())) {
+    ///         Ok(true) => println!("removed {name}"),
+    ///         Ok(false) => {} // it is in use
+    ///         Err(error) => eprintln!("{error}"), // another user's, for instance: go on
     ///     }
     /// }
     /// # Ok::<(), posix_shm::Error>(())
@@ -167,6 +185,49 @@ impl Shm {
     pub fn unlink_if_unused(&self) -> Result<bool> {
         let name = self.name_to_remove()?;
         self.unlink_unused(name).map_err(|failure| self.named(failure))
+    }
+
+    /// Ends the presence of this handle, and removes the object's name if no process is
+    /// [present](Shm::presence) then: what each process calls at its end, if none of them knows
+    /// which one is last.
+    ///
+    /// Returns whether this call has removed the name, as
+    /// [`unlink_if_unused`](Shm::unlink_if_unused) does. Of several processes that call it at once,
+    /// the last one removes the name.
+    ///
+    /// Clones of the handle, and each [`Presence`] that was taken, still count. So drop those
+    /// first.
+    ///
+    /// # Errors
+    ///
+    /// As [`unlink_if_unused`](Shm::unlink_if_unused). The handle is closed and its presence is
+    /// ended all the same.
+    ///
+    /// # Platform-specific behavior
+    ///
+    /// As [`unlink_if_unused`](Shm::unlink_if_unused).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use posix_shm::{Direction, IfDoesNotExist, OpenOptions, Shm, ShmName, capabilities};
+    ///
+    /// # if !capabilities().presence { return Ok(()) }
+    /// let name = ShmName::random("doc.")?;
+    /// let mut options = OpenOptions::new();
+    /// options.direction(Direction::Io).if_does_not_exist(IfDoesNotExist::Create);
+    /// options.size(4096).present(true);
+    /// let (first, second) = (options.open(&name)?, options.open(&name)?);
+    ///
+    /// assert!(!first.unlink_if_last()?); // the second is present
+    /// assert!(second.unlink_if_last()?);
+    /// assert!(Shm::open(&name).is_err());
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
+    #[doc(alias = "shm_unlink")]
+    pub fn unlink_if_last(mut self) -> Result<bool> {
+        self.end_presence();
+        self.unlink_if_unused()
     }
 
     fn unlink_unused(&self, name: &ShmName) -> Result<bool, Failure> {
@@ -181,10 +242,15 @@ impl Shm {
                 };
             }
         };
-        let lock = |place| {
-            imp::try_lock(cleaner.0.as_fd(), place, Hold::Exclusive).map_err(Failure::of(operation))
-        };
-        if !lock(Place::Name)? || !lock(Place::Presence)? {
+        let lock = |place| imp::try_lock(cleaner.0.as_fd(), place, Hold::Exclusive);
+        // Whoever has it may have found a process present that has left since, such as this one. So
+        // this call may be the last one that looks.
+        let is_free = holding::poll(holding::PATIENCE, || lock(Place::Name));
+        if !is_free.map_err(Failure::of(operation))? {
+            let why = holding::UNFINISHED;
+            return Err(Failure::refused(operation, ErrorKind::ResourceBusy, why));
+        }
+        if !lock(Place::Presence).map_err(Failure::of(operation))? {
             return Ok(false);
         }
         if !holding::still_means(name, self.fd(), Operation::Unlink)? {
@@ -204,9 +270,15 @@ impl Shm {
     /// even if it was killed: the next one gets it, and must expect data that is half written.
     /// What was stored under the lock is seen by whoever has it next.
     ///
-    /// It opens the object again each time, and takes six system calls with the unlocking. It is
-    /// for what is rare, such as setting up, mending and moving. A thread that locks twice waits
-    /// for itself, for ever. The one that has waited longest does not necessarily get it first.
+    /// It opens the object again each time, and takes six system calls with the unlocking. So
+    /// taking it often is slow: it is for what is rare, such as setting up, mending and moving.
+    /// Holding it costs nothing. A process may hold it for its whole life, to be the only writer or
+    /// the owner, as the chapter on [leaks](crate::guide::leaks) shows: if
+    /// [`try_lock`](Shm::try_lock) is `None`, another one is alive.
+    ///
+    /// It is independent of [presence](Shm::presence): neither waits for the other. A thread that
+    /// locks twice waits for itself, for ever. The one that has waited longest does not necessarily
+    /// get it first.
     ///
     /// # Errors
     ///

@@ -506,6 +506,11 @@ impl Shm {
         self.presence.as_ref().map(clone).transpose().map_err(self.error(Operation::Clone))
     }
 
+    /// Clones of this handle keep theirs.
+    pub(crate) fn end_presence(&mut self) {
+        self.presence = None;
+    }
+
     /// Shows an object that is being created, by a handle that lives as long as the call.
     pub(crate) fn lend<T>(
         object: BorrowedFd<'_>,

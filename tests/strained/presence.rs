@@ -336,6 +336,12 @@ fn presence_waits_for_a_cleaner_but_not_for_ever() {
         assert!(took > Duration::from_secs(1) && took < Duration::from_secs(20), "{took:?}");
     }
     drop(cleaner);
+    let cleaner = lock_by_hand(&object, (1 << 62) + 2);
+    let start = Instant::now();
+    let error = refused(object.unlink_if_unused());
+    assert_eq!(error.kind(), ErrorKind::ResourceBusy, "{error}");
+    assert!(start.elapsed() > Duration::from_secs(1), "it has not waited");
+    drop(cleaner);
     // It ends in the meantime, and has removed the name or not. Superseding waits for it too.
     for if_exists in [IfExists::Overwrite, IfExists::Supersede] {
         for remove in [false, true] {
