@@ -64,6 +64,8 @@ impl Failure {
             Some(Errno::ROFS) => new,
             _ => false,
         };
+        // For an object that exists, it is too late to have no name.
+        let no_room = no_room && !matches!(self.detail, Detail::Grown { .. });
         if no_room && name.is_some() && imp::CAPABILITIES.seal {
             self = self.and_hint("an anonymous object (Shm::anonymous) needs no room there");
         }
@@ -150,6 +152,9 @@ impl fmt::Display for Error {
         let object = Object(name.as_ref());
         match (operation, detail) {
             (Operation::Reserve, Detail::Bytes(n)) => write!(f, "reserve {n} bytes for {object}")?,
+            (Operation::Reserve, Detail::Grown { from, to }) => {
+                write!(f, "grow {object} from {from} to {to} bytes")?;
+            }
             (Operation::SetLen, Detail::Bytes(n)) => {
                 write!(f, "set the length of {object} to {n} bytes")?;
             }

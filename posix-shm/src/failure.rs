@@ -94,6 +94,8 @@ pub(crate) enum Detail {
     None,
     /// The length that was asked for.
     Bytes(u64),
+    /// The length that an object has, and the one that was asked for.
+    Grown { from: u64, to: u64 },
     /// A part of an object; `None` for everything after the offset.
     Range { offset: u64, len: Option<usize> },
     /// A part of a mapping.

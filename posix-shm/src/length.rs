@@ -326,7 +326,15 @@ impl Shm {
 
     fn grow_from(&self, from: sys::off_t, to: sys::off_t) -> Result<()> {
         let growth = Growth { from, to, ours: false, ignore_estimates: self.ignores_estimates() };
-        imp::reserve(self.fd(), growth).map_err(|failure| self.sizing_failure(failure))
+        imp::reserve(self.fd(), growth).map_err(|failure| {
+            let detail = match failure.operation {
+                Operation::Reserve if from > 0 => {
+                    Detail::Grown { from: from.unsigned_abs(), to: to.unsigned_abs() }
+                }
+                _ => failure.detail,
+            };
+            self.sizing_failure(failure.with_detail(detail))
+        })
     }
 
     fn truncate(&self, to: sys::off_t) -> Result<()> {

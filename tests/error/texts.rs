@@ -178,8 +178,8 @@ const TEXTS: &[(&str, &str)] = &[
         "set the length of the object to 10 bytes: {EINVAL}; the handle is read-only; this takes \
          one for writing (Shm::open_io, Direction::Io)"),
     ("growing through a read-only descriptor",
-        "reserve 1000 bytes for the object: {EBADF}; the handle is read-only; this takes one for \
-         writing (Shm::open_io, Direction::Io)"),
+        "grow the object from 100 to 1000 bytes: {EBADF}; the handle is read-only; this takes one \
+         for writing (Shm::open_io, Direction::Io)"),
     ("a length that is too long",
         "set the length of \"/name\" to 18446744073709551615 bytes: 18446744073709551615 bytes \
          are more than any object can have (2^63 - 1)"),
@@ -293,7 +293,7 @@ const TEXTS: &[(&str, &str)] = &[
     ("shrinking a sealed object",
         "set the length of the object to 10 bytes: {EPERM}; the object is sealed against this"),
     ("growing a sealed object",
-        "reserve 1048576 bytes for the object: {EPERM}; the object is sealed against this"),
+        "grow the object from {page} to 1048576 bytes: {EPERM}; the object is sealed against this"),
     ("mapping a sealed object for writing",
         "map the object: {EPERM}; the object is sealed against writing, its file system forbids \
          executing, or a sandbox forbids the call"),

@@ -579,6 +579,14 @@ impl MapOptions {
                 "too few huge pages are free in their pool, or no address range of this length is",
             );
         }
+        if self.capacity > 0 && failure.is(Errno::NOMEM) {
+            return failure.with_hint(format!(
+                "no {} bytes of addresses (the capacity) are free, this process has too many \
+                 mappings, or its limit on address space (RLIMIT_AS) is reached; a smaller \
+                 capacity needs less",
+                self.capacity
+            ));
+        }
         failure
     }
 
