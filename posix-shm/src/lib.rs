@@ -82,9 +82,9 @@
 //! * Together: [Between processes](guide::between_processes), [Passing on and
 //!   inheriting](guide::passing_on), [Growing](guide::growing), [Huge pages](guide::huge_pages),
 //!   [Async](guide::async_programs).
-//! * In earnest: [Containers](guide::containers), [Leaks and who removes what](guide::leaks),
-//!   [Security](guide::security), [Safety](guide::safety), [What differs
-//!   where](guide::what_differs_where).
+//! * In earnest: [Containers](guide::containers), [Killed processes](guide::killed_processes),
+//!   [Leaks and who removes what](guide::leaks), [Security](guide::security),
+//!   [Safety](guide::safety), [What differs where](guide::what_differs_where).
 //! * From elsewhere: [From Lisp](guide::from_lisp), [From other
 //!   libraries](guide::from_other_libraries), [Choosing](guide::choosing).
 //! * When it fails: [Troubleshooting](guide::troubleshooting).

@@ -82,6 +82,10 @@ impl Metadata {
 
     /// How many names the object has: `st_nlink`. Zero for an anonymous object and for one whose
     /// name was removed.
+    ///
+    /// # Platform-specific behavior
+    ///
+    /// FreeBSD and macOS do not count names: see [`Metadata`].
     #[must_use]
     #[doc(alias = "stat-nlink")]
     #[doc(alias = "st_nlink")]

@@ -287,7 +287,7 @@ impl OpenOptions {
     }
 
     /// Waits this long for an object to exist and to have a length. The default, zero, does not
-    /// wait.
+    /// wait. [`Duration::MAX`] waits without a limit.
     ///
     /// This is for peers that create an object first and size it later, and for those that start
     /// later than this process. If there is still no object after that time, the policies apply as
@@ -407,7 +407,7 @@ impl OpenOptions {
     }
 
     /// Holds [`presence`](Shm::presence) on the object for as long as the handle lives, from before
-    /// a new object has its name. The default is `false`.
+    /// a new object has its name. The default is `false`. The handle then has two descriptors.
     ///
     /// So [`unlink_if_unused`](Shm::unlink_if_unused) never removes the name of an object between
     /// its creation and its first use. An object that exists is opened only if it still has the
@@ -552,6 +552,9 @@ impl OpenOptions {
     /// it initialised. An object that exists is opened as it is, and `init` is not called. If
     /// another process creates the object while `init` runs, the object that `init` filled is
     /// thrown away. If `init` fails or panics, nothing is left of the object.
+    ///
+    /// With [`IfExists::Supersede`], `init` always runs. The old object keeps the name until it
+    /// returns, and for good if it fails.
     ///
     /// `init` may be called again on a fresh object, if the first one could not be given its name.
     ///

@@ -23,8 +23,9 @@ impl Shm {
     /// behind, and no process number or heartbeat is needed.
     ///
     /// Only those who hold presence count: not handles, and not mappings. All programs that use an
-    /// object must do so. [`OpenOptions::present`](crate::OpenOptions::present) is the way that
-    /// leaves no gap: this method says nothing about whether the object still has its name. If the
+    /// object must do so. [`OpenOptions::present`](crate::OpenOptions::present) is for named objects. It
+    /// leaves no gap, and this method does: it says nothing about whether the object still has its
+    /// name. If the
     /// handle was opened so, this method shares its presence, which then lasts until the last of
     /// them is dropped.
     ///
@@ -379,7 +380,8 @@ impl Shm {
 /// what happens to the handle: it can be closed, cloned, sent or made immutable.
 ///
 /// A forked child inherits the descriptor, as it inherits the mappings. Then the object is used
-/// until parent and child have both dropped it, ended or called `exec`. In the same way, presence
+/// until parent and child have both dropped it, ended or called `exec`. So a killed parent seems to
+/// be alive while its child is. In the same way, presence
 /// that one thread drops while another one starts a program lasts until that program runs: for some
 /// microseconds the object still looks used, and never the other way round.
 ///
@@ -418,6 +420,8 @@ impl fmt::Debug for Presence {
 }
 
 /// The lock of an object: the result of [`Shm::lock`]. Dropping it gives the lock back.
+///
+/// It borrows nothing, and stays when the handle is dropped.
 ///
 /// The kernel gives it back when the process ends. It is closed on exec. A forked child does not
 /// have the lock, although it inherits the descriptor: dropping it there does nothing, and dropping

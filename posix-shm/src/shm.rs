@@ -101,6 +101,9 @@ impl Origin {
 impl Shm {
     /// Opens an existing object for reading: `shm_open` with `O_RDONLY`.
     ///
+    /// It makes one system call, so it does not look what has the name. A directory or a FIFO can be
+    /// opened too; mapping it is refused.
+    ///
     /// # Errors
     ///
     /// As [`OpenOptions::open`]: `NotFound` if nothing has the name.

@@ -12,6 +12,7 @@
 //! | more bytes came than fit | they come next | `InvalidData`, the message is lost |
 //! | a descriptor found no room here | `EMFILE`, what was received is lost | the same |
 //! | the other side has closed | `UnexpectedEof` | `UnexpectedEof`; a datagram socket waits |
+//! | it has closed and left bytes unread | `ConnectionReset` | the same, on seqpacket |
 //! | nothing is there, on a non-blocking socket | `WouldBlock`, nothing is taken | the same |
 //! | there is no room, on a non-blocking socket | `WouldBlock`, nothing is sent | the same |
 //! | a signal interrupts the call | it is called again | the same |
@@ -119,7 +120,8 @@ pub fn send(socket: impl AsFd, objects: &[&Shm], bytes: &[u8]) -> Result<usize> 
 ///
 /// # Errors
 ///
-/// * `UnexpectedEof`: the other side has closed;
+/// * `UnexpectedEof`: the other side has closed. `ConnectionReset` (`ECONNRESET`): it has closed, or
+///   was killed, and has left bytes unread;
 /// * `WouldBlock`: nothing is there, and the socket is non-blocking or has a time limit
 ///   (`SO_RCVTIMEO`);
 /// * `InvalidData`: the message has more bytes than fit into `into`, and is lost;
@@ -480,12 +482,13 @@ impl Shm {
     ///
     /// # Errors
     ///
-    /// * `UnexpectedEof`: the other side has closed;
+    /// * `UnexpectedEof`: the other side has closed. `ConnectionReset` (`ECONNRESET`): it has
+    ///   closed, or was killed, and has left bytes unread;
     /// * `InvalidData`: the message had no descriptor, more than one, or one that is not of shared
     ///   memory or can only write; or it had more bytes than the one that `send` writes. The first
-    ///   byte of such a message is lost; of a datagram, all are. In a stream, bytes that follow at
-    ///   once count as part of the message, unless its first byte is zero, which is what `send`
-    ///   writes;
+    ///   byte of such a message is lost; of a datagram, all are. After `send` you may write other
+    ///   bytes at once. After another program's message you may not, unless it is one zero byte:
+    ///   they would count as part of it;
     /// * `EMFILE`: no descriptor is free, or the system refused the one that was sent, which is
     ///   lost then;
     /// * what `recvmsg` reports: `WouldBlock` on a non-blocking socket, `ENOTSOCK`;

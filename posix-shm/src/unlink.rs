@@ -130,8 +130,8 @@ impl Shm {
 ///
 /// The name is removed only if it still means this object, as [`Shm::unlink`] does, and only in the
 /// process that asked for it, not in a forked child. (A child that shares its memory, as after
-/// `vfork`, counts as the process itself.) If the process is killed, or ends without
-/// unwinding, the name stays.
+/// `vfork`, counts as the process itself.) If the process is killed, by Ctrl-C too, or
+/// calls `exit` or aborts, the name stays.
 #[derive(Debug)]
 pub struct UnlinkOnDrop {
     /// `None` only while this value is dropped or taken apart.

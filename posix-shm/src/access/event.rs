@@ -30,11 +30,19 @@ const SET: u32 = 1;
 /// What was written before [`set`](Event::set) is seen after [`wait`](Event::wait).
 ///
 /// To sleep until there is work, reset the event, look for work, and only then wait. Whoever adds
-/// work adds it first, and then sets the event. So nothing is missed.
+/// work adds it first, and then sets the event. So nothing is missed, if only one waits for the
+/// event: of two, one may reset what the other has not seen. If several wait for the same thing,
+/// give each an event, or count in a word: its waiters load it, look for work, and then call
+/// [`SharedAtomic::wait`] with what they have loaded.
+///
+/// If a process is killed after adding work and before it sets the event, nobody is woken: the wait
+/// looks again at the event, and not at the work. If peers may be killed, wait with a limit, and
+/// look for work then.
 ///
 /// If a process is killed while it waits, it stays counted. From then on setting the event is a
-/// system call each time, until zeros are written over it, and nothing else goes wrong. A peer that
-/// writes anything else into the 8 bytes can keep waiters asleep until they
+/// system call each time, until zeros are written over it, and nothing else goes wrong. The process
+/// that takes its place may write them, before it looks for work, if nobody else waits for the
+/// event. A peer that writes anything else into the 8 bytes can keep waiters asleep until they
 /// [look again](WaitOptions::look_again).
 ///
 /// # Examples

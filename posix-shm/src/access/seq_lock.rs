@@ -34,8 +34,13 @@ const TRIES: usize = 128;
 /// The data can be anything that is read and written by the views of this crate. For one value
 /// there is [`SeqCell`], and for many values [`SeqSlice`], which have the data next to the lock.
 ///
-/// There must be one writer at a time. A second one is an error. So that is what a writer leaves
-/// behind that was killed while it wrote. [`reset`](SeqLock::reset) takes the lock over then.
+/// There must be one writer at a time: a second one gets an error. To be the only one, take
+/// [`Shm::try_lock`](crate::Shm::try_lock) and keep it for as long as you write. `None` means that a
+/// writer is alive.
+///
+/// If a writer is killed while it writes, the next one gets the error too.
+/// [`reset`](SeqLock::reset) takes the lock over then. Whoever holds the object's lock knows that
+/// the writer before is dead.
 ///
 /// # Examples
 ///
@@ -258,9 +263,10 @@ impl SeqLock<'_, ReadWrite> {
     /// Nobody takes a snapshot of what that writer has left: the function must write all of the
     /// data, or repair it. Only call this if the writer is known to be dead. If it is just slow,
     /// its own [`write`](SeqLock::write) fails when it ends, and the data may be a mix of both. The
-    /// same is true if a second process calls this while the first one repairs. If several may do
-    /// it, call it under [`Shm::lock`](crate::Shm::lock), and look again there whether the lock is
-    /// still blocked.
+    /// same is true if a second process calls this while the first one repairs. If writers hold
+    /// [`Shm::lock`](crate::Shm::lock) for as long as they write, both are ruled out for its holder.
+    /// If they only take it to repair, look again under it whether [`write`](SeqLock::write) is
+    /// still `ResourceBusy`.
     ///
     /// # Errors
     ///
@@ -398,7 +404,8 @@ impl<'m, T, A> SeqCell<'m, T, A> {
 /// [`SeqCell`].
 ///
 /// The longer a copy takes, the likelier it is that the writer comes between. If it writes all the
-/// time, use several of them in turn, so that a reader has one that is not written.
+/// time, use several of them in turn, so that a reader has one that is not written: [Between
+/// processes](crate::guide::between_processes) says how.
 ///
 /// # Examples
 ///
@@ -485,7 +492,9 @@ impl<T: AnyBitPattern + NoUninit> SeqSlice<'_, T, ReadWrite> {
 }
 
 impl<'m, T, A> SeqSlice<'m, T, A> {
-    /// The lock alone: to [take it over](SeqLock::reset), or to copy only a part of the values.
+    /// The lock alone: to try only once ([`try_read`](SeqLock::try_read)), to copy a part of the
+    /// values, to change them in place ([`write`](SeqLock::write)), or to
+    /// [take it over](SeqLock::reset).
     #[must_use]
     #[inline]
     pub fn lock(&self) -> SeqLock<'m, A> {
