@@ -8,6 +8,19 @@ use crate::imp;
 use crate::name::ShmName;
 
 /// The result of everything in this crate that can fail.
+///
+/// # Examples
+///
+/// ```
+/// use posix_shm::{Result, Shm, ShmName};
+///
+/// fn frames(name: &ShmName) -> Result<Shm> {
+///     Shm::create(name, 640 * 480)
+/// }
+///
+/// frames(&ShmName::random("doc.")?)?.unlink()?;
+/// # Ok::<(), posix_shm::Error>(())
+/// ```
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// What went wrong: the operation, the object's name, the system's error number, and what helps.
@@ -75,6 +88,13 @@ impl Failure {
 
 impl Error {
     /// What was being done.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let error = posix_shm::Shm::open("/posix-shm-doc-absent").unwrap_err();
+    /// assert_eq!(error.operation(), posix_shm::Operation::Open);
+    /// ```
     #[must_use]
     #[doc(alias = "mmap-error")]
     pub fn operation(&self) -> Operation {
@@ -82,6 +102,13 @@ impl Error {
     }
 
     /// The kind of error, as `std::io` sorts them.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let error = posix_shm::ShmName::new("a/b").unwrap_err();
+    /// assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+    /// ```
     #[must_use]
     #[doc(alias = "shm-exists")]
     #[doc(alias = "shm-does-not-exist")]
@@ -91,6 +118,13 @@ impl Error {
 
     /// The name of the object, if it has one and the operation knew it. The functions of
     /// [`MapOptions`](crate::MapOptions) take any descriptor, so they do not know it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let error = posix_shm::Shm::open("/posix-shm-doc-absent").unwrap_err();
+    /// assert_eq!(error.name().unwrap().as_os_str(), "/posix-shm-doc-absent");
+    /// ```
     #[must_use]
     #[doc(alias = "shm-error-name")]
     pub fn name(&self) -> Option<&ShmName> {
@@ -99,6 +133,13 @@ impl Error {
 
     /// The system's error number (`errno`), or `None` if this crate refused before any system
     /// call.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let error = posix_shm::ShmName::new("a/b").unwrap_err();
+    /// assert_eq!(error.raw_os_error(), None); // the system was not asked
+    /// ```
     #[must_use]
     #[doc(alias = "errno")]
     #[doc(alias = "*errno*")]
@@ -140,6 +181,15 @@ impl Error {
     }
 
     /// What helps, if this crate knows: the last part of the message.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let error = posix_shm::Shm::open("/posix-shm-doc-absent").unwrap_err();
+    /// if let Some(hint) = error.hint() {
+    ///     assert!(error.to_string().ends_with(hint));
+    /// }
+    /// ```
     #[must_use]
     pub fn hint(&self) -> Option<&str> {
         self.0.failure.hint.as_deref()

@@ -11,6 +11,17 @@ use std::ptr::NonNull;
 use posix_shm_sys as sys;
 
 /// What was being done when an [`Error`](crate::Error) happened.
+///
+/// # Examples
+///
+/// ```
+/// use posix_shm::{Operation, Shm};
+///
+/// let object = Shm::anonymous(0)?;
+/// let error = object.map().unwrap_err(); // it is empty
+/// assert_eq!(error.operation(), Operation::Map);
+/// # Ok::<(), posix_shm::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Operation {

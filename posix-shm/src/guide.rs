@@ -39,6 +39,6 @@ macro_rules! chapters {
 
 chapters! {
     start_here names opening sizes_and_memory views_and_values between_processes passing_on
-    growing huge_pages containers killed_processes leaks security safety what_differs_where from_lisp
-    from_other_libraries choosing async_programs troubleshooting
+    growing huge_pages containers killed_processes leaks security safety what_differs_where
+    from_lisp from_other_libraries choosing async_programs troubleshooting
 }

@@ -91,20 +91,33 @@
 //!
 //! # Example programs
 //!
-//! Each is in the folder `examples` of this crate, and says what to type and what you should see:
+//! Each says at its top what to type and what you should see:
 //!
-//! * `walkthrough`: a tour of the library;
-//! * `workers`: processes that inherit one object and fill a part of it each;
-//! * `ring`: a stream of records from one program to another, either of which may be killed;
-//! * `frames`: the newest frame of a video, for any number of programs;
-//! * `eventfd`: waiting in an event loop, or in async code;
-//! * `server`: a service whose state other processes watch while it runs;
-//! * `grow`: a table that becomes longer while another process reads it;
-//! * `container`: a `/dev/shm` that is too small, and the way out;
-//! * `orphans`: cleaning up after killed processes, and leaving alone what is in use;
-//! * `monitor`: a live screen of all objects;
-//! * `compositor`: a window on a Wayland desktop;
-//! * `python`: an image that Python and numpy draw on.
+//! * [`walkthrough`][tour]: a tour of the library;
+//! * [`workers`]: processes that inherit one object and fill a part of it each;
+//! * [`ring`]: a stream of records from one program to another, either of which may be killed;
+//! * [`frames`]: the newest frame of a video, for any number of programs;
+//! * [`eventfd`]: waiting in an event loop, or in async code;
+//! * [`server`]: a service whose state other processes watch while it runs;
+//! * [`grow`]: a table that becomes longer while another process reads it;
+//! * [`container`]: a `/dev/shm` that is too small, and the way out;
+//! * [`orphans`]: cleaning up after killed processes, and leaving alone what is in use;
+//! * [`monitor`]: a live screen of all objects;
+//! * [`compositor`][window]: a window on a Wayland desktop;
+//! * [`python`]: an image that Python and numpy draw on.
+//!
+//! [tour]: https://github.com/posix-shm/posix-shm/blob/HEAD/posix-shm/examples/walkthrough.rs
+//! [`workers`]: https://github.com/posix-shm/posix-shm/blob/HEAD/posix-shm/examples/workers.rs
+//! [`ring`]: https://github.com/posix-shm/posix-shm/blob/HEAD/posix-shm/examples/ring.rs
+//! [`frames`]: https://github.com/posix-shm/posix-shm/blob/HEAD/posix-shm/examples/frames.rs
+//! [`eventfd`]: https://github.com/posix-shm/posix-shm/blob/HEAD/posix-shm/examples/eventfd.rs
+//! [`server`]: https://github.com/posix-shm/posix-shm/blob/HEAD/posix-shm/examples/server.rs
+//! [`grow`]: https://github.com/posix-shm/posix-shm/blob/HEAD/posix-shm/examples/grow.rs
+//! [`container`]: https://github.com/posix-shm/posix-shm/blob/HEAD/posix-shm/examples/container.rs
+//! [`orphans`]: https://github.com/posix-shm/posix-shm/blob/HEAD/posix-shm/examples/orphans.rs
+//! [`monitor`]: https://github.com/posix-shm/posix-shm/blob/HEAD/posix-shm/examples/monitor.rs
+//! [window]: https://github.com/posix-shm/posix-shm/blob/HEAD/posix-shm/examples/compositor.rs
+//! [`python`]: https://github.com/posix-shm/posix-shm/blob/HEAD/posix-shm/examples/python.rs
 //!
 //! # Features
 //!
@@ -138,6 +151,8 @@ mod serde;
 // rustdoc shows the methods of a type in the order of these modules.
 mod open;
 mod shm;
+
+mod attributes;
 
 mod length;
 

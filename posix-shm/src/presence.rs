@@ -23,11 +23,10 @@ impl Shm {
     /// behind, and no process number or heartbeat is needed.
     ///
     /// Only those who hold presence count: not handles, and not mappings. All programs that use an
-    /// object must do so. [`OpenOptions::present`](crate::OpenOptions::present) is for named objects. It
-    /// leaves no gap, and this method does: it says nothing about whether the object still has its
-    /// name. If the
-    /// handle was opened so, this method shares its presence, which then lasts until the last of
-    /// them is dropped.
+    /// object must do so. For an object with a name, use
+    /// [`OpenOptions::present`](crate::OpenOptions::present), which leaves no gap: this method says
+    /// nothing about whether the object still has its name. If the handle was opened so, this
+    /// method shares its presence, which then lasts until the last of them is dropped.
     ///
     /// [`Presence`] says what happens to it on `fork` and `exec`.
     ///
@@ -407,6 +406,20 @@ impl Shm {
 /// * To be present on an object that has a name, lock the first byte. Then look as well.
 ///
 /// On NetBSD and OpenBSD presence is `flock` with `LOCK_SH`, and removing takes `LOCK_EX`.
+///
+/// # Examples
+///
+/// ```
+/// use posix_shm::{Presence, Shm, ShmName};
+///
+/// # if !posix_shm::capabilities().presence { return Ok(()) }
+/// let object = Shm::create(ShmName::random("doc.")?, 4096)?.unlink_on_drop();
+/// let here: Presence = object.presence()?;
+/// assert!(!object.is_unused()?);
+/// drop(here);
+/// assert!(object.is_unused()?);
+/// # Ok::<(), posix_shm::Error>(())
+/// ```
 #[must_use = "presence ends at once if this is not kept"]
 pub struct Presence {
     #[allow(dead_code, reason = "it is kept open")]
@@ -421,12 +434,27 @@ impl fmt::Debug for Presence {
 
 /// The lock of an object: the result of [`Shm::lock`]. Dropping it gives the lock back.
 ///
-/// It borrows nothing, and stays when the handle is dropped.
+/// It borrows nothing, and stays when the handle is dropped. Programs in other languages can take
+/// part: the [protocol](Presence#the-protocol) has its byte.
 ///
 /// The kernel gives it back when the process ends. It is closed on exec. A forked child does not
 /// have the lock, although it inherits the descriptor: dropping it there does nothing, and dropping
 /// it in the parent gives the lock back whatever the child does. But if the parent is killed, the
 /// lock is held until such a child has ended, too.
+///
+/// # Examples
+///
+/// ```
+/// use posix_shm::{Lock, Shm};
+///
+/// # if !posix_shm::capabilities().lock { return Ok(()) }
+/// let object = Shm::anonymous(4096)?;
+/// let lock: Lock = object.lock()?;
+/// assert!(object.try_lock()?.is_none());
+/// drop(lock);
+/// assert!(object.try_lock()?.is_some());
+/// # Ok::<(), posix_shm::Error>(())
+/// ```
 #[must_use = "the lock is given back at once if this is not kept"]
 pub struct Lock {
     description: OwnedFd,

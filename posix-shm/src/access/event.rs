@@ -233,6 +233,17 @@ impl Event<'_> {
     }
 
     /// Whether the event is set. If it is, what was written before it was set is seen.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
+    /// let event = mapping.event(0)?;
+    /// assert!(!event.is_set());
+    /// event.set()?;
+    /// assert!(event.is_set());
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[must_use]
     #[inline]
     pub fn is_set(&self) -> bool {

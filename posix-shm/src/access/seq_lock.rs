@@ -35,8 +35,8 @@ const TRIES: usize = 128;
 /// there is [`SeqCell`], and for many values [`SeqSlice`], which have the data next to the lock.
 ///
 /// There must be one writer at a time: a second one gets an error. To be the only one, take
-/// [`Shm::try_lock`](crate::Shm::try_lock) and keep it for as long as you write. `None` means that a
-/// writer is alive.
+/// [`Shm::try_lock`](crate::Shm::try_lock) and keep it for as long as you write. `None` means that
+/// a writer is alive.
 ///
 /// If a writer is killed while it writes, the next one gets the error too.
 /// [`reset`](SeqLock::reset) takes the lock over then. Whoever holds the object's lock knows that
@@ -69,6 +69,16 @@ impl<A: Shared> Mapping<A> {
     ///
     /// `InvalidInput` if they reach past the end of the mapping, or if their address is not a
     /// multiple of 4.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
+    /// let (lock, name) = (mapping.seq_lock(0)?, mapping.bytes().range(64..69));
+    /// lock.write(|| name.copy_from(b"alice"))?;
+    /// assert_eq!(lock.read(|| name.to_vec())?, b"alice");
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     pub fn seq_lock(&self, offset: usize) -> Result<SeqLock<'_, A>> {
         Ok(SeqLock::new(self.atomic(offset)?))
     }
@@ -81,6 +91,16 @@ impl<A: Shared> Mapping<A> {
     ///
     /// `InvalidInput` if it reaches past the end of the mapping, or if the address is misaligned
     /// for the lock, which takes a multiple of 4, or for the value.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
+    /// let position = mapping.seq_cell::<[f64; 3]>(64)?;
+    /// position.store([1.0, 2.0, 3.0])?;
+    /// assert_eq!(position.load()?, [1.0, 2.0, 3.0]);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     pub fn seq_cell<T: AnyBitPattern>(&self, offset: usize) -> Result<SeqCell<'_, T, A>> {
         let (lock, values) = self.locked(offset, 1)?;
         Ok(SeqCell { lock, value: values.cell(0) })
@@ -88,11 +108,24 @@ impl<A: Shared> Mapping<A> {
 
     /// Views `count` values and their sequence lock as a [`SeqSlice`], at an offset in bytes.
     ///
-    /// The values begin [`SeqCell::VALUE`] bytes after the lock. Both take [`SeqSlice::size`] bytes.
+    /// The values begin [`SeqCell::VALUE`] bytes after the lock. [`SeqSlice::size`] says how many
+    /// bytes both take.
     ///
     /// # Errors
     ///
     /// The same as [`seq_cell`](Mapping::seq_cell).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
+    /// let prices = mapping.seq_slice::<f64>(0, 3)?;
+    /// prices.copy_from(&[1.0, 2.0, 3.0])?;
+    /// let mut copy = [0.0; 3];
+    /// prices.copy_to(&mut copy)?;
+    /// assert_eq!(copy, [1.0, 2.0, 3.0]);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     pub fn seq_slice<T: AnyBitPattern>(
         &self,
         offset: usize,
@@ -210,6 +243,16 @@ impl<A: Shared> SeqLock<'_, A> {
     /// Tries once, as [`read`](SeqLock::read) does. `None` if a writer came between.
     ///
     /// The function is not called while a writer writes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
+    /// let (lock, point) = (mapping.seq_lock(0)?, mapping.cell::<[i32; 2]>(8)?);
+    /// assert_eq!(lock.try_read(|| point.load()), Some([0, 0]));
+    /// lock.write(|| assert_eq!(lock.try_read(|| point.load()), None))?;
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[inline]
     pub fn try_read<R>(&self, copy: impl FnOnce() -> R) -> Option<R> {
         let before = self.sequence.load(Acquire);
@@ -263,10 +306,9 @@ impl SeqLock<'_, ReadWrite> {
     /// Nobody takes a snapshot of what that writer has left: the function must write all of the
     /// data, or repair it. Only call this if the writer is known to be dead. If it is just slow,
     /// its own [`write`](SeqLock::write) fails when it ends, and the data may be a mix of both. The
-    /// same is true if a second process calls this while the first one repairs. If writers hold
-    /// [`Shm::lock`](crate::Shm::lock) for as long as they write, both are ruled out for its holder.
-    /// If they only take it to repair, look again under it whether [`write`](SeqLock::write) is
-    /// still `ResourceBusy`.
+    /// same is true if a second process calls this while the first one repairs. Both are ruled out
+    /// if writers hold [`Shm::lock`](crate::Shm::lock) for as long as they write. If they only take
+    /// it to repair, look again under it whether [`write`](SeqLock::write) is still `ResourceBusy`.
     ///
     /// # Errors
     ///
@@ -310,6 +352,21 @@ impl SeqLock<'_, ReadWrite> {
 
 impl<'m> SeqLock<'m, ReadWrite> {
     /// Returns the same lock without the operations that write.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use posix_shm::{ReadOnly, SeqLock};
+    ///
+    /// /// It can take snapshots, and change nothing.
+    /// fn snapshot(lock: SeqLock<'_, ReadOnly>) -> posix_shm::Result<u8> {
+    ///     lock.read(|| 7)
+    /// }
+    ///
+    /// # let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
+    /// assert_eq!(snapshot(mapping.seq_lock(0)?.as_read_only())?, 7);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[must_use]
     #[inline]
     pub fn as_read_only(&self) -> SeqLock<'m, ReadOnly> {
@@ -363,6 +420,15 @@ impl<T: AnyBitPattern, A: Shared> SeqCell<'_, T, A> {
     /// # Errors
     ///
     /// `WouldBlock`, as [`SeqLock::read`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
+    /// let position = mapping.seq_cell::<[f64; 3]>(0)?;
+    /// assert_eq!(position.load()?, [0.0; 3]);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[inline]
     pub fn load(&self) -> Result<T> {
         self.lock.read(|| self.value.load_for_snapshot())
@@ -375,6 +441,16 @@ impl<T: AnyBitPattern + NoUninit> SeqCell<'_, T, ReadWrite> {
     /// # Errors
     ///
     /// `ResourceBusy`, as [`SeqLock::write`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
+    /// let position = mapping.seq_cell::<[f64; 3]>(0)?;
+    /// position.store([1.0, 2.0, 3.0])?;
+    /// assert_eq!(position.load()?[2], 3.0);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[inline]
     pub fn store(&self, value: T) -> Result<()> {
         self.lock.write(|| self.value.store(value))
@@ -383,6 +459,19 @@ impl<T: AnyBitPattern + NoUninit> SeqCell<'_, T, ReadWrite> {
 
 impl<'m, T, A> SeqCell<'m, T, A> {
     /// The lock alone: to [take it over](SeqLock::reset), or to change only a part of the value.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
+    /// let counter = mapping.seq_cell::<[u64; 2]>(0)?;
+    /// // As a killed writer leaves it.
+    /// mapping.cell::<u32>(0)?.store(1);
+    /// assert!(counter.load().is_err());
+    /// counter.lock().reset(|| counter.value().store([7, 7]))?;
+    /// assert_eq!(counter.load()?, [7, 7]);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[must_use]
     #[inline]
     pub fn lock(&self) -> SeqLock<'m, A> {
@@ -390,6 +479,17 @@ impl<'m, T, A> SeqCell<'m, T, A> {
     }
 
     /// The value alone. Read and write it only under the lock.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
+    /// let pair = mapping.seq_cell::<[u32; 2]>(0)?;
+    /// // Only the second changes.
+    /// pair.lock().write(|| pair.value().part::<u32>(4).map(|second| second.store(7)))??;
+    /// assert_eq!(pair.load()?, [0, 7]);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[must_use]
     #[inline]
     pub fn value(&self) -> SharedCell<'m, T, A> {
@@ -466,6 +566,17 @@ impl<T: AnyBitPattern, A: Shared> SeqSlice<'_, T, A> {
     /// # Panics
     ///
     /// Panics if the lengths differ.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
+    /// let prices = mapping.seq_slice::<f64>(0, 3)?;
+    /// let mut copy = [1.0; 3];
+    /// prices.copy_to(&mut copy)?;
+    /// assert_eq!(copy, [0.0; 3]);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[inline]
     #[track_caller]
     pub fn copy_to(&self, out: &mut [T]) -> Result<()> {
@@ -483,6 +594,16 @@ impl<T: AnyBitPattern + NoUninit> SeqSlice<'_, T, ReadWrite> {
     /// # Panics
     ///
     /// Panics if the lengths differ. Nothing is changed then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
+    /// let prices = mapping.seq_slice::<f64>(0, 3)?;
+    /// prices.copy_from(&[1.0, 2.0, 3.0])?;
+    /// assert_eq!(prices.values().load(2), 3.0);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[inline]
     #[track_caller]
     pub fn copy_from(&self, values: &[T]) -> Result<()> {
@@ -495,6 +616,17 @@ impl<'m, T, A> SeqSlice<'m, T, A> {
     /// The lock alone: to try only once ([`try_read`](SeqLock::try_read)), to copy a part of the
     /// values, to change them in place ([`write`](SeqLock::write)), or to
     /// [take it over](SeqLock::reset).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
+    /// let pixels = mapping.seq_slice::<u32>(0, 100)?;
+    /// // A row in the middle, if no writer comes between. It tries once.
+    /// let row = pixels.lock().try_read(|| pixels.values().range(40..50).to_vec());
+    /// assert_eq!(row, Some(vec![0; 10]));
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[must_use]
     #[inline]
     pub fn lock(&self) -> SeqLock<'m, A> {
@@ -502,6 +634,16 @@ impl<'m, T, A> SeqSlice<'m, T, A> {
     }
 
     /// The values alone. Read and write them only under the lock.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
+    /// let pixels = mapping.seq_slice::<u32>(0, 100)?;
+    /// pixels.lock().write(|| pixels.values().fill(7))?;
+    /// assert_eq!(pixels.values().len(), 100);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[must_use]
     #[inline]
     pub fn values(&self) -> SharedSlice<'m, T, A> {
