@@ -236,27 +236,6 @@ fn the_last_one_that_leaves_removes_the_name() {
     }
 }
 
-/// However they come and go, nothing is left. All orders of the calls are in `models/`.
-#[test]
-fn when_all_have_left_the_name_is_gone() {
-    if !capabilities().presence {
-        return;
-    }
-    let names = Names::new();
-    let name = names.name();
-    let mut options = OpenOptions::new();
-    options.direction(Direction::Io).if_does_not_exist(IfDoesNotExist::Create);
-    options.size(8).present(true);
-    for round in 0..200 {
-        std::thread::scope(|scope| {
-            for _ in 0..4 {
-                scope.spawn(|| options.open(&name).unwrap().unlink_if_last().unwrap());
-            }
-        });
-        assert!(Shm::open(&name).is_err(), "round {round}: the name is left");
-    }
-}
-
 /// One of them removes the name, and the others say so.
 #[test]
 fn of_many_cleaners_one_removes_the_name() {

@@ -23,9 +23,9 @@
 //! * [`Shm::presence`] tells other processes that this one uses an object, even if it is killed.
 //!   [`Shm::unlink_if_unused`] cleans up what no process uses, and [`Shm::lock`] lets one process
 //!   at a time in.
+//! * [`Shm::pass_to`] lets a child inherit an object.
 //! * [`Shm::send`] and [`Shm::receive`] pass handles between processes, and the functions of
-//!   [`transfer`] several, with bytes beside them. [`Shm::pass_to`] lets a child inherit one.
-//!   [`Shm::inspect`] tells what a peer's object is before it is mapped. [`Shm::seal`] and
+//!   [`transfer`] several, with bytes beside them. [`Shm::inspect`] tells what a peer's object is before it is mapped. [`Shm::seal`] and
 //!   [`Shm::read_only`] restrict what peers can do. [`list()`] and
 //!   [`list_names`] list the named objects.
 //! * [`Error`] names the operation, the object and the system's error number, and says what helps.

@@ -196,7 +196,10 @@ impl Shm {
     /// the last one removes the name.
     ///
     /// Clones of the handle, and each [`Presence`] that was taken, still count. So drop those
-    /// first.
+    /// first. If another thread starts a program at this moment, the child is present until that
+    /// program runs ([`Presence`] says why), and the name may stay. So does the name of a process
+    /// that is killed. [`unlink_if_unused`](Shm::unlink_if_unused), called by whoever comes next,
+    /// removes both.
     ///
     /// # Errors
     ///

@@ -24,6 +24,7 @@ crate::tasks! { ON_LINUX:
     presence_of_a_new_object_that_its_owner_may_not_read
     presence_that_a_sandbox_forbids_is_an_error_and_leaves_nothing
     presence_without_proc
+    presence_of_the_last_that_leaves_ends_with_the_name
     presence_waits_for_a_cleaner_but_not_for_ever
     presence_under_the_own_name_looks_whether_it_has_it
     presence_under_the_own_name_survives_a_cleaner
@@ -301,6 +302,20 @@ fn presence_without_proc() {
     }
     assert!(anonymous.is_unused().unwrap());
     assert_eq!(names().len(), 0);
+}
+
+/// However they come and go, nothing is left. (All orders of the calls are in `models/`.) No thread
+/// of this process starts a program, which would be present until it runs.
+fn presence_of_the_last_that_leaves_ends_with_the_name() {
+    own_shm("size=1m");
+    for round in 0..500 {
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| present().open("/x").unwrap().unlink_if_last().unwrap());
+            }
+        });
+        assert_eq!(names().len(), 0, "round {round}: the name is left");
+    }
 }
 
 /// A lock as the protocol describes it, on a description that another process never closes.

@@ -316,6 +316,11 @@ pub const fn check_index<T, F, const N: usize>(_: fn(&T) -> &[F; N], index: usiz
 ///     field!(header, Header, slots[i].sequence).store(i as u32);
 /// }
 /// assert_eq!(field!(header, Header, slots[3]).load().sequence, 3);
+///
+/// // A field of one of many.
+/// let slots = mapping.slice::<Slot>(1024, 8)?;
+/// field!(slots.cell(2), Slot, len).store(7);
+/// assert_eq!(slots.load(2).len, 7);
 /// # Ok::<(), posix_shm::Error>(())
 /// ```
 ///

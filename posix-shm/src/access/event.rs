@@ -214,7 +214,8 @@ impl Event<'_> {
     /// Resets the event: who waits from now on waits until it is set again. Returns whether it was
     /// set.
     ///
-    /// What was written before the event was set is seen after this.
+    /// What was written before the event was set, by each call of [`set`](Event::set) until now, is
+    /// seen after this.
     ///
     /// # Examples
     ///
