@@ -23,8 +23,8 @@ use crate::map::{ReadWrite, Shared};
 ///
 /// # let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
 /// match mapping.atomic::<u32>(0)?.wait(0, Duration::from_millis(1))? {
-///     Waited::Woken | Waited::Changed => println!("look for work"),
 ///     Waited::TimedOut => println!("nothing yet"),
+///     _ => println!("look for work"),
 /// }
 /// # Ok::<(), posix_shm::Error>(())
 /// ```
