@@ -53,8 +53,9 @@ fn an_io_error_keeps_everything_and_the_plain_one_the_number() {
 }
 
 #[test]
-fn debug_shows_the_whole_message() {
+fn debug_is_the_sentence_and_in_its_long_form_all_parts() {
     let error = ShmName::new("").unwrap_err();
-    let shown = format!("{error:?}");
-    assert!(shown.contains("InvalidInput") && shown.contains("it is empty"), "{shown}");
+    assert_eq!(format!("{error:?}"), error.to_string());
+    let parts = format!("{error:#?}");
+    assert!(parts.contains("kind: InvalidInput") && parts.contains("it is empty"), "{parts}");
 }

@@ -159,7 +159,13 @@ fn survives(task: &str, call: &Call, errno: &str) -> bool {
     // The object has a name, by which it can be opened again.
     let again = matches!(
         task,
-        "read-only" | "presence" | "open-present" | "unlink-if-unused" | "lock" | "try-lock"
+        "read-only"
+            | "presence"
+            | "open-present"
+            | "unlink-if-unused"
+            | "unlink-if-last"
+            | "lock"
+            | "try-lock"
     );
     let builds = task.starts_with("create") || task.starts_with("supersede");
     match (call.name.as_str(), errno) {
@@ -473,7 +479,8 @@ fn without_repetitions(calls: &[Call]) -> impl Iterator<Item = &Call> {
 fn is_unnoticed(task: &str, call: &Call, errno: &str) -> bool {
     // The name is gone, so it need not be removed.
     let is_gone = errno == "ENOENT" && matches!(&*call.name, "unlink" | "newfstatat");
-    if task == "unlink-if-unused" && is_gone && call.line.contains("/dev/shm/") {
+    let removes_unused = matches!(task, "unlink-if-unused" | "unlink-if-last");
+    if removes_unused && is_gone && call.line.contains("/dev/shm/") {
         return true;
     }
     task == "list"

@@ -247,6 +247,7 @@ tests! { ON_LINUX:
     presence_of_a_new_object_that_its_owner_may_not_read
     presence_that_a_sandbox_forbids_is_an_error_and_leaves_nothing
     presence_without_proc
+    presence_of_the_last_that_leaves_ends_with_the_name
     presence_waits_for_a_cleaner_but_not_for_ever
     presence_under_the_own_name_looks_whether_it_has_it
     presence_under_the_own_name_survives_a_cleaner

@@ -205,6 +205,37 @@ fn unlink_if_unused_removes_the_name_of_an_unused_object_and_no_other() {
     assert_eq!((error.kind(), error.operation()), (ErrorKind::InvalidInput, Operation::Unlink));
 }
 
+#[test]
+fn the_last_one_that_leaves_removes_the_name() {
+    if !capabilities().presence {
+        return;
+    }
+    let names = Names::new();
+    let name = names.name();
+    let mut options = OpenOptions::new();
+    options.direction(Direction::Io).if_does_not_exist(IfDoesNotExist::Create);
+    options.size(100).present(true);
+    let (first, second) = (options.open(&name).unwrap(), options.open(&name).unwrap());
+    assert!(!first.unlink_if_last().unwrap());
+    assert!(means(&name, &second));
+    // A clone is present too, and so is whoever has taken presence.
+    let clone = second.try_clone().unwrap();
+    assert!(!second.unlink_if_last().unwrap());
+    let here = clone.presence().unwrap();
+    assert!(!clone.unlink_if_last().unwrap());
+    let last = Shm::open(&name).unwrap();
+    drop(here);
+    // A handle without presence has none to end.
+    assert!(soon_unused(&last) && last.unlink_if_last().unwrap());
+    assert!(Shm::open(&name).is_err());
+
+    let anonymous = options.open_anonymous();
+    if let Ok(anonymous) = anonymous {
+        let error = anonymous.unlink_if_last().unwrap_err();
+        assert_eq!((error.kind(), error.operation()), (ErrorKind::InvalidInput, Operation::Unlink));
+    }
+}
+
 /// One of them removes the name, and the others say so.
 #[test]
 fn of_many_cleaners_one_removes_the_name() {

@@ -4,10 +4,69 @@ use std::io::ErrorKind;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use posix_shm::{Operation, SeqCell, Shm};
+use posix_shm::{Operation, SeqCell, SeqSlice, Shm};
 
 use crate::common::{Names, page, peer};
 use crate::wait::{Children, PATIENCE, all_ready};
+
+#[test]
+fn what_is_refused_is_said_of_the_offset_of_the_lock() {
+    let mapping = Shm::anonymous(page()).unwrap().map_mut().unwrap();
+    let len = mapping.len();
+    let refused = |offset: usize, count: usize, says: &[&str]| {
+        let error = mapping.seq_slice::<u64>(offset, count).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+        for says in says {
+            assert!(error.to_string().contains(says), "{error}");
+        }
+    };
+    let all = len / 8;
+    mapping.seq_slice::<u64>(0, all - 1).unwrap();
+    let front = SeqCell::<u64>::VALUE;
+    refused(0, all, &["from offset 0 on, a lock and", &format!("take {} bytes", front + len)]);
+    refused(len, 0, &[&format!("from offset {len} on")]);
+    refused(usize::MAX, 1, &[&format!("from offset {} on", usize::MAX)]);
+    refused(0, usize::MAX, &["from offset 0 on"]);
+    refused(front + 1, 1, &[&format!("offset {}", front + 1), &format!("fits is {}", 2 * front)]);
+    let cell = mapping.seq_cell::<[u8; 3]>(2).unwrap_err().to_string();
+    assert!(cell.contains("offset 2 is misaligned") && cell.contains("fits is 4"), "{cell}");
+}
+
+#[test]
+fn a_slice_and_its_lock_have_the_size_that_it_says() {
+    fn fits<T: posix_shm::AnyBitPattern>(count: usize) {
+        let mapping = Shm::anonymous(page()).unwrap().map_mut().unwrap();
+        let align = SeqCell::<T>::VALUE;
+        let offset = (mapping.len() - SeqSlice::<T>::size(count)) / align * align;
+        assert!(mapping.seq_slice::<T>(offset, count).is_ok(), "{count} at {offset}");
+        let next = offset + align;
+        assert!(mapping.seq_slice::<T>(next, count).is_err(), "{count} at {next}");
+    }
+    for count in [1, 7, 100] {
+        fits::<u8>(count);
+        fits::<u32>(count);
+        fits::<u64>(count);
+        fits::<[u16; 3]>(count);
+    }
+    assert_eq!(SeqSlice::<f64>::size(1), SeqCell::<f64>::SIZE);
+    for count in [usize::MAX, usize::MAX / 8] {
+        std::panic::catch_unwind(|| SeqSlice::<u64>::size(count)).unwrap_err();
+    }
+}
+
+/// A lock and an event that a structure has for fields are those at the same offset.
+#[test]
+fn fields_of_a_structure_are_locks_and_events() {
+    let mapping = Shm::anonymous(page()).unwrap().map_mut().unwrap();
+    let words = mapping.cell::<[u32; 2]>(64).unwrap();
+    words.event().set().unwrap();
+    assert!(mapping.event(64).unwrap().reset());
+    assert!(!words.event().is_set());
+    let lock = mapping.slice::<u32>(128, 2).unwrap().cell(1).seq_lock();
+    let second = lock.write(|| mapping.seq_lock(132).unwrap().write(|| ())).unwrap();
+    assert_eq!(second.unwrap_err().kind(), ErrorKind::ResourceBusy);
+    mapping.seq_lock(128).unwrap().write(|| ()).unwrap();
+}
 
 /// A writer in another process is killed again and again, mostly while it writes. What is read is
 /// never a mix, the lock says if it was left half-written, and it can be mended.

@@ -94,7 +94,9 @@ fn a_length_out_of_range_is_refused() {
     for &len in lengths {
         let error = object.set_len(len).unwrap_err();
         assert_eq!(error.operation(), Operation::Reserve, "{len}: {error}");
-        assert!(error.to_string().contains(&format!("reserve {len} bytes")), "{error}");
+        let said = error.to_string();
+        assert!(said.contains("grow") && said.contains(&format!("to {len} bytes")), "{error}");
+        assert!(!said.contains("anonymous"), "it is too late to have no name: {error}");
     }
     assert_eq!(object.len().unwrap(), len(100));
     object.unlink().unwrap();

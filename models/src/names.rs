@@ -61,6 +61,8 @@ pub enum Mutation {
     ReplaceWhatWasFree,
     /// Superseding under the name itself removes what has taken it in between, too.
     ClaimTwice,
+    /// Removing an unused object does not wait for another process that may be removing it.
+    CleanWithoutWaiting,
     /// Removing an unused object takes no lock on its name.
     CleanWithoutNameLock,
     /// Removing an unused object asks whether it is used, and takes no lock for that.
@@ -86,6 +88,8 @@ pub struct Rules {
     pub gap_after_comparing: bool,
     /// Objects that are in use may be superseded.
     pub superseding: bool,
+    /// All of them leave at their end, so nothing has the name once all have finished.
+    pub last_removes: bool,
     /// No process is stopped for so long that others give up waiting for it. A creator that gives
     /// up removes a name that it has not locked.
     pub patient: bool,
@@ -291,6 +295,9 @@ impl World for Namespace {
                 return Err("an object that is in use has lost its name");
             }
         }
+        if self.rules.last_removes && self.finished == [true; PROCESSES] && has != NOENT {
+            return Err("all have left, and nobody has removed the name");
+        }
         for process in 0..PROCESSES {
             if self.finished[process] && self.names[1 + process] != 0 {
                 return Err("a temporary name is left");
@@ -309,6 +316,8 @@ pub enum Task {
     OpenAndUnlink(Ask),
     /// Opens what has the name, and then `Shm::unlink_if_unused`.
     Clean,
+    /// Opens or creates, and then `Shm::unlink_if_last`.
+    OpenAndLeave(Ask),
 }
 
 /// The program of a process that does a task.
@@ -328,6 +337,11 @@ pub fn program<'a>(task: Task, mutation: Option<Mutation>) -> Program<'a, Namesp
             Task::Clean => {
                 if let Outcome::Found(object) = library.open(&Ask::new(Policy::Open))? {
                     library.unlink_unused(object)?;
+                }
+            }
+            Task::OpenAndLeave(ask) => {
+                if let Outcome::Found(object) | Outcome::Created(object) = library.open(&ask)? {
+                    library.unlink_if_last(object)?;
                 }
             }
         }

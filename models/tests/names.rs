@@ -6,7 +6,7 @@ use posix_shm_models::explorer::{Broken, Explored, explore};
 use posix_shm_models::names::{Ask, Mutation, Namespace, Policy, Rules, Task, Way, program};
 
 use Policy::{Create, Open, OpenOrCreate, Supersede};
-use Task::{Clean, OpenAndUnlink};
+use Task::{Clean, OpenAndLeave, OpenAndUnlink};
 
 /// A world, and what processes do in it.
 struct Scenario {
@@ -28,6 +28,7 @@ const NONE: Rules = Rules {
     never_free: false,
     gap_after_comparing: false,
     superseding: false,
+    last_removes: false,
     patient: false,
 };
 
@@ -151,11 +152,16 @@ fn scenarios() -> Vec<Scenario> {
             Rules { superseding: true, patient: true, ..visible },
             &[Clean, present_named(Supersede), present_named(OpenOrCreate)],
         ),
+        of(
+            "open with presence, and leave",
+            Rules { last_removes: true, patient: true, ..NONE },
+            &[OpenAndLeave(Ask::new(OpenOrCreate).present()); 3],
+        ),
     ]
 }
 
 /// Each mutation, and the scenario in which it must break a rule.
-const CAUGHT: [(Mutation, &str); 18] = [
+const CAUGHT: [(Mutation, &str); 19] = [
     (Mutation::UnlinkWithoutComparing, "unlink and supersede"),
     (Mutation::AbandonWithoutComparing, "unlink, own names, too little memory"),
     (Mutation::NameBeforeMemory, "create"),
@@ -169,6 +175,7 @@ const CAUGHT: [(Mutation, &str); 18] = [
     (Mutation::HoldWithoutLooking, "clean, and two supersede with presence"),
     (Mutation::ReplaceWhatWasFree, "clean, and supersede a free name with presence"),
     (Mutation::ClaimTwice, "clean, and supersede with presence, own names"),
+    (Mutation::CleanWithoutWaiting, "open with presence, and leave"),
     (Mutation::CleanWithoutNameLock, "clean, and supersede with presence"),
     (Mutation::CleanWithoutPresenceLock, "clean, and open with presence"),
     (Mutation::CleanWithoutLooking, "clean, and open with presence"),
@@ -185,7 +192,7 @@ fn no_order_of_the_calls_breaks_a_rule() {
         super::report(scenario.name, explored.states);
         sites.extend(explored.sites);
     }
-    super::follow(&sites, 23);
+    super::follow(&sites, 24);
 }
 
 #[test]

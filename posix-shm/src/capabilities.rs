@@ -3,6 +3,19 @@
 /// What this system can promise: the result of [`capabilities`](crate::capabilities()).
 ///
 /// If a field is false, the documentation of the item that it links to says what happens instead.
+///
+/// # Examples
+///
+/// ```
+/// use posix_shm::{Shm, capabilities};
+///
+/// let object = Shm::anonymous(4096)?;
+/// if capabilities().freeze_while_mapped {
+///     let object = object.freeze()?;
+///     assert!(object.map_mut().is_err());
+/// }
+/// # Ok::<(), posix_shm::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 #[allow(clippy::struct_excessive_bools, reason = "each is a question of its own")]

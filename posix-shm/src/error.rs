@@ -8,6 +8,19 @@ use crate::imp;
 use crate::name::ShmName;
 
 /// The result of everything in this crate that can fail.
+///
+/// # Examples
+///
+/// ```
+/// use posix_shm::{Result, Shm, ShmName};
+///
+/// fn frames(name: &ShmName) -> Result<Shm> {
+///     Shm::create(name, 640 * 480)
+/// }
+///
+/// frames(&ShmName::random("doc.")?)?.unlink()?;
+/// # Ok::<(), posix_shm::Error>(())
+/// ```
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// What went wrong: the operation, the object's name, the system's error number, and what helps.
@@ -19,6 +32,9 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// memory file system has 1048576 bytes free; in a container, raise --shm-size; an anonymous
 /// object (Shm::anonymous) needs no room there
 /// ```
+///
+/// With `{:?}` it prints the same sentence, so `unwrap` and a `main` that returns an error show it.
+/// `{:#?}` shows each part.
 ///
 /// If `?` converts it into an [`io::Error`], it is kept whole inside and prints the same.
 /// [`into_io_error`](Error::into_io_error) makes the plain error of the system instead.
@@ -52,10 +68,18 @@ impl Failure {
         if let (None, Some(errno)) = (&self.hint, self.errno()) {
             self.hint = hint(self.operation, errno).map(Into::into);
         }
-        // What can be sealed is a memfd, which is in no file system that can be full.
-        let full = matches!(self.operation, Operation::Reserve | Operation::Write)
-            && self.errno() == Some(Errno::NOSPC);
-        if full && name.is_some() && imp::CAPABILITIES.seal {
+        // What can be sealed is a memfd, which is in no file system that can be full or read-only.
+        let new = matches!(self.operation, Operation::Create | Operation::Publish);
+        let no_room = match self.errno() {
+            Some(Errno::NOSPC) => {
+                new || matches!(self.operation, Operation::Reserve | Operation::Write)
+            }
+            Some(Errno::ROFS) => new,
+            _ => false,
+        };
+        // For an object that exists, it is too late to have no name.
+        let no_room = no_room && !matches!(self.detail, Detail::Grown { .. });
+        if no_room && name.is_some() && imp::CAPABILITIES.seal {
             self = self.and_hint("an anonymous object (Shm::anonymous) needs no room there");
         }
         Error(Box::new(Inner { failure: self, name: name.cloned() }))
@@ -64,6 +88,13 @@ impl Failure {
 
 impl Error {
     /// What was being done.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let error = posix_shm::Shm::open("/posix-shm-doc-absent").unwrap_err();
+    /// assert_eq!(error.operation(), posix_shm::Operation::Open);
+    /// ```
     #[must_use]
     #[doc(alias = "mmap-error")]
     pub fn operation(&self) -> Operation {
@@ -71,6 +102,13 @@ impl Error {
     }
 
     /// The kind of error, as `std::io` sorts them.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let error = posix_shm::ShmName::new("a/b").unwrap_err();
+    /// assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+    /// ```
     #[must_use]
     #[doc(alias = "shm-exists")]
     #[doc(alias = "shm-does-not-exist")]
@@ -80,6 +118,13 @@ impl Error {
 
     /// The name of the object, if it has one and the operation knew it. The functions of
     /// [`MapOptions`](crate::MapOptions) take any descriptor, so they do not know it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let error = posix_shm::Shm::open("/posix-shm-doc-absent").unwrap_err();
+    /// assert_eq!(error.name().unwrap().as_os_str(), "/posix-shm-doc-absent");
+    /// ```
     #[must_use]
     #[doc(alias = "shm-error-name")]
     pub fn name(&self) -> Option<&ShmName> {
@@ -88,6 +133,13 @@ impl Error {
 
     /// The system's error number (`errno`), or `None` if this crate refused before any system
     /// call.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let error = posix_shm::ShmName::new("a/b").unwrap_err();
+    /// assert_eq!(error.raw_os_error(), None); // the system was not asked
+    /// ```
     #[must_use]
     #[doc(alias = "errno")]
     #[doc(alias = "*errno*")]
@@ -129,6 +181,15 @@ impl Error {
     }
 
     /// What helps, if this crate knows: the last part of the message.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let error = posix_shm::Shm::open("/posix-shm-doc-absent").unwrap_err();
+    /// if let Some(hint) = error.hint() {
+    ///     assert!(error.to_string().ends_with(hint));
+    /// }
+    /// ```
     #[must_use]
     pub fn hint(&self) -> Option<&str> {
         self.0.failure.hint.as_deref()
@@ -141,6 +202,9 @@ impl fmt::Display for Error {
         let object = Object(name.as_ref());
         match (operation, detail) {
             (Operation::Reserve, Detail::Bytes(n)) => write!(f, "reserve {n} bytes for {object}")?,
+            (Operation::Reserve, Detail::Grown { from, to }) => {
+                write!(f, "grow {object} from {from} to {to} bytes")?;
+            }
             (Operation::SetLen, Detail::Bytes(n)) => {
                 write!(f, "set the length of {object} to {n} bytes")?;
             }
@@ -296,9 +360,10 @@ fn hint(operation: Operation, errno: Errno) -> Option<&'static str> {
         (Operation::IsUnused | Operation::LockObject, Errno::ACCES) => {
             "an exclusive lock takes permission to write the object"
         }
-        (Operation::Presence | Operation::IsUnused | Operation::LockObject, Errno::NXIO) => {
-            "this is not a shared memory object"
-        }
+        (
+            Operation::Presence | Operation::IsUnused | Operation::LockObject,
+            Errno::NXIO | Errno::ISDIR,
+        ) => "this is not a shared memory object",
         (Operation::Presence, Errno::ACCES) => "presence takes permission to read the object",
         (
             Operation::Presence | Operation::IsUnused | Operation::LockObject,
@@ -348,6 +413,10 @@ fn hint(operation: Operation, errno: Errno) -> Option<&'static str> {
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // `unwrap` and a `main` that returns an error print this form.
+        if !f.alternate() {
+            return fmt::Display::fmt(self, f);
+        }
         f.debug_struct("Error")
             .field("operation", &self.operation())
             .field("name", &self.name())

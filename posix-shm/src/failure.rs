@@ -11,6 +11,17 @@ use std::ptr::NonNull;
 use posix_shm_sys as sys;
 
 /// What was being done when an [`Error`](crate::Error) happened.
+///
+/// # Examples
+///
+/// ```
+/// use posix_shm::{Operation, Shm};
+///
+/// let object = Shm::anonymous(0)?;
+/// let error = object.map().unwrap_err(); // it is empty
+/// assert_eq!(error.operation(), Operation::Map);
+/// # Ok::<(), posix_shm::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Operation {
@@ -96,6 +107,8 @@ pub(crate) enum Detail {
     None,
     /// The length that was asked for.
     Bytes(u64),
+    /// The length that an object has, and the one that was asked for.
+    Grown { from: u64, to: u64 },
     /// A part of an object; `None` for everything after the offset.
     Range { offset: u64, len: Option<usize> },
     /// A part of a mapping.
@@ -236,6 +249,7 @@ impl Errno {
     pub(crate) const NOENT: Errno = Errno(sys::ENOENT);
     pub(crate) const NOMEM: Errno = Errno(sys::ENOMEM);
     pub(crate) const NOSPC: Errno = Errno(sys::ENOSPC);
+    pub(crate) const ROFS: Errno = Errno(sys::EROFS);
     pub(crate) const NOSYS: Errno = Errno(sys::ENOSYS);
     pub(crate) const NOTSUP: Errno = Errno(sys::ENOTSUP);
     pub(crate) const NOTDIR: Errno = Errno(sys::ENOTDIR);

@@ -14,6 +14,7 @@
 //! | [Growing](growing) | How does it become longer while it is used? |
 //! | [Huge pages](huge_pages) | How do large objects become fast? |
 //! | [Containers](containers) | What about Docker, Kubernetes and sandboxes? |
+//! | [Killed processes](killed_processes) | Is my peer alive? Who is in charge now? |
 //! | [Leaks and who removes what](leaks) | What is left if a process is killed? |
 //! | [Security](security) | What can other users and hostile peers do? |
 //! | [Safety](safety) | Why can safe code not cause undefined behaviour? |
@@ -38,6 +39,6 @@ macro_rules! chapters {
 
 chapters! {
     start_here names opening sizes_and_memory views_and_values between_processes passing_on
-    growing huge_pages containers leaks security safety what_differs_where from_lisp
-    from_other_libraries choosing async_programs troubleshooting
+    growing huge_pages containers killed_processes leaks security safety what_differs_where
+    from_lisp from_other_libraries choosing async_programs troubleshooting
 }

@@ -9,11 +9,12 @@ use crate::direction::Direction;
 use crate::failure::{Errno, Failure, Operation};
 use crate::imp::{self, Draft, Hold, Obstacle, Place};
 
-/// How long presence waits for a process that is removing the object's name. It takes that process
-/// three system calls, unless it is stopped.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long presence and removing wait for a process that is removing the object's name. It takes
+/// that process three system calls, unless it is stopped.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
 
-const UNFINISHED: &str = "another process is about to remove its name, and does not finish";
+pub(crate) const UNFINISHED: &str =
+    "another process is about to remove its name, and does not finish";
 
 /// Opens an object again, and is present through the new description.
 pub(crate) fn hold_presence(

@@ -84,6 +84,19 @@ impl MapOptions {
     /// This works on Linux and Android. With a read-only handle it needs Linux 5.14.
     /// [`capabilities`](crate::capabilities()) says so (`map_immutable`).
     ///
+    /// # Examples
+    ///
+    /// ```
+    /// use posix_shm::{MapOptions, Shm, capabilities};
+    ///
+    /// # if !capabilities().map_immutable { return Ok(()) }
+    /// let object = Shm::anonymous(10)?;
+    /// object.map_mut()?.bytes().copy_from(b"header:abc");
+    /// let object = object.make_immutable()?;
+    /// assert_eq!(*MapOptions::new().offset(7).map_immutable(&object)?, *b"abc");
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
+    ///
     /// Sources: Linux `fcntl(2)`, `memfd_create(2)`, `madvise(2)`, `mmap(2)`.
     pub fn map_immutable(&self, object: impl AsFd) -> Result<ImmutableMapping> {
         self.map_immutable_named(object.as_fd(), None)
@@ -240,6 +253,17 @@ impl ImmutableMapping {
     /// # Errors
     ///
     /// As [`Mapping::unmap`](crate::Mapping::unmap).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # if !posix_shm::capabilities().map_immutable { return Ok(()) }
+    /// let object = posix_shm::Shm::anonymous(4096)?.make_immutable()?;
+    /// let bytes = object.map_immutable()?;
+    /// assert_eq!(bytes[0], 0);
+    /// bytes.unmap()?;
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[doc(alias = "munmap")]
     pub fn unmap(self) -> Result<()> {
         self.region.unmap().map_err(|errno| Failure::new(Operation::Unmap, errno).named(None))

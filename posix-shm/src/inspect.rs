@@ -9,6 +9,17 @@ use crate::seals::Seals;
 use crate::shm::Shm;
 
 /// What an object is: the answer of [`Shm::inspect`], as it was then.
+///
+/// # Examples
+///
+/// ```
+/// use posix_shm::{Kind, Shm};
+///
+/// let received = Shm::anonymous(4096)?; // from a peer, say
+/// let found = received.inspect()?;
+/// assert!(found.metadata.len() >= 4096 && found.kind != Kind::HugePages);
+/// # Ok::<(), posix_shm::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Inspection {
@@ -16,7 +27,9 @@ pub struct Inspection {
     pub kind: Kind,
     /// Its length, owner, permissions and identity.
     pub metadata: Metadata,
-    /// What it is sealed against: nothing at all if it has a name or the system has no seals.
+    /// What it is sealed against: nothing at all if it has a name or the system has no seals. On
+    /// Linux from 6.3 on, a new anonymous object has [`EXEC`](Seals::EXEC), unless it was created
+    /// executable.
     pub seals: Seals,
     /// What the handle is for.
     pub direction: Direction,
@@ -29,6 +42,19 @@ pub struct Inspection {
 }
 
 /// What kind of memory an object is.
+///
+/// # Examples
+///
+/// ```
+/// use posix_shm::{Kind, Shm};
+///
+/// let received = Shm::anonymous(4096)?; // from a peer, say
+/// match received.inspect()?.kind {
+///     Kind::HugePages => println!("it takes whole huge pages"),
+///     other => println!("{other:?}"),
+/// }
+/// # Ok::<(), posix_shm::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Kind {

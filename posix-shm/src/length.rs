@@ -128,6 +128,18 @@ impl Shm {
     /// # Errors
     ///
     /// As [`set_len`](Shm::set_len), without those of reserving.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use posix_shm::Shm;
+    ///
+    /// // An object for a table that is large and mostly empty.
+    /// let object = Shm::anonymous(0)?;
+    /// object.set_len_sparse(1 << 30)?;
+    /// assert_eq!(object.len()?, 1 << 30);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[doc(alias = "ftruncate")]
     pub fn set_len_sparse(&self, bytes: u64) -> Result<()> {
         let to = self.resizable_to(bytes)?;
@@ -238,6 +250,20 @@ impl Shm {
     ///
     /// Only Linux and Android count the memory itself. Elsewhere the count may include memory that
     /// is not there.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use posix_shm::{Shm, capabilities};
+    ///
+    /// if capabilities().punch {
+    ///     let object = Shm::anonymous(1 << 20)?;
+    ///     assert!(object.is_reserved()?);
+    ///     object.punch(..)?;
+    ///     assert!(!object.is_reserved()?);
+    /// }
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     pub fn is_reserved(&self) -> Result<bool> {
         let metadata = self.metadata()?;
         Ok(metadata.allocated() >= metadata.len())
@@ -326,7 +352,15 @@ impl Shm {
 
     fn grow_from(&self, from: sys::off_t, to: sys::off_t) -> Result<()> {
         let growth = Growth { from, to, ours: false, ignore_estimates: self.ignores_estimates() };
-        imp::reserve(self.fd(), growth).map_err(|failure| self.sizing_failure(failure))
+        imp::reserve(self.fd(), growth).map_err(|failure| {
+            let detail = match failure.operation {
+                Operation::Reserve if from > 0 => {
+                    Detail::Grown { from: from.unsigned_abs(), to: to.unsigned_abs() }
+                }
+                _ => failure.detail,
+            };
+            self.sizing_failure(failure.with_detail(detail))
+        })
     }
 
     fn truncate(&self, to: sys::off_t) -> Result<()> {

@@ -23,9 +23,9 @@
 //! * [`Shm::presence`] tells other processes that this one uses an object, even if it is killed.
 //!   [`Shm::unlink_if_unused`] cleans up what no process uses, and [`Shm::lock`] lets one process
 //!   at a time in.
+//! * [`Shm::pass_to`] lets a child inherit an object.
 //! * [`Shm::send`] and [`Shm::receive`] pass handles between processes, and the functions of
-//!   [`transfer`] several, with bytes beside them. [`Shm::pass_to`] lets a child inherit one.
-//!   [`Shm::inspect`] tells what a peer's object is before it is mapped. [`Shm::seal`] and
+//!   [`transfer`] several, with bytes beside them. [`Shm::inspect`] tells what a peer's object is before it is mapped. [`Shm::seal`] and
 //!   [`Shm::read_only`] restrict what peers can do. [`list()`] and
 //!   [`list_names`] list the named objects.
 //! * [`Error`] names the operation, the object and the system's error number, and says what helps.
@@ -82,29 +82,42 @@
 //! * Together: [Between processes](guide::between_processes), [Passing on and
 //!   inheriting](guide::passing_on), [Growing](guide::growing), [Huge pages](guide::huge_pages),
 //!   [Async](guide::async_programs).
-//! * In earnest: [Containers](guide::containers), [Leaks and who removes what](guide::leaks),
-//!   [Security](guide::security), [Safety](guide::safety), [What differs
-//!   where](guide::what_differs_where).
+//! * In earnest: [Containers](guide::containers), [Killed processes](guide::killed_processes),
+//!   [Leaks and who removes what](guide::leaks), [Security](guide::security),
+//!   [Safety](guide::safety), [What differs where](guide::what_differs_where).
 //! * From elsewhere: [From Lisp](guide::from_lisp), [From other
 //!   libraries](guide::from_other_libraries), [Choosing](guide::choosing).
 //! * When it fails: [Troubleshooting](guide::troubleshooting).
 //!
 //! # Example programs
 //!
-//! Each is in the folder `examples` of this crate, and says what to type and what you should see:
+//! Each says at its top what to type and what you should see:
 //!
-//! * `walkthrough`: a tour of the library;
-//! * `workers`: processes that inherit one object and fill a part of it each;
-//! * `ring`: a stream of records from one program to another, either of which may be killed;
-//! * `frames`: the newest frame of a video, for any number of programs;
-//! * `eventfd`: waiting in an event loop, or in async code;
-//! * `server`: a service whose state other processes watch while it runs;
-//! * `grow`: a table that becomes longer while another process reads it;
-//! * `container`: a `/dev/shm` that is too small, and the way out;
-//! * `orphans`: cleaning up after killed processes, and leaving alone what is in use;
-//! * `monitor`: a live screen of all objects;
-//! * `compositor`: a window on a Wayland desktop;
-//! * `python`: an image that Python and numpy draw on.
+//! * [`walkthrough`][tour]: a tour of the library;
+//! * [`workers`]: processes that inherit one object and fill a part of it each;
+//! * [`ring`]: a stream of records from one program to another, either of which may be killed;
+//! * [`frames`]: the newest frame of a video, for any number of programs;
+//! * [`eventfd`]: waiting in an event loop, or in async code;
+//! * [`server`]: a service whose state other processes watch while it runs;
+//! * [`grow`]: a table that becomes longer while another process reads it;
+//! * [`container`]: a `/dev/shm` that is too small, and the way out;
+//! * [`orphans`]: cleaning up after killed processes, and leaving alone what is in use;
+//! * [`monitor`]: a live screen of all objects;
+//! * [`compositor`][window]: a window on a Wayland desktop;
+//! * [`python`]: an image that Python and numpy draw on.
+//!
+//! [tour]: https://github.com/posix-shm/posix-shm/blob/HEAD/posix-shm/examples/walkthrough.rs
+//! [`workers`]: https://github.com/posix-shm/posix-shm/blob/HEAD/posix-shm/examples/workers.rs
+//! [`ring`]: https://github.com/posix-shm/posix-shm/blob/HEAD/posix-shm/examples/ring.rs
+//! [`frames`]: https://github.com/posix-shm/posix-shm/blob/HEAD/posix-shm/examples/frames.rs
+//! [`eventfd`]: https://github.com/posix-shm/posix-shm/blob/HEAD/posix-shm/examples/eventfd.rs
+//! [`server`]: https://github.com/posix-shm/posix-shm/blob/HEAD/posix-shm/examples/server.rs
+//! [`grow`]: https://github.com/posix-shm/posix-shm/blob/HEAD/posix-shm/examples/grow.rs
+//! [`container`]: https://github.com/posix-shm/posix-shm/blob/HEAD/posix-shm/examples/container.rs
+//! [`orphans`]: https://github.com/posix-shm/posix-shm/blob/HEAD/posix-shm/examples/orphans.rs
+//! [`monitor`]: https://github.com/posix-shm/posix-shm/blob/HEAD/posix-shm/examples/monitor.rs
+//! [window]: https://github.com/posix-shm/posix-shm/blob/HEAD/posix-shm/examples/compositor.rs
+//! [`python`]: https://github.com/posix-shm/posix-shm/blob/HEAD/posix-shm/examples/python.rs
 //!
 //! # Features
 //!
@@ -138,6 +151,8 @@ mod serde;
 // rustdoc shows the methods of a type in the order of these modules.
 mod open;
 mod shm;
+
+mod attributes;
 
 mod length;
 

@@ -11,6 +11,16 @@ use crate::metadata::Metadata;
 use crate::name::ShmName;
 
 /// A named object, as [`list`] found it.
+///
+/// # Examples
+///
+/// ```
+/// # if !posix_shm::capabilities().list { return Ok(()) }
+/// let all: Vec<_> = posix_shm::list()?.flatten().collect();
+/// let bytes: u64 = all.iter().map(|entry| entry.metadata().allocated()).sum();
+/// println!("{} objects take {bytes} bytes", all.len());
+/// # Ok::<(), posix_shm::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Entry {
     name: ShmName,
@@ -19,12 +29,34 @@ pub struct Entry {
 
 impl Entry {
     /// Its name.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use posix_shm::{Shm, ShmName, list};
+    ///
+    /// # if !posix_shm::capabilities().list { return Ok(()) }
+    /// let name = ShmName::random("doc.")?;
+    /// let object = Shm::create(&name, 4096)?.unlink_on_drop();
+    /// assert!(list()?.flatten().any(|entry| *entry.name() == name));
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[must_use]
     pub fn name(&self) -> &ShmName {
         &self.name
     }
 
     /// What the system knew about it when the iterator came to it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # if !posix_shm::capabilities().list { return Ok(()) }
+    /// for entry in posix_shm::list()?.flatten() {
+    ///     println!("{:?} has {} bytes", entry.name(), entry.metadata().len());
+    /// }
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[must_use]
     pub fn metadata(&self) -> &Metadata {
         &self.metadata
@@ -32,9 +64,27 @@ impl Entry {
 }
 
 /// The iterator of [`list`].
+///
+/// # Examples
+///
+/// ```
+/// # if !posix_shm::capabilities().list { return Ok(()) }
+/// let objects: posix_shm::List = posix_shm::list()?;
+/// println!("{} objects", objects.flatten().count());
+/// # Ok::<(), posix_shm::Error>(())
+/// ```
 pub struct List(Names);
 
 /// The iterator of [`list_names`].
+///
+/// # Examples
+///
+/// ```
+/// # if !posix_shm::capabilities().list { return Ok(()) }
+/// let names: posix_shm::ListNames = posix_shm::list_names()?;
+/// println!("{} names", names.flatten().count());
+/// # Ok::<(), posix_shm::Error>(())
+/// ```
 pub struct ListNames(Names);
 
 /// The named objects of the system, of all users, in no order.

@@ -30,6 +30,14 @@ pub struct Metadata(pub(crate) Stat);
 
 impl Metadata {
     /// The length in bytes: `st_size`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let metadata = posix_shm::Shm::anonymous(65536)?.metadata()?;
+    /// assert_eq!(metadata.len(), 65536);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[must_use]
     #[allow(clippy::len_without_is_empty, reason = "as std::fs::Metadata")]
     #[doc(alias = "stat-size")]
@@ -39,6 +47,16 @@ impl Metadata {
     }
 
     /// Who may read, write and execute the object: `st_mode` without the type of the file.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use posix_shm::{Permissions, Shm, ShmName};
+    ///
+    /// let object = Shm::create(ShmName::random("doc.")?, 4096)?.unlink_on_drop();
+    /// assert_eq!(object.metadata()?.permissions(), Permissions::PRIVATE);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[must_use]
     #[doc(alias = "stat-mode")]
     #[doc(alias = "st_mode")]
@@ -47,6 +65,14 @@ impl Metadata {
     }
 
     /// The user who owns the object: `st_uid`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let metadata = posix_shm::Shm::anonymous(65536)?.metadata()?;
+    /// println!("user {}", metadata.uid());
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[must_use]
     #[doc(alias = "stat-uid")]
     #[doc(alias = "st_uid")]
@@ -55,6 +81,14 @@ impl Metadata {
     }
 
     /// The group that owns the object: `st_gid`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let metadata = posix_shm::Shm::anonymous(65536)?.metadata()?;
+    /// println!("group {}", metadata.gid());
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[must_use]
     #[doc(alias = "stat-gid")]
     #[doc(alias = "st_gid")]
@@ -64,6 +98,14 @@ impl Metadata {
 
     /// The size of the object's blocks in bytes: `st_blksize`. For an object of huge pages, the
     /// size of a page.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let metadata = posix_shm::Shm::anonymous(65536)?.metadata()?;
+    /// println!("in blocks of {} bytes", metadata.block_size());
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[must_use]
     #[doc(alias = "stat-blksize")]
     #[doc(alias = "st_blksize")]
@@ -73,6 +115,20 @@ impl Metadata {
 
     /// How many bytes of memory the object takes now: `st_blocks`, in bytes. A sparse object takes
     /// less than its [`len`](Metadata::len).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use posix_shm::{Shm, capabilities};
+    ///
+    /// if capabilities().punch {
+    ///     let object = Shm::anonymous(65536)?;
+    ///     assert!(object.metadata()?.allocated() >= 65536);
+    ///     object.punch(..)?;
+    ///     assert_eq!(object.metadata()?.allocated(), 0);
+    /// }
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[must_use]
     #[doc(alias = "stat-blocks")]
     #[doc(alias = "st_blocks")]
@@ -82,6 +138,23 @@ impl Metadata {
 
     /// How many names the object has: `st_nlink`. Zero for an anonymous object and for one whose
     /// name was removed.
+    ///
+    /// # Platform-specific behavior
+    ///
+    /// FreeBSD and macOS do not count names: see [`Metadata`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use posix_shm::{Shm, ShmName, capabilities};
+    ///
+    /// let object = Shm::create(ShmName::random("doc.")?, 4096)?;
+    /// if capabilities().list {
+    ///     println!("it has {} name", object.metadata()?.links());
+    /// }
+    /// object.unlink()?;
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[must_use]
     #[doc(alias = "stat-nlink")]
     #[doc(alias = "st_nlink")]
@@ -91,6 +164,19 @@ impl Metadata {
 
     /// The device that holds the object: `st_dev`. Together with [`inode`](Metadata::inode) it
     /// tells objects apart.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use posix_shm::{Shm, ShmName, capabilities};
+    ///
+    /// let name = ShmName::random("doc.")?;
+    /// let object = Shm::create(&name, 4096)?.unlink_on_drop();
+    /// let (ours, found) = (object.metadata()?, Shm::open(&name)?.metadata()?);
+    /// let is_same = (ours.device(), ours.inode()) == (found.device(), found.inode());
+    /// assert!(is_same || !capabilities().tell_objects_apart);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[must_use]
     #[doc(alias = "stat-dev")]
     #[doc(alias = "st_dev")]
@@ -99,6 +185,20 @@ impl Metadata {
     }
 
     /// The object's number on that device: `st_ino`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use posix_shm::{Shm, ShmName, capabilities};
+    ///
+    /// let name = ShmName::random("doc.")?;
+    /// let old = Shm::create(&name, 4096)?;
+    /// posix_shm::unlink(&name)?;
+    /// let new = Shm::create(&name, 4096)?.unlink_on_drop();
+    /// let is_same = old.metadata()?.inode() == new.metadata()?.inode();
+    /// assert!(!is_same || !capabilities().tell_objects_apart);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[must_use]
     #[doc(alias = "stat-ino")]
     #[doc(alias = "st_ino")]
@@ -107,6 +207,14 @@ impl Metadata {
     }
 
     /// The device number, if the descriptor is of a device: `st_rdev`. Zero for shared memory.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let metadata = posix_shm::Shm::anonymous(65536)?.metadata()?;
+    /// assert_eq!(metadata.rdev(), 0);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[must_use]
     #[doc(alias = "stat-rdev")]
     #[doc(alias = "st_rdev")]
@@ -115,6 +223,14 @@ impl Metadata {
     }
 
     /// When the object was last read: `st_atime`. Reading through a mapping may not count.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let metadata = posix_shm::Shm::anonymous(65536)?.metadata()?;
+    /// assert!(metadata.accessed() <= std::time::SystemTime::now());
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[must_use]
     #[doc(alias = "st_atime")]
     pub fn accessed(&self) -> SystemTime {
@@ -122,6 +238,14 @@ impl Metadata {
     }
 
     /// When the object was last written: `st_mtime`. Writing through a mapping may not count.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let metadata = posix_shm::Shm::anonymous(65536)?.metadata()?;
+    /// assert!(metadata.modified() <= std::time::SystemTime::now());
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[must_use]
     #[doc(alias = "st_mtime")]
     pub fn modified(&self) -> SystemTime {
@@ -129,6 +253,14 @@ impl Metadata {
     }
 
     /// When the object's owner, permissions, names or length last changed: `st_ctime`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let metadata = posix_shm::Shm::anonymous(65536)?.metadata()?;
+    /// assert!(metadata.changed() <= std::time::SystemTime::now());
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[must_use]
     #[doc(alias = "st_ctime")]
     pub fn changed(&self) -> SystemTime {

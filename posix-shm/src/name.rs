@@ -76,6 +76,16 @@ impl ShmName {
     /// `InvalidInput`, and the message says which rule was broken: the name is empty or `/` alone,
     /// has a NUL byte or a slash after the first byte, or is `.` or `..`. `InvalidFilename`
     /// (`ENAMETOOLONG`) if it is longer than this system allows.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use posix_shm::ShmName;
+    ///
+    /// assert_eq!(ShmName::new("frames")?, ShmName::new("/frames")?);
+    /// assert!(ShmName::new("/video/frames").is_err());
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     pub fn new(name: impl AsRef<OsStr>) -> Result<ShmName> {
         ShmName::checked(name.as_ref().as_bytes(), imp::NAME_MAX)
     }
@@ -137,6 +147,15 @@ impl ShmName {
     }
 
     /// The name as a C string, with its leading slash.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use posix_shm::ShmName;
+    ///
+    /// assert_eq!(ShmName::new("frames")?.as_c_str(), c"/frames");
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[must_use]
     pub fn as_c_str(&self) -> &CStr {
         match &self.0 {
@@ -151,6 +170,15 @@ impl ShmName {
     }
 
     /// The name with its leading slash.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use posix_shm::ShmName;
+    ///
+    /// assert_eq!(ShmName::new("frames")?.as_os_str(), "/frames");
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[must_use]
     pub fn as_os_str(&self) -> &OsStr {
         OsStr::from_bytes(self.bytes())

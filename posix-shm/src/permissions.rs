@@ -91,12 +91,30 @@ impl Permissions {
     pub const PRIVATE: Permissions = Permissions::USER_READ.union(Permissions::USER_WRITE);
 
     /// The permissions of a mode, usually written in octal (`0o640`). Other bits are dropped.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use posix_shm::Permissions;
+    ///
+    /// let shared = Permissions::from_mode(0o640);
+    /// assert!(shared.contains(Permissions::GROUP_READ));
+    /// assert!(!shared.contains(Permissions::GROUP_WRITE));
+    /// ```
     #[must_use]
     pub const fn from_mode(mode: u32) -> Permissions {
         Permissions::from_bits_retain(mode & MODE_BITS)
     }
 
     /// The mode: `0o640` if the owner may read and write and the group may read.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use posix_shm::Permissions;
+    ///
+    /// assert_eq!(Permissions::PRIVATE.mode(), 0o600);
+    /// ```
     #[must_use]
     pub const fn mode(self) -> u32 {
         self.bits()

@@ -2,6 +2,7 @@
 //! time holds.
 
 use std::fmt;
+use std::io::ErrorKind;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{Ordering, fence};
 use std::time::Duration;
@@ -22,10 +23,10 @@ impl Shm {
     /// behind, and no process number or heartbeat is needed.
     ///
     /// Only those who hold presence count: not handles, and not mappings. All programs that use an
-    /// object must do so. [`OpenOptions::present`](crate::OpenOptions::present) is the way that
-    /// leaves no gap: this method says nothing about whether the object still has its name. If the
-    /// handle was opened so, this method shares its presence, which then lasts until the last of
-    /// them is dropped.
+    /// object must do so. For an object with a name, use
+    /// [`OpenOptions::present`](crate::OpenOptions::present), which leaves no gap: this method says
+    /// nothing about whether the object still has its name. If the handle was opened so, this
+    /// method shares its presence, which then lasts until the last of them is dropped.
     ///
     /// [`Presence`] says what happens to it on `fork` and `exec`.
     ///
@@ -122,10 +123,15 @@ impl Shm {
     /// Removes the object's name, if no process is [present](Shm::presence) and the name still
     /// means this object: `fcntl` with `F_OFD_SETLK`, and `shm_unlink`.
     ///
-    /// Returns whether this call has removed the name. `false` means that a process is present
-    /// (perhaps this one), that another process is just removing the name, or that it has been
-    /// removed or given to another object. If several processes call it at once, one of them gets
-    /// `true`.
+    /// Returns whether this call has removed the name. `false` means that a process is present, or
+    /// that the name has been removed or given to another object. If several processes call it at
+    /// once, one of them gets `true`.
+    ///
+    /// If this handle or a clone of it is [`present`](crate::OpenOptions::present), that counts
+    /// too. [`unlink_if_last`](Shm::unlink_if_last) ends its presence first.
+    ///
+    /// An object that is used only by programs without presence looks unused, and loses its name.
+    /// So call it only for names whose users are all present.
     ///
     /// While it looks and removes, it holds the exclusive lock that goes with presence. A process
     /// that opens the object with [`present`](crate::OpenOptions::present) at this moment waits,
@@ -138,8 +144,11 @@ impl Shm {
     /// * `PermissionDenied` (`EACCES`): the object's permissions do not let this user write, which
     ///   an exclusive lock takes (the handle may be read-only); or the name belongs to another
     ///   user;
-    /// * those of [`is_unused`](Shm::is_unused) and [`unlink`](Shm::unlink). After any error the
-    ///   name is still there, unless it is `NotFound`.
+    /// * `ResourceBusy`: another process has been removing the name for 2 seconds;
+    /// * those of [`is_unused`](Shm::is_unused) and, except for `NotFound`, of
+    ///   [`unlink`](Shm::unlink).
+    ///
+    /// After an error the name is still there.
     ///
     /// # Platform-specific behavior
     ///
@@ -151,14 +160,23 @@ impl Shm {
     /// # Examples
     ///
     /// ```
-    /// use posix_shm::{Shm, list};
+    /// use posix_shm::{OpenOptions, list_names};
     ///
     /// # let can = posix_shm::capabilities();
     /// # if !can.presence || !can.list { return Ok(()) }
-    /// // Remove what killed processes have left, of all objects whose names begin so.
-    /// for entry in list()?.flatten() {
-    ///     if entry.name().as_os_str().as_encoded_bytes().starts_with(b"/my-frames.") {
-    ///         Shm::open(entry.name())?.unlink_if_unused()?;
+    /// // Remove what killed processes have left, of the names of this program, whose processes
+    /// // are all present on the objects that they use.
+    /// for name in list_names()? {
+    ///     let name = name?;
+    ///     if !name.as_os_str().as_encoded_bytes().starts_with(b"/my-frames.") {
+    ///         continue;
+    ///     }
+    ///     // `None`: another process was faster.
+    ///     let opened = OpenOptions::new().open_optional(&name);
+    ///     match opened.and_then(|it| it.map_or(Ok(false), |object| object.unlink_if_unused())) {
+    ///         Ok(true) => println!("removed {name}"),
+    ///         Ok(false) => {} // it is in use
+    ///         Err(error) => eprintln!("{error}"), // another user's, for instance: go on
     ///     }
     /// }
     /// # Ok::<(), posix_shm::Error>(())
@@ -167,6 +185,52 @@ impl Shm {
     pub fn unlink_if_unused(&self) -> Result<bool> {
         let name = self.name_to_remove()?;
         self.unlink_unused(name).map_err(|failure| self.named(failure))
+    }
+
+    /// Ends the presence of this handle, and removes the object's name if no process is
+    /// [present](Shm::presence) then: what each process calls at its end, if none of them knows
+    /// which one is last.
+    ///
+    /// Returns whether this call has removed the name, as
+    /// [`unlink_if_unused`](Shm::unlink_if_unused) does. Of several processes that call it at once,
+    /// the last one removes the name.
+    ///
+    /// Clones of the handle, and each [`Presence`] that was taken, still count. So drop those
+    /// first. If another thread starts a program at this moment, the child is present until that
+    /// program runs ([`Presence`] says why), and the name may stay. So does the name of a process
+    /// that is killed. [`unlink_if_unused`](Shm::unlink_if_unused), called by whoever comes next,
+    /// removes both.
+    ///
+    /// # Errors
+    ///
+    /// As [`unlink_if_unused`](Shm::unlink_if_unused). The handle is closed and its presence is
+    /// ended all the same.
+    ///
+    /// # Platform-specific behavior
+    ///
+    /// As [`unlink_if_unused`](Shm::unlink_if_unused).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use posix_shm::{Direction, IfDoesNotExist, OpenOptions, Shm, ShmName, capabilities};
+    ///
+    /// # if !capabilities().presence { return Ok(()) }
+    /// let name = ShmName::random("doc.")?;
+    /// let mut options = OpenOptions::new();
+    /// options.direction(Direction::Io).if_does_not_exist(IfDoesNotExist::Create);
+    /// options.size(4096).present(true);
+    /// let (first, second) = (options.open(&name)?, options.open(&name)?);
+    ///
+    /// assert!(!first.unlink_if_last()?); // the second is present
+    /// assert!(second.unlink_if_last()?);
+    /// assert!(Shm::open(&name).is_err());
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
+    #[doc(alias = "shm_unlink")]
+    pub fn unlink_if_last(mut self) -> Result<bool> {
+        self.end_presence();
+        self.unlink_if_unused()
     }
 
     fn unlink_unused(&self, name: &ShmName) -> Result<bool, Failure> {
@@ -181,10 +245,15 @@ impl Shm {
                 };
             }
         };
-        let lock = |place| {
-            imp::try_lock(cleaner.0.as_fd(), place, Hold::Exclusive).map_err(Failure::of(operation))
-        };
-        if !lock(Place::Name)? || !lock(Place::Presence)? {
+        let lock = |place| imp::try_lock(cleaner.0.as_fd(), place, Hold::Exclusive);
+        // Whoever has it may have found a process present that has left since, such as this one. So
+        // this call may be the last one that looks.
+        let is_free = holding::poll(holding::PATIENCE, || lock(Place::Name));
+        if !is_free.map_err(Failure::of(operation))? {
+            let why = holding::UNFINISHED;
+            return Err(Failure::refused(operation, ErrorKind::ResourceBusy, why));
+        }
+        if !lock(Place::Presence).map_err(Failure::of(operation))? {
             return Ok(false);
         }
         if !holding::still_means(name, self.fd(), Operation::Unlink)? {
@@ -204,9 +273,15 @@ impl Shm {
     /// even if it was killed: the next one gets it, and must expect data that is half written.
     /// What was stored under the lock is seen by whoever has it next.
     ///
-    /// It opens the object again each time, and takes six system calls with the unlocking. It is
-    /// for what is rare, such as setting up, mending and moving. A thread that locks twice waits
-    /// for itself, for ever. The one that has waited longest does not necessarily get it first.
+    /// It opens the object again each time, and takes six system calls with the unlocking. So
+    /// taking it often is slow: it is for what is rare, such as setting up, mending and moving.
+    /// Holding it costs nothing. A process may hold it for its whole life, to be the only writer or
+    /// the owner, as the chapter on [leaks](crate::guide::leaks) shows: if
+    /// [`try_lock`](Shm::try_lock) is `None`, another one is alive.
+    ///
+    /// It is independent of [presence](Shm::presence): neither waits for the other. A thread that
+    /// locks twice waits for itself, for ever. The one that has waited longest does not necessarily
+    /// get it first.
     ///
     /// # Errors
     ///
@@ -307,7 +382,8 @@ impl Shm {
 /// what happens to the handle: it can be closed, cloned, sent or made immutable.
 ///
 /// A forked child inherits the descriptor, as it inherits the mappings. Then the object is used
-/// until parent and child have both dropped it, ended or called `exec`. In the same way, presence
+/// until parent and child have both dropped it, ended or called `exec`. So a killed parent seems to
+/// be alive while its child is. In the same way, presence
 /// that one thread drops while another one starts a program lasts until that program runs: for some
 /// microseconds the object still looks used, and never the other way round.
 ///
@@ -333,6 +409,20 @@ impl Shm {
 /// * To be present on an object that has a name, lock the first byte. Then look as well.
 ///
 /// On NetBSD and OpenBSD presence is `flock` with `LOCK_SH`, and removing takes `LOCK_EX`.
+///
+/// # Examples
+///
+/// ```
+/// use posix_shm::{Presence, Shm, ShmName};
+///
+/// # if !posix_shm::capabilities().presence { return Ok(()) }
+/// let object = Shm::create(ShmName::random("doc.")?, 4096)?.unlink_on_drop();
+/// let here: Presence = object.presence()?;
+/// assert!(!object.is_unused()?);
+/// drop(here);
+/// assert!(object.is_unused()?);
+/// # Ok::<(), posix_shm::Error>(())
+/// ```
 #[must_use = "presence ends at once if this is not kept"]
 pub struct Presence {
     #[allow(dead_code, reason = "it is kept open")]
@@ -347,10 +437,27 @@ impl fmt::Debug for Presence {
 
 /// The lock of an object: the result of [`Shm::lock`]. Dropping it gives the lock back.
 ///
+/// It borrows nothing, and stays when the handle is dropped. Programs in other languages can take
+/// part: the [protocol](Presence#the-protocol) has its byte.
+///
 /// The kernel gives it back when the process ends. It is closed on exec. A forked child does not
 /// have the lock, although it inherits the descriptor: dropping it there does nothing, and dropping
 /// it in the parent gives the lock back whatever the child does. But if the parent is killed, the
 /// lock is held until such a child has ended, too.
+///
+/// # Examples
+///
+/// ```
+/// use posix_shm::{Lock, Shm};
+///
+/// # if !posix_shm::capabilities().lock { return Ok(()) }
+/// let object = Shm::anonymous(4096)?;
+/// let lock: Lock = object.lock()?;
+/// assert!(object.try_lock()?.is_none());
+/// drop(lock);
+/// assert!(object.try_lock()?.is_some());
+/// # Ok::<(), posix_shm::Error>(())
+/// ```
 #[must_use = "the lock is given back at once if this is not kept"]
 pub struct Lock {
     description: OwnedFd,

@@ -78,6 +78,19 @@ impl Shm {
     ///
     /// `InvalidInput` (`EINVAL`): the descriptor is not of shared memory; `Unsupported`: the system
     /// has no seals.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use posix_shm::{Seals, Shm, capabilities};
+    ///
+    /// if capabilities().seal {
+    ///     let object = Shm::anonymous(4096)?;
+    ///     object.seal(Seals::SHRINK)?;
+    ///     assert!(object.seals()?.contains(Seals::SHRINK));
+    /// }
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[doc(alias = "F_GET_SEALS")]
     pub fn seals(&self) -> Result<Seals> {
         imp::seals(self.fd()).map_err(self.error(Operation::Seal))

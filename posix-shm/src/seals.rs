@@ -8,6 +8,19 @@ bitflags::bitflags! {
     /// Linux, Android and FreeBSD seal anonymous objects. FreeBSD knows neither
     /// [`FUTURE_WRITE`](Seals::FUTURE_WRITE) nor [`EXEC`](Seals::EXEC). Elsewhere the calls fail;
     /// [`capabilities`](crate::capabilities()) says so.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use posix_shm::{Seals, Shm, capabilities};
+    ///
+    /// if capabilities().seal {
+    ///     let object = Shm::anonymous(4096)?;
+    ///     object.seal(Seals::SHRINK | Seals::GROW)?;
+    ///     assert!(object.set_len(65536).is_err());
+    /// }
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
     pub struct Seals: u32 {
         /// Against further seals: `F_SEAL_SEAL`.

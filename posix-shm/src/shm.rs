@@ -14,18 +14,16 @@ use crate::failure::{Errno, Failure, Operation};
 use crate::immutable::ImmutableMapping;
 use crate::imp::{self, Growth};
 use crate::map::{MapOptions, Mapping, ReadOnly, ReadWrite};
-use crate::metadata::Metadata;
 use crate::name::{self, ShmName};
 use crate::open::{IfDoesNotExist, IfExists, OpenOptions};
-use crate::permissions::Permissions;
 
 /// The handle of a shared memory object: a descriptor, closed when dropped.
 ///
 /// Dropping it removes neither the object's name nor its mappings. The object lives until its name
 /// is removed ([`unlink`](crate::unlink())) and its last handle and mapping are gone.
 ///
-/// `Shm::from` makes a handle of any descriptor of shared memory. [`AsFd`] lends the descriptor to
-/// other code that can use it.
+/// [`Shm::from_fd`] makes a handle of a descriptor from elsewhere, and checks it. (`Shm::from` takes
+/// any, and checks nothing.) [`AsFd`] lends the descriptor to other code that can use it.
 ///
 /// # Examples
 ///
@@ -101,9 +99,25 @@ impl Origin {
 impl Shm {
     /// Opens an existing object for reading: `shm_open` with `O_RDONLY`.
     ///
+    /// It makes one system call, so it does not look what has the name. A directory or a FIFO can
+    /// be opened too; mapping it is refused.
+    ///
     /// # Errors
     ///
     /// As [`OpenOptions::open`]: `NotFound` if nothing has the name.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use posix_shm::{Shm, ShmName};
+    ///
+    /// let name = ShmName::random("doc.")?;
+    /// let object = Shm::create(&name, 4096)?.unlink_on_drop();
+    /// let reader = Shm::open(&name)?;
+    /// assert_eq!(reader.map()?.bytes().load(0), 0);
+    /// assert!(reader.map_mut().is_err());
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[doc(alias = "shm_open")]
     #[doc(alias = "shm-open")]
     #[doc(alias = "open-shm")]
@@ -116,6 +130,18 @@ impl Shm {
     /// # Errors
     ///
     /// As [`OpenOptions::open`]: `NotFound` if nothing has the name.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use posix_shm::{Shm, ShmName};
+    ///
+    /// let name = ShmName::random("doc.")?;
+    /// let object = Shm::create(&name, 4096)?.unlink_on_drop();
+    /// Shm::open_io(&name)?.map_mut()?.bytes().store(0, 7);
+    /// assert_eq!(object.map()?.bytes().load(0), 7);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     pub fn open_io(name: impl TryInto<ShmName, Error: Into<Error>>) -> Result<Shm> {
         OpenOptions::open_plainly(name::checked(name)?, Direction::Io, false)
     }
@@ -126,6 +152,18 @@ impl Shm {
     /// # Errors
     ///
     /// As [`OpenOptions::open`]: `AlreadyExists` if an object has the name.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::io::ErrorKind;
+    /// use posix_shm::{Shm, ShmName};
+    ///
+    /// let name = ShmName::random("doc.")?;
+    /// let object = Shm::create(&name, 4096)?.unlink_on_drop();
+    /// assert_eq!(Shm::create(&name, 4096).unwrap_err().kind(), ErrorKind::AlreadyExists);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     pub fn create(name: impl TryInto<ShmName, Error: Into<Error>>, bytes: u64) -> Result<Shm> {
         create(name::checked(name)?, bytes)
     }
@@ -168,6 +206,17 @@ impl Shm {
     /// # Errors
     ///
     /// As [`OpenOptions::open_anonymous`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use posix_shm::Shm;
+    ///
+    /// let object = Shm::anonymous(65536)?;
+    /// object.map_mut()?.bytes().store(0, 7);
+    /// assert_eq!((object.len()?, object.name()), (65536, None));
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[doc(alias = "open-shm*")]
     pub fn anonymous(bytes: u64) -> Result<Shm> {
         OpenOptions::opening(Direction::Io).size(bytes).open_anonymous()
@@ -279,6 +328,17 @@ impl Shm {
     /// # Errors
     ///
     /// As [`MapOptions::map`]: `InvalidInput` if the object is empty.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let object = posix_shm::Shm::anonymous(4096)?;
+    /// let (writer, reader) = (object.map_mut()?, object.map()?);
+    /// drop(object);
+    /// writer.bytes().store(0, 7);
+    /// assert_eq!(reader.bytes().load(0), 7);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[doc(alias = "mmap")]
     #[doc(alias = "mmap-shm")]
     pub fn map(&self) -> Result<Mapping<ReadOnly>> {
@@ -292,6 +352,15 @@ impl Shm {
     ///
     /// As [`MapOptions::map_mut`]: `InvalidInput` if the object is empty, `PermissionDenied`
     /// (`EACCES`) if the handle is read-only.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
+    /// mapping.slice::<u32>(0, 10)?.store(3, 7);
+    /// assert_eq!(mapping.slice::<u32>(0, 10)?.load(3), 7);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[doc(alias = "mmap")]
     #[doc(alias = "mmap-shm")]
     pub fn map_mut(&self) -> Result<Mapping<ReadWrite>> {
@@ -331,26 +400,20 @@ impl Shm {
         MapOptions::new().map_immutable_named(self.fd(), self.name())
     }
 
-    /// The length of the object in bytes: `fstat`. Asks the system each time, since any process
-    /// with a handle may change it.
-    ///
-    /// # Errors
-    ///
-    /// As [`metadata`](Shm::metadata).
-    ///
-    /// # Platform-specific behavior
-    ///
-    /// macOS answers in whole pages.
-    #[allow(
-        clippy::len_without_is_empty,
-        reason = "as std::fs::Metadata; it may change at any time"
-    )]
-    pub fn len(&self) -> Result<u64> {
-        Ok(self.metadata()?.len())
-    }
-
     /// The name that the object was opened by, or that [`from_fd`](Shm::from_fd) was given. `None`
     /// for an anonymous object, and for a handle that was received.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use posix_shm::{Shm, ShmName};
+    ///
+    /// let name = ShmName::random("doc.")?;
+    /// let object = Shm::create(&name, 4096)?.unlink_on_drop();
+    /// assert_eq!(object.name(), Some(&name));
+    /// assert_eq!(Shm::anonymous(4096)?.name(), None);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[must_use]
     #[doc(alias = "shm-name")]
     pub fn name(&self) -> Option<&ShmName> {
@@ -359,87 +422,21 @@ impl Shm {
 
     /// Whether the call that returned this handle created the object. At most one handle of an
     /// object reports `true`.
-    #[must_use]
-    pub fn created(&self) -> bool {
-        self.created
-    }
-
-    /// What the system knows about the object: `fstat`.
-    ///
-    /// # Errors
-    ///
-    /// What `fstat` reports; none is known for a descriptor that is open.
-    ///
-    /// Sources: POSIX.1-2024 `fstat`.
-    #[doc(alias = "fstat")]
-    #[doc(alias = "shm-stats")]
-    pub fn metadata(&self) -> Result<Metadata> {
-        imp::stat(self.fd.as_fd()).map(Metadata).map_err(self.error(Operation::Metadata))
-    }
-
-    /// Changes who may open the object from now on: `fchmod`. The umask does not apply.
-    ///
-    /// Open handles keep their direction.
-    ///
-    /// # Errors
-    ///
-    /// `PermissionDenied` (`EPERM`): the object belongs to another user, or it would become
-    /// executable and is sealed against that. On Linux an anonymous object is, unless it was
-    /// created executable.
-    ///
-    /// # Platform-specific behavior
-    ///
-    /// macOS has no such call for shared memory: `InvalidInput` (`EINVAL`). On OpenBSD only its
-    /// owner can open an object, whatever its permissions.
     ///
     /// # Examples
     ///
     /// ```
-    /// use posix_shm::{Permissions, Shm, capabilities};
+    /// use posix_shm::{Shm, ShmName};
     ///
-    /// if capabilities().set_permissions {
-    ///     let object = Shm::anonymous(4096)?;
-    ///     object.set_permissions(Permissions::USER_READ | Permissions::GROUP_READ)?;
-    ///     assert_eq!(object.metadata()?.permissions().mode(), 0o440);
-    /// }
+    /// let name = ShmName::random("doc.")?;
+    /// let object = Shm::create(&name, 4096)?.unlink_on_drop();
+    /// assert!(object.created());
+    /// assert!(!Shm::open(&name)?.created());
     /// # Ok::<(), posix_shm::Error>(())
     /// ```
-    ///
-    /// Sources: POSIX.1-2024 `fchmod`.
-    #[doc(alias = "fchmod")]
-    #[doc(alias = "chmod-shm")]
-    pub fn set_permissions(&self, permissions: Permissions) -> Result<()> {
-        self.refuse_other_files(Operation::SetPermissions)?;
-        imp::set_permissions(self.fd.as_fd(), permissions.to_sys())
-            .map_err(self.error(Operation::SetPermissions))?;
-        self.unprotected.store(false, Ordering::Relaxed);
-        Ok(())
-    }
-
-    /// Changes the user or the group that owns the object, or both: `fchown`. `None` leaves an id
-    /// as it is.
-    ///
-    /// # Errors
-    ///
-    /// * `PermissionDenied` (`EPERM`): only the superuser can give objects away, and an owner can
-    ///   choose only a group that they are in;
-    /// * `InvalidInput`: the id `u32::MAX`, which the system takes for "leave it as it is".
-    ///
-    /// # Platform-specific behavior
-    ///
-    /// macOS has no such call for shared memory: `InvalidInput` (`EINVAL`). On OpenBSD only the new
-    /// owner can open the object then.
-    ///
-    /// Sources: POSIX.1-2024 `fchown`.
-    #[doc(alias = "fchown")]
-    #[doc(alias = "chown-shm")]
-    pub fn set_owner(&self, uid: Option<u32>, gid: Option<u32>) -> Result<()> {
-        if uid == Some(u32::MAX) || gid == Some(u32::MAX) {
-            let why = "the id 4294967295 means \"leave it as it is\" to the system; use None";
-            return Err(self.named(Failure::invalid(Operation::SetOwner, why)));
-        }
-        self.refuse_other_files(Operation::SetOwner)?;
-        imp::set_owner(self.fd.as_fd(), uid, gid).map_err(self.error(Operation::SetOwner))
+    #[must_use]
+    pub fn created(&self) -> bool {
+        self.created
     }
 
     /// Makes another handle of the same opening, with the same direction: `fcntl` with
@@ -448,6 +445,18 @@ impl Shm {
     /// # Errors
     ///
     /// `EMFILE`: no descriptor is free.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use posix_shm::Shm;
+    ///
+    /// let object = Shm::anonymous(4096)?;
+    /// let other = object.try_clone()?;
+    /// drop(object);
+    /// other.map_mut()?.bytes().store(0, 7);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[doc(alias = "dup")]
     pub fn try_clone(&self) -> Result<Shm> {
         let fd = imp::clone(self.as_fd()).map_err(self.error(Operation::Clone))?;
@@ -465,6 +474,13 @@ impl Shm {
     /// # Errors
     ///
     /// What `close` reports; the descriptor is gone all the same.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// posix_shm::Shm::anonymous(4096)?.close()?;
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     ///
     /// Sources: POSIX.1-2024 `close`.
     #[doc(alias = "close-shm")]
@@ -504,6 +520,11 @@ impl Shm {
     pub(crate) fn clone_presence(&self) -> Result<Option<OwnedFd>> {
         let clone = |presence: &OwnedFd| imp::clone(presence.as_fd());
         self.presence.as_ref().map(clone).transpose().map_err(self.error(Operation::Clone))
+    }
+
+    /// Clones of this handle keep theirs.
+    pub(crate) fn end_presence(&mut self) {
+        self.presence = None;
     }
 
     /// Shows an object that is being created, by a handle that lives as long as the call.
@@ -552,6 +573,11 @@ impl Shm {
         self.unprotected.load(Ordering::Relaxed)
     }
 
+    /// From now on, the object has permissions that were chosen.
+    pub(crate) fn set_protected(&self) {
+        self.unprotected.store(false, Ordering::Relaxed);
+    }
+
     /// Whether this handle has created the object empty, and nothing may have changed its length
     /// through it since.
     pub(crate) fn is_still_empty(&self) -> bool {
@@ -576,15 +602,6 @@ impl Shm {
         // A child that was forked since has the descriptor too.
         let is_ours = self.name.is_none() && self.forks == imp::forks();
         (len != UNKNOWN && len > 0 && is_ours && imp::TELLS_WHAT_IS_MAPPED).then_some(len)
-    }
-
-    /// A directory can be opened by its name, but must not be changed as if it were an object.
-    fn refuse_other_files(&self, operation: Operation) -> Result<()> {
-        if self.metadata()?.0.is_certainly_no_object() {
-            let why = "this is not a shared memory object";
-            return Err(self.named(Failure::invalid(operation, why)));
-        }
-        Ok(())
     }
 
     /// For `map_err`: the error of an operation on this object.

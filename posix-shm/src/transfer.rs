@@ -12,6 +12,7 @@
 //! | more bytes came than fit | they come next | `InvalidData`, the message is lost |
 //! | a descriptor found no room here | `EMFILE`, what was received is lost | the same |
 //! | the other side has closed | `UnexpectedEof` | `UnexpectedEof`; a datagram socket waits |
+//! | it has closed and left bytes unread | `ConnectionReset` | the same, on seqpacket |
 //! | nothing is there, on a non-blocking socket | `WouldBlock`, nothing is taken | the same |
 //! | there is no room, on a non-blocking socket | `WouldBlock`, nothing is sent | the same |
 //! | a signal interrupts the call | it is called again | the same |
@@ -60,6 +61,21 @@ use crate::imp::{self, Item, Items, Taken};
 use crate::shm::{Origin, Shm};
 
 /// How many objects one message may carry: 253, as on Linux. Other systems take more.
+///
+/// # Examples
+///
+/// ```
+/// use std::os::unix::net::UnixStream;
+/// use posix_shm::{Shm, transfer};
+///
+/// let (here, there) = UnixStream::pair()?;
+/// let objects = [&Shm::anonymous(4096)?, &Shm::anonymous(4096)?];
+/// for some in objects.chunks(transfer::MAX_OBJECTS) {
+///     transfer::send(&here, some, b"x")?;
+/// }
+/// assert_eq!(transfer::receive(&there, &mut [0])?.objects.len(), 2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub const MAX_OBJECTS: usize = imp::MAX_DESCRIPTORS;
 
 /// Sends bytes with handles of these objects: `sendmsg` with `SCM_RIGHTS`. Returns how many bytes
@@ -86,6 +102,18 @@ pub const MAX_OBJECTS: usize = imp::MAX_DESCRIPTORS;
 /// # Platform-specific behavior
 ///
 /// macOS has no flag against the signal for one call, so this sets the socket's `SO_NOSIGPIPE`.
+///
+/// # Examples
+///
+/// ```
+/// use std::os::unix::net::UnixStream;
+/// use posix_shm::{Shm, transfer};
+///
+/// let (here, there) = UnixStream::pair()?;
+/// let (pixels, damage) = (Shm::anonymous(65536)?, Shm::anonymous(4096)?);
+/// assert_eq!(transfer::send(&here, &[&pixels, &damage], b"frame 1")?, 7);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[doc(alias = "SCM_RIGHTS")]
 #[doc(alias = "sendmsg")]
 pub fn send(socket: impl AsFd, objects: &[&Shm], bytes: &[u8]) -> Result<usize> {
@@ -119,7 +147,8 @@ pub fn send(socket: impl AsFd, objects: &[&Shm], bytes: &[u8]) -> Result<usize> 
 ///
 /// # Errors
 ///
-/// * `UnexpectedEof`: the other side has closed;
+/// * `UnexpectedEof`: the other side has closed. `ConnectionReset` (`ECONNRESET`): it has closed,
+///   or was killed, and has left bytes unread;
 /// * `WouldBlock`: nothing is there, and the socket is non-blocking or has a time limit
 ///   (`SO_RCVTIMEO`);
 /// * `InvalidData`: the message has more bytes than fit into `into`, and is lost;
@@ -130,6 +159,21 @@ pub fn send(socket: impl AsFd, objects: &[&Shm], bytes: &[u8]) -> Result<usize> 
 /// # Platform-specific behavior
 ///
 /// As [`Shm::receive`].
+///
+/// # Examples
+///
+/// ```
+/// use std::os::unix::net::UnixStream;
+/// use posix_shm::{Shm, transfer};
+///
+/// let (here, there) = UnixStream::pair()?;
+/// Shm::anonymous(65536)?.send_with(&here, b"640 by 480")?;
+/// let mut bytes = [0; 64];
+/// let mut received = transfer::receive(&there, &mut bytes)?;
+/// assert_eq!(&bytes[..received.bytes], b"640 by 480");
+/// assert_eq!(received.objects.next().ok_or("no object came")?.len()?, 65536);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[doc(alias = "SCM_RIGHTS")]
 #[doc(alias = "recvmsg")]
 pub fn receive(socket: impl AsFd, into: &mut [u8]) -> Result<Received> {
@@ -177,6 +221,19 @@ pub fn receive_with(
 }
 
 /// What [`receive`] has received.
+///
+/// # Examples
+///
+/// ```
+/// use std::os::unix::net::UnixStream;
+/// use posix_shm::{Shm, transfer};
+///
+/// let (here, there) = UnixStream::pair()?;
+/// transfer::send(&here, &[&Shm::anonymous(4096)?], b"frame 1")?;
+/// let received = transfer::receive(&there, &mut [0; 64])?;
+/// assert_eq!((received.bytes, received.objects.len(), received.others), (7, 1, 0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Received {
@@ -192,6 +249,21 @@ pub struct Received {
 }
 
 /// What came with a message and is no object.
+///
+/// # Examples
+///
+/// ```
+/// use std::os::fd::OwnedFd;
+/// use posix_shm::transfer::Foreign;
+///
+/// /// Keeps the descriptors that are no objects, for `receive_with`.
+/// fn keep(foreign: Foreign<'_>, into: &mut Vec<OwnedFd>) {
+///     match foreign {
+///         Foreign::Descriptor(fd) => into.push(fd),
+///         other => println!("{other:?}"),
+///     }
+/// }
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Foreign<'a> {
@@ -213,6 +285,20 @@ pub enum Foreign<'a> {
 
 /// The objects of a message: an iterator over handles. Dropping it closes those that were not
 /// taken.
+///
+/// # Examples
+///
+/// ```
+/// use std::os::unix::net::UnixStream;
+/// use posix_shm::{Shm, transfer};
+///
+/// let (here, there) = UnixStream::pair()?;
+/// transfer::send(&here, &[&Shm::anonymous(65536)?, &Shm::anonymous(4096)?], b"x")?;
+/// let mut objects = transfer::receive(&there, &mut [0])?.objects;
+/// let pixels = objects.next().ok_or("no object came")?;
+/// assert_eq!((pixels.len()?, objects.len()), (65536, 1));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Default)]
 pub struct Objects {
     /// Those that were taken are empty again.
@@ -480,12 +566,13 @@ impl Shm {
     ///
     /// # Errors
     ///
-    /// * `UnexpectedEof`: the other side has closed;
+    /// * `UnexpectedEof`: the other side has closed. `ConnectionReset` (`ECONNRESET`): it has
+    ///   closed, or was killed, and has left bytes unread;
     /// * `InvalidData`: the message had no descriptor, more than one, or one that is not of shared
     ///   memory or can only write; or it had more bytes than the one that `send` writes. The first
-    ///   byte of such a message is lost; of a datagram, all are. In a stream, bytes that follow at
-    ///   once count as part of the message, unless its first byte is zero, which is what `send`
-    ///   writes;
+    ///   byte of such a message is lost; of a datagram, all are. After `send` you may write other
+    ///   bytes at once. After another program's message you may not, unless it is one zero byte:
+    ///   they would count as part of it;
     /// * `EMFILE`: no descriptor is free, or the system refused the one that was sent, which is
     ///   lost then;
     /// * what `recvmsg` reports: `WouldBlock` on a non-blocking socket, `ENOTSOCK`;
@@ -500,6 +587,19 @@ impl Shm {
     /// `/dev/shm` is taken for an object. On NetBSD, every file on that of `/var/shm` is. On
     /// OpenBSD an object is a file like any other, so only pipes, sockets, directories and devices
     /// are refused.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::os::unix::net::UnixStream;
+    /// use posix_shm::Shm;
+    ///
+    /// let (here, there) = UnixStream::pair()?;
+    /// Shm::anonymous(65536)?.send(&here)?;
+    /// let received = Shm::receive(&there)?;
+    /// assert_eq!(received.len()?, 65536);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[doc(alias = "SCM_RIGHTS")]
     pub fn receive(socket: impl AsFd) -> Result<Shm> {
         let socket = socket.as_fd();

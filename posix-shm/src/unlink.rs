@@ -131,8 +131,26 @@ impl Shm {
 ///
 /// The name is removed only if it still means this object, as [`Shm::unlink`] does, and only in the
 /// process that asked for it, not in a forked child. (A child that shares its memory, as after
-/// `vfork`, counts as the process itself.) If the process is killed, or ends without
-/// unwinding, the name stays.
+/// `vfork`, counts as the process itself.) If the process is killed, by Ctrl-C too, or if it calls
+/// `exit` or aborts, the name stays.
+///
+/// # Examples
+///
+/// ```
+/// use posix_shm::{Shm, ShmName, UnlinkOnDrop};
+///
+/// /// A service that removes its object when it ends.
+/// struct Service {
+///     frames: UnlinkOnDrop,
+/// }
+///
+/// let name = ShmName::random("doc.")?;
+/// let service = Service { frames: Shm::create(&name, 65536)?.unlink_on_drop() };
+/// assert_eq!(service.frames.len()?, 65536);
+/// drop(service);
+/// assert!(Shm::open(&name).is_err());
+/// # Ok::<(), posix_shm::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct UnlinkOnDrop {
     /// `None` only while this value is dropped or taken apart.
@@ -142,6 +160,18 @@ pub struct UnlinkOnDrop {
 
 impl UnlinkOnDrop {
     /// Takes the handle back; the name stays.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use posix_shm::{Shm, ShmName};
+    ///
+    /// let object = Shm::create(ShmName::random("doc.")?, 4096)?.unlink_on_drop();
+    /// // All went well, so the object stays for others.
+    /// let object = object.keep();
+    /// object.unlink()?;
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[must_use]
     pub fn keep(mut self) -> Shm {
         match self.shm.take() {

@@ -109,6 +109,8 @@ impl Messages {
             misaligned
                 .map_err(|text| text.replace(&format!("multiple of {align}"), "multiple of 8")),
         );
+        let locked = mapping.seq_slice::<u32>(4, 20);
+        self.add("values behind a lock that reach past the end", locked);
         let slice = mapping.slice::<u32>(0, 10).unwrap();
         self.add_panic("an index past the end", || slice.store(10, 1));
         self.add_panic("a range past the end", || _ = slice.range(5..20));

@@ -100,6 +100,12 @@ const TEXTS: &[(&str, &str)] = &[
         "open \"/name\": {ELOOP}; the name is a symbolic link, and links are not followed"),
     ("opening a directory for writing",
         "open \"/name\": {EISDIR}; a directory has the name"),
+    ("mapping a directory",
+        "map \"/name\": this is not a shared memory object"),
+    ("cleaning up a directory",
+        "look for users of \"/name\": {EISDIR}; this is not a shared memory object"),
+    ("locking a directory",
+        "take the lock of \"/name\": {EISDIR}; this is not a shared memory object"),
     ("unlinking a directory",
         "unlink \"/name\": {EISDIR}; a directory has the name"),
     ("mapping a FIFO",
@@ -172,8 +178,8 @@ const TEXTS: &[(&str, &str)] = &[
         "set the length of the object to 10 bytes: {EINVAL}; the handle is read-only; this takes \
          one for writing (Shm::open_io, Direction::Io)"),
     ("growing through a read-only descriptor",
-        "reserve 1000 bytes for the object: {EBADF}; the handle is read-only; this takes one for \
-         writing (Shm::open_io, Direction::Io)"),
+        "grow the object from 100 to 1000 bytes: {EBADF}; the handle is read-only; this takes one \
+         for writing (Shm::open_io, Direction::Io)"),
     ("a length that is too long",
         "set the length of \"/name\" to 18446744073709551615 bytes: 18446744073709551615 bytes \
          are more than any object can have (2^63 - 1)"),
@@ -211,6 +217,9 @@ const TEXTS: &[(&str, &str)] = &[
     ("a slice that is not aligned",
         "view a part of a mapping: offset 1 is misaligned for u64: its address, {address}, is not \
          a multiple of 8; the next offset that fits is 8"),
+    ("values behind a lock that reach past the end",
+        "view a part of a mapping: from offset 4 on, a lock and 20 values of u32 take 84 bytes, \
+         which reach past the end: there are 64 bytes"),
     ("an index past the end",
         "index 10 is out of bounds: there are 10 values"),
     ("a range past the end",
@@ -284,7 +293,7 @@ const TEXTS: &[(&str, &str)] = &[
     ("shrinking a sealed object",
         "set the length of the object to 10 bytes: {EPERM}; the object is sealed against this"),
     ("growing a sealed object",
-        "reserve 1048576 bytes for the object: {EPERM}; the object is sealed against this"),
+        "grow the object from {page} to 1048576 bytes: {EPERM}; the object is sealed against this"),
     ("mapping a sealed object for writing",
         "map the object: {EPERM}; the object is sealed against writing, its file system forbids \
          executing, or a sandbox forbids the call"),
@@ -553,6 +562,10 @@ impl Messages {
 
         std::fs::create_dir(&path).unwrap();
         self.add("opening a directory for writing", Shm::open_io(&name));
+        let directory = Shm::open(&name).unwrap();
+        self.add("mapping a directory", directory.map());
+        self.add("cleaning up a directory", directory.unlink_if_unused());
+        self.add("locking a directory", directory.lock());
         self.add("unlinking a directory", unlink(&name));
         std::fs::remove_dir(&path).unwrap();
 

@@ -390,6 +390,8 @@ fn read_only_file_system() {
     for (i, result) in refused.into_iter().enumerate() {
         let error = result.expect_err("a read-only file system was changed");
         assert_eq!(error.raw_os_error(), Some(libc::EROFS), "attempt {i}: {error}");
+        let helps = error.to_string().contains("mounted read-only; an anonymous object");
+        assert_eq!(helps, i < 5, "attempt {i}: {error}");
     }
     assert_eq!(State::now(""), before);
     assert_eq!(Shm::open("/old").unwrap().map().unwrap().len(), 100);

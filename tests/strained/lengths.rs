@@ -12,8 +12,8 @@ use crate::alone::check;
 use crate::cgroup;
 use crate::filter::{self, Answer};
 use crate::lab::{
-    Attempt, Cases, Change, SizedAttempt, creating, fork_child, is_complete, leaves_nothing, limit,
-    next_descriptor, own_shm, refused, sources, truncate, wait_for,
+    Attempt, Cases, Change, SizedAttempt, creating, fork_child, hints, is_complete, leaves_nothing,
+    limit, next_descriptor, own_shm, refused, sources, truncate, wait_for,
 };
 use crate::memory::{HugePages, touch};
 
@@ -281,6 +281,7 @@ fn attack_12_without_a_descriptor_to_ask_control_groups_it_is_an_error() {
             limit(libc::RLIMIT_NOFILE, next_descriptor());
             let error = refused(call(&object));
             assert_eq!(error.raw_os_error(), Some(libc::EMFILE), "{error}");
+            hints(&error, &["how much memory is left", "ignore_estimates"]);
             limit(libc::RLIMIT_NOFILE, 100);
             assert_eq!(object.len().unwrap(), 0);
             assert_eq!(object.metadata().unwrap().allocated(), 0, "memory was taken");

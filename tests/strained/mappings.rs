@@ -170,7 +170,7 @@ fn mappings_a_limit_on_address_space_is_an_error_and_loses_nothing() {
             let mut options = MapOptions::new();
             let error = leaves_nothing(|| refused(options.capacity(capacity).map_mut(&object)));
             assert_eq!(error.raw_os_error(), Some(libc::ENOMEM), "{error}");
-            hints(&error, &["RLIMIT_AS"]);
+            hints(&error, &["RLIMIT_AS", &format!("no {capacity} bytes of addresses")]);
         }
         MapOptions::new().capacity(100 << 20).map_mut(&object).unwrap();
     });

@@ -24,6 +24,7 @@ crate::tasks! { ON_LINUX:
     presence_of_a_new_object_that_its_owner_may_not_read
     presence_that_a_sandbox_forbids_is_an_error_and_leaves_nothing
     presence_without_proc
+    presence_of_the_last_that_leaves_ends_with_the_name
     presence_waits_for_a_cleaner_but_not_for_ever
     presence_under_the_own_name_looks_whether_it_has_it
     presence_under_the_own_name_survives_a_cleaner
@@ -303,6 +304,20 @@ fn presence_without_proc() {
     assert_eq!(names().len(), 0);
 }
 
+/// However they come and go, nothing is left. (All orders of the calls are in `models/`.) No thread
+/// of this process starts a program, which would be present until it runs.
+fn presence_of_the_last_that_leaves_ends_with_the_name() {
+    own_shm("size=1m");
+    for round in 0..500 {
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| present().open("/x").unwrap().unlink_if_last().unwrap());
+            }
+        });
+        assert_eq!(names().len(), 0, "round {round}: the name is left");
+    }
+}
+
 /// A lock as the protocol describes it, on a description that another process never closes.
 fn lock_by_hand(object: &Shm, byte: libc::off64_t) -> Shm {
     use std::os::fd::AsRawFd;
@@ -335,6 +350,12 @@ fn presence_waits_for_a_cleaner_but_not_for_ever() {
         let took = start.elapsed();
         assert!(took > Duration::from_secs(1) && took < Duration::from_secs(20), "{took:?}");
     }
+    drop(cleaner);
+    let cleaner = lock_by_hand(&object, (1 << 62) + 2);
+    let start = Instant::now();
+    let error = refused(object.unlink_if_unused());
+    assert_eq!(error.kind(), ErrorKind::ResourceBusy, "{error}");
+    assert!(start.elapsed() > Duration::from_secs(1), "it has not waited");
     drop(cleaner);
     // It ends in the meantime, and has removed the name or not. Superseding waits for it too.
     for if_exists in [IfExists::Overwrite, IfExists::Supersede] {

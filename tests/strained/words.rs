@@ -232,7 +232,7 @@ fn words_hint_for_inodes() {
             };
             assert_eq!(count, 3, "as many as there are inodes, without the directory's own");
             assert_eq!(error.kind(), ErrorKind::StorageFull, "{error}");
-            hints(&error, &["inode"]);
+            hints(&error, &["inode", "Shm::anonymous"]);
             assert!(!error.to_string().contains("bytes free"), "room is not what lacks: {error}");
         });
     }

@@ -91,6 +91,13 @@ pub(crate) const TASKS: &[Task] = &[
         is_right: |got| matches!(got, Got::Answer(true)),
     },
     Task {
+        name: "unlink-if-last",
+        error_name: ErrorName::Old,
+        run: |given| given.object.take().unwrap().unlink_if_last().map(Got::Answer),
+        effect: |world| world.remove(OLD),
+        is_right: |got| matches!(got, Got::Answer(true)),
+    },
+    Task {
         name: "lock",
         error_name: ErrorName::Old,
         run: |given| given.object().lock().map(Got::Lock),

@@ -20,6 +20,18 @@ impl Library<'_, '_> {
         Ok(())
     }
 
+    /// `Shm::unlink_if_last`.
+    pub(super) fn unlink_if_last(&mut self, object: u8) -> Step<()> {
+        static SITE: Site = Site {
+            file: "presence.rs",
+            function: "unlink_if_last",
+            does: &["self.end_presence()", "self.unlink_if_unused()"],
+        };
+        self.process.pass(&SITE);
+        self.leave(object);
+        self.unlink_unused(object)
+    }
+
     pub(super) fn unlink_unused(&mut self, object: u8) -> Step<()> {
         static SITE: Site = Site {
             file: "presence.rs",
@@ -27,14 +39,32 @@ impl Library<'_, '_> {
             does: &[
                 "holding::open_again(self.fd()",
                 "Ok(cleaner) => Unlocks(cleaner)",
-                "lock(Place::Name)?",
-                "lock(Place::Presence)?",
+                "imp::try_lock(cleaner.0.as_fd(), place, Hold::Exclusive)",
+                "holding::poll(holding::PATIENCE, || lock(Place::Name))",
+                "lock(Place::Presence)",
                 "holding::still_means(name, self.fd(), Operation::Unlink)?",
                 "imp::unlink(name)",
             ],
         };
         let (me, mine) = (self.me(), self.mine());
-        if !self.is(Mutation::CleanWithoutNameLock) && self.lock_name(&SITE, object)? == LOCKED {
+        let waits = !self.is(Mutation::CleanWithoutWaiting);
+        let named = match self.is(Mutation::CleanWithoutNameLock) {
+            true => 0,
+            // To wait for it is to make the call later.
+            false => self.process.call(&SITE, "lock the name", |world, choice| {
+                let patient = world.rules.patient && waits;
+                let lock = &mut world.object(object).name_lock;
+                match *lock {
+                    _ if choice > 0 => None,
+                    0 => {
+                        *lock = mine;
+                        Some(0)
+                    }
+                    _ => (!patient).then_some(LOCKED),
+                }
+            })?,
+        };
+        if named == LOCKED {
             return Ok(());
         }
         let takes_lock = !self.is(Mutation::CleanWithoutPresenceLock);

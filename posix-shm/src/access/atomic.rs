@@ -185,6 +185,17 @@ impl<T: Word, A> SharedAtomic<'_, T, A> {
     ///
     /// In byte-wise mode on a 32-bit machine, Rust does not guarantee that 8 bytes can be loaded
     /// from a read-only mapping. The [safety chapter](crate::guide::safety) says what this mode is.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::atomic::Ordering::Relaxed;
+    ///
+    /// # let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
+    /// let frames = mapping.atomic::<u32>(0)?;
+    /// assert_eq!(frames.load(Relaxed), 0);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[must_use]
     #[inline]
     #[track_caller]
@@ -205,6 +216,18 @@ impl<T: Word> SharedAtomic<'_, T, ReadWrite> {
     /// # Panics
     ///
     /// Panics if `order` is [`Acquire`](Ordering::Acquire) or [`AcqRel`](Ordering::AcqRel).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::atomic::Ordering::Relaxed;
+    ///
+    /// # let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
+    /// let frames = mapping.atomic::<u32>(0)?;
+    /// frames.store(7, Relaxed);
+    /// assert_eq!(frames.load(Relaxed), 7);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[inline]
     #[track_caller]
     pub fn store(&self, value: T, order: Ordering) {
@@ -219,6 +242,18 @@ impl<T: Word> SharedAtomic<'_, T, ReadWrite> {
     }
 
     /// Stores a value and returns the previous one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::atomic::Ordering::Relaxed;
+    ///
+    /// # let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
+    /// let newest = mapping.atomic::<u32>(0)?;
+    /// assert_eq!(newest.swap(7, Relaxed), 0);
+    /// assert_eq!(newest.swap(8, Relaxed), 7);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[inline]
     pub fn swap(&self, value: T, order: Ordering) -> T {
         // SAFETY: as in `store`.
@@ -235,6 +270,18 @@ impl<T: Word> SharedAtomic<'_, T, ReadWrite> {
     /// # Panics
     ///
     /// Panics if `failure` is [`Release`](Ordering::Release) or [`AcqRel`](Ordering::AcqRel).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::atomic::Ordering::{AcqRel, Acquire};
+    ///
+    /// # let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
+    /// let state = mapping.atomic::<u32>(0)?;
+    /// assert_eq!(state.compare_exchange(0, 1, AcqRel, Acquire), Ok(0));
+    /// assert_eq!(state.compare_exchange(0, 1, AcqRel, Acquire), Err(1));
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[inline]
     #[track_caller]
     pub fn compare_exchange(
@@ -262,6 +309,21 @@ impl<T: Word> SharedAtomic<'_, T, ReadWrite> {
     /// # Panics
     ///
     /// The same as [`compare_exchange`](SharedAtomic::compare_exchange).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::atomic::Ordering::Relaxed;
+    ///
+    /// # let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
+    /// let total = mapping.atomic::<u64>(0)?;
+    /// let mut seen = total.load(Relaxed);
+    /// while let Err(now) = total.compare_exchange_weak(seen, seen + 3, Relaxed, Relaxed) {
+    ///     seen = now;
+    /// }
+    /// assert_eq!(total.load(Relaxed), 3);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[inline]
     #[track_caller]
     pub fn compare_exchange_weak(
@@ -279,6 +341,18 @@ impl<T: Word> SharedAtomic<'_, T, ReadWrite> {
     }
 
     /// Adds to the value and returns the previous one. It wraps around on overflow.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::atomic::Ordering::Relaxed;
+    ///
+    /// # let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
+    /// let counter = mapping.atomic::<u64>(0)?;
+    /// assert_eq!(counter.fetch_add(3, Relaxed), 0);
+    /// assert_eq!(counter.load(Relaxed), 3);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[inline]
     pub fn fetch_add(&self, value: T, order: Ordering) -> T {
         // SAFETY: as in `store`.
@@ -286,12 +360,38 @@ impl<T: Word> SharedAtomic<'_, T, ReadWrite> {
     }
 
     /// Subtracts from the value and returns the previous one. It wraps around on overflow.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::atomic::Ordering::Relaxed;
+    ///
+    /// # let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
+    /// let free = mapping.atomic::<u32>(0)?;
+    /// free.store(8, Relaxed);
+    /// assert_eq!(free.fetch_sub(1, Relaxed), 8);
+    /// assert_eq!(free.load(Relaxed), 7);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[inline]
     pub fn fetch_sub(&self, value: T, order: Ordering) -> T {
         self.fetch_add(value.negated(), order)
     }
 
     /// Stores the bitwise "and" of the value and another, and returns the previous value.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::atomic::Ordering::Relaxed;
+    ///
+    /// # let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
+    /// let flags = mapping.atomic::<u8>(0)?;
+    /// flags.store(0b1110, Relaxed);
+    /// assert_eq!(flags.fetch_and(0b0110, Relaxed), 0b1110);
+    /// assert_eq!(flags.load(Relaxed), 0b0110);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[inline]
     pub fn fetch_and(&self, value: T, order: Ordering) -> T {
         // SAFETY: as in `store`.
@@ -300,6 +400,19 @@ impl<T: Word> SharedAtomic<'_, T, ReadWrite> {
 
     /// Stores the bitwise "not and" of the value and another, `!(old & value)`, and returns the
     /// previous value.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::atomic::Ordering::Relaxed;
+    ///
+    /// # let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
+    /// let flags = mapping.atomic::<u8>(0)?;
+    /// flags.store(0b1110, Relaxed);
+    /// assert_eq!(flags.fetch_nand(0b0110, Relaxed), 0b1110);
+    /// assert_eq!(flags.load(Relaxed), !0b0110);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[inline]
     pub fn fetch_nand(&self, value: T, order: Ordering) -> T {
         let value = value.to_bits();
@@ -307,6 +420,18 @@ impl<T: Word> SharedAtomic<'_, T, ReadWrite> {
     }
 
     /// Stores the bitwise "or" of the value and another, and returns the previous value.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::atomic::Ordering::Relaxed;
+    ///
+    /// # let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
+    /// let flags = mapping.atomic::<u8>(0)?;
+    /// assert_eq!(flags.fetch_or(0b0110, Relaxed), 0);
+    /// assert_eq!(flags.load(Relaxed), 0b0110);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[inline]
     pub fn fetch_or(&self, value: T, order: Ordering) -> T {
         // SAFETY: as in `store`.
@@ -314,6 +439,19 @@ impl<T: Word> SharedAtomic<'_, T, ReadWrite> {
     }
 
     /// Stores the bitwise "xor" of the value and another, and returns the previous value.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::atomic::Ordering::Relaxed;
+    ///
+    /// # let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
+    /// let flags = mapping.atomic::<u8>(0)?;
+    /// flags.store(0b1110, Relaxed);
+    /// assert_eq!(flags.fetch_xor(0b0110, Relaxed), 0b1110);
+    /// assert_eq!(flags.load(Relaxed), 0b1000);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[inline]
     pub fn fetch_xor(&self, value: T, order: Ordering) -> T {
         // SAFETY: as in `store`.
@@ -321,12 +459,38 @@ impl<T: Word> SharedAtomic<'_, T, ReadWrite> {
     }
 
     /// Stores the larger of the value and another, and returns the previous value.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::atomic::Ordering::Relaxed;
+    ///
+    /// # let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
+    /// let longest = mapping.atomic::<u32>(0)?;
+    /// assert_eq!(longest.fetch_max(30, Relaxed), 0);
+    /// assert_eq!(longest.fetch_max(20, Relaxed), 30);
+    /// assert_eq!(longest.load(Relaxed), 30);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[inline]
     pub fn fetch_max(&self, value: T, order: Ordering) -> T {
         self.change(order, |old| old.max(value))
     }
 
     /// Stores the smaller of the value and another, and returns the previous value.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::atomic::Ordering::Relaxed;
+    ///
+    /// # let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
+    /// let shortest = mapping.atomic::<u32>(0)?;
+    /// shortest.store(u32::MAX, Relaxed);
+    /// assert_eq!(shortest.fetch_min(20, Relaxed), u32::MAX);
+    /// assert_eq!(shortest.load(Relaxed), 20);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[inline]
     pub fn fetch_min(&self, value: T, order: Ordering) -> T {
         self.change(order, |old| old.min(value))
@@ -389,6 +553,22 @@ impl<T: Word> SharedAtomic<'_, T, ReadWrite> {
 
 impl<'m, T: Word> SharedAtomic<'m, T, ReadWrite> {
     /// Returns the same integer without the operations that store.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::atomic::Ordering::Relaxed;
+    /// use posix_shm::{ReadOnly, SharedAtomic};
+    ///
+    /// /// It can only look.
+    /// fn is_ready(flag: SharedAtomic<'_, u32, ReadOnly>) -> bool {
+    ///     flag.load(Relaxed) != 0
+    /// }
+    ///
+    /// # let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
+    /// assert!(!is_ready(mapping.atomic(0)?.as_read_only()));
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[must_use]
     #[inline]
     pub fn as_read_only(&self) -> SharedAtomic<'m, T, ReadOnly> {
@@ -444,6 +624,15 @@ impl<'m, T, A> SharedAtomic<'m, T, A> {
     }
 
     /// Returns the address of the integer. The caveats of [`Mapping::as_ptr`] apply.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
+    /// let counter = mapping.atomic::<u64>(64)?;
+    /// assert_eq!(counter.as_ptr().addr(), mapping.as_ptr().addr() + 64);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[must_use]
     #[inline]
     pub fn as_ptr(&self) -> *const T {

@@ -129,6 +129,16 @@ impl<T: AnyBitPattern + NoUninit> SharedSlice<'_, T, ReadWrite> {
     /// Stores the same value at every index, at the speed of `memcpy`.
     ///
     /// Peers may see the bytes arrive in any order, as with [`copy_from`](SharedSlice::copy_from).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
+    /// let pixels = mapping.slice::<u32>(0, 100)?;
+    /// pixels.range(10..).fill(0x00ff_ffff);
+    /// assert_eq!((pixels.load(9), pixels.load(99)), (0, 0x00ff_ffff));
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     pub fn fill(&self, value: T) {
         const BYTES: usize = 1024;
         let bytes = bytemuck::bytes_of(&value);

@@ -5,8 +5,27 @@ use std::ptr::NonNull;
 
 /// Why a view cannot be made.
 pub(super) enum Refusal {
-    PastTheEnd { what: &'static str, size: usize, offset: usize, count: usize, len: usize },
-    Misaligned { what: &'static str, align: usize, offset: usize, address: usize },
+    PastTheEnd {
+        what: &'static str,
+        size: usize,
+        offset: usize,
+        count: usize,
+        len: usize,
+    },
+    Misaligned {
+        what: &'static str,
+        align: usize,
+        offset: usize,
+        address: usize,
+    },
+    /// Values behind a sequence lock, which is at the offset.
+    LockedPastTheEnd {
+        what: &'static str,
+        bytes: u128,
+        offset: usize,
+        count: usize,
+        len: usize,
+    },
 }
 
 impl fmt::Display for Refusal {
@@ -23,6 +42,11 @@ impl fmt::Display for Refusal {
                 "offset {offset} is misaligned for {what}: its address, {address:#x}, is not a \
                  multiple of {align}; the next offset that fits is {}",
                 *offset as u128 + (align - address % align) as u128
+            ),
+            Refusal::LockedPastTheEnd { what, bytes, offset, count, len } => write!(
+                f,
+                "from offset {offset} on, a lock and {count} values of {what} take {bytes} bytes, \
+                 which reach past the end: there are {len} bytes"
             ),
         }
     }

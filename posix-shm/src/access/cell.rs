@@ -58,6 +58,15 @@ impl<T: AnyBitPattern, A> SharedCell<'_, T, A> {
     ///
     /// It orders no other access. To wait for data that a peer publishes, load an
     /// [`atomic`](SharedCell::atomic) with `Ordering::Acquire`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
+    /// let point = mapping.cell::<[f32; 2]>(64)?;
+    /// assert_eq!(point.load(), [0.0, 0.0]);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[must_use]
     #[inline]
     pub fn load(&self) -> T {
@@ -78,6 +87,16 @@ impl<T: AnyBitPattern + NoUninit> SharedCell<'_, T, ReadWrite> {
     ///
     /// It orders no other access. To publish data to a peer, store it, and then store an
     /// [`atomic`](SharedCell::atomic) with `Ordering::Release`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
+    /// let point = mapping.cell::<[f32; 2]>(64)?;
+    /// point.store([1.5, -2.0]);
+    /// assert_eq!(point.load(), [1.5, -2.0]);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[inline]
     pub fn store(&self, value: T) {
         // SAFETY: the address of a cell is aligned, and a `T` there is inside the mapping (rule 4),
@@ -153,6 +172,24 @@ impl<'m, T, A> SharedCell<'m, T, A> {
 
     /// Views the same value for reading only, for instance to pass it to a function that should not
     /// write.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use posix_shm::{ReadOnly, SharedCell};
+    ///
+    /// /// It can only read.
+    /// fn length(point: SharedCell<'_, [f32; 2], ReadOnly>) -> f32 {
+    ///     let [x, y] = point.load();
+    ///     x.hypot(y)
+    /// }
+    ///
+    /// # let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
+    /// let point = mapping.cell::<[f32; 2]>(64)?;
+    /// point.store([3.0, 4.0]);
+    /// assert_eq!(length(point.as_read_only()), 5.0);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[must_use]
     #[inline]
     pub fn as_read_only(&self) -> SharedCell<'m, T, ReadOnly> {
@@ -176,6 +213,15 @@ impl<'m, T, A> SharedCell<'m, T, A> {
     }
 
     /// Returns the address of the value. The caveats of [`Mapping::as_ptr`] apply.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
+    /// let cell = mapping.cell::<u64>(64)?;
+    /// assert_eq!(cell.as_ptr().addr(), mapping.as_ptr().addr() + 64);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[must_use]
     #[inline]
     pub fn as_ptr(&self) -> *const T {
@@ -270,6 +316,11 @@ pub const fn check_index<T, F, const N: usize>(_: fn(&T) -> &[F; N], index: usiz
 ///     field!(header, Header, slots[i].sequence).store(i as u32);
 /// }
 /// assert_eq!(field!(header, Header, slots[3]).load().sequence, 3);
+///
+/// // A field of one of many.
+/// let slots = mapping.slice::<Slot>(1024, 8)?;
+/// field!(slots.cell(2), Slot, len).store(7);
+/// assert_eq!(slots.load(2).len, 7);
 /// # Ok::<(), posix_shm::Error>(())
 /// ```
 ///

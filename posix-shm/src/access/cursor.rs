@@ -53,6 +53,19 @@ pub struct SharedWriter<'m> {
 
 impl<'m, A> SharedSlice<'m, u8, A> {
     /// Returns a stream that reads the bytes, starting with the first.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::io::Read;
+    ///
+    /// # let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
+    /// mapping.bytes().range(..5).copy_from(b"hello");
+    /// let mut text = String::new();
+    /// mapping.bytes().reader().take(5).read_to_string(&mut text)?;
+    /// assert_eq!(text, "hello");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn reader(&self) -> SharedReader<'m, A> {
         SharedReader { bytes: *self, position: 0 }
@@ -61,6 +74,17 @@ impl<'m, A> SharedSlice<'m, u8, A> {
 
 impl<'m> SharedSlice<'m, u8, ReadWrite> {
     /// Returns a stream that writes the bytes, starting with the first.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::io::Write;
+    ///
+    /// # let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
+    /// writeln!(mapping.bytes().writer(), "frame {}", 7)?;
+    /// assert_eq!(mapping.bytes().range(..8).to_vec(), b"frame 7\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn writer(&self) -> SharedWriter<'m> {
         SharedWriter { bytes: *self, position: 0 }

@@ -10,6 +10,8 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use std::sync::atomic::fence;
 
 use super::atomic::SharedAtomic;
+use super::cell::SharedCell;
+use super::slice::SharedSlice;
 use super::wait::WaitOptions;
 use crate::error::Result;
 use crate::map::{Mapping, ReadWrite};
@@ -23,14 +25,24 @@ const SET: u32 = 1;
 /// makes it, of 8 bytes; zeroed memory is an event that is not set. It counts who waits: to set it
 /// while nobody does costs no system call, unlike [`SharedAtomic::notify_all`].
 ///
+/// In a structure, declare `[u32; 2]`, and use [`field!`](crate::field)`(…).event()`.
+///
 /// What was written before [`set`](Event::set) is seen after [`wait`](Event::wait).
 ///
 /// To sleep until there is work, reset the event, look for work, and only then wait. Whoever adds
-/// work adds it first, and then sets the event. So nothing is missed.
+/// work adds it first, and then sets the event. So nothing is missed, if only one waits for the
+/// event: of two, one may reset what the other has not seen. If several wait for the same thing,
+/// give each an event, or count in a word: its waiters load it, look for work, and then call
+/// [`SharedAtomic::wait`] with what they have loaded.
+///
+/// If a process is killed after adding work and before it sets the event, nobody is woken: the wait
+/// looks again at the event, and not at the work. If peers may be killed, wait with a limit, and
+/// look for work then.
 ///
 /// If a process is killed while it waits, it stays counted. From then on setting the event is a
-/// system call each time, until zeros are written over it, and nothing else goes wrong. A peer that
-/// writes anything else into the 8 bytes can keep waiters asleep until they
+/// system call each time, until zeros are written over it, and nothing else goes wrong. The process
+/// that takes its place may write them, before it looks for work, if nobody else waits for the
+/// event. A peer that writes anything else into the 8 bytes can keep waiters asleep until they
 /// [look again](WaitOptions::look_again).
 ///
 /// # Examples
@@ -74,8 +86,46 @@ impl Mapping<ReadWrite> {
     /// # Ok::<(), posix_shm::Error>(())
     /// ```
     pub fn event(&self, offset: usize) -> Result<Event<'_>> {
-        let words = self.slice::<u32>(offset, 2)?;
-        Ok(Event { state: words.cell(0).atomic(), waiters: words.cell(1).atomic() })
+        Ok(Event::new(self.slice(offset, 2)?))
+    }
+}
+
+impl<'m> SharedCell<'m, [u32; 2], ReadWrite> {
+    /// Views the 8 bytes as an [`Event`]: a field of a structure, declared as `[u32; 2]`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use posix_shm::bytemuck::{Pod, Zeroable};
+    /// use posix_shm::{Shm, field};
+    ///
+    /// // With the feature `derive` of this crate.
+    /// #[derive(Clone, Copy, Pod, Zeroable)]
+    /// #[bytemuck(crate = "posix_shm::bytemuck")]
+    /// #[repr(C)]
+    /// struct Header {
+    ///     frames: u64,
+    ///     ready: [u32; 2],
+    /// }
+    ///
+    /// let mapping = Shm::anonymous(4096)?.map_mut()?;
+    /// let header = mapping.cell::<Header>(0)?;
+    /// field!(header, Header, ready).event().set()?;
+    /// assert!(mapping.event(8)?.is_set());
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
+    #[must_use]
+    #[inline]
+    pub fn event(&self) -> Event<'m> {
+        Event::new(SharedSlice::new(self.at().cast(), 2))
+    }
+}
+
+impl<'m> Event<'m> {
+    /// The first of two words is the state.
+    #[inline]
+    fn new(words: SharedSlice<'m, u32, ReadWrite>) -> Event<'m> {
+        Event { state: words.cell(0).atomic(), waiters: words.cell(1).atomic() }
     }
 }
 
@@ -164,7 +214,8 @@ impl Event<'_> {
     /// Resets the event: who waits from now on waits until it is set again. Returns whether it was
     /// set.
     ///
-    /// What was written before the event was set is seen after this.
+    /// What was written before the event was set, by each call of [`set`](Event::set) until now, is
+    /// seen after this.
     ///
     /// # Examples
     ///
@@ -183,6 +234,17 @@ impl Event<'_> {
     }
 
     /// Whether the event is set. If it is, what was written before it was set is seen.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
+    /// let event = mapping.event(0)?;
+    /// assert!(!event.is_set());
+    /// event.set()?;
+    /// assert!(event.is_set());
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[must_use]
     #[inline]
     pub fn is_set(&self) -> bool {

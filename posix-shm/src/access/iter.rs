@@ -12,6 +12,17 @@ use crate::map::ReadWrite;
 
 impl<'m, T: AnyBitPattern, A> SharedSlice<'m, T, A> {
     /// Iterates over the values. Each is loaded when the iterator reaches it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
+    /// let numbers = mapping.slice::<u32>(0, 10)?;
+    /// numbers.store(3, 7);
+    /// assert_eq!(numbers.iter().position(|n| n == 7), Some(3));
+    /// assert_eq!(numbers.iter().sum::<u32>(), 7);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[must_use]
     #[inline]
     pub fn iter(&self) -> SharedIter<'m, T, A> {
@@ -286,6 +297,17 @@ impl<'m, T: AnyBitPattern, A> IntoIterator for &SharedSlice<'m, T, A> {
 
 /// An iterator over parts of a [`SharedSlice`] that do not overlap. [`SharedSlice::chunks`] makes
 /// it.
+///
+/// # Examples
+///
+/// ```
+/// # let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
+/// let numbers = mapping.slice::<u32>(0, 10)?;
+/// numbers.fill(1);
+/// let sums = numbers.chunks(4).map(|some| some.iter().sum::<u32>());
+/// assert_eq!(sums.collect::<Vec<_>>(), [4, 4, 2]);
+/// # Ok::<(), posix_shm::Error>(())
+/// ```
 pub struct SharedChunks<'m, T, A = ReadWrite> {
     rest: SharedSlice<'m, T, A>,
     /// At least 1.

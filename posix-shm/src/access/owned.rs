@@ -52,6 +52,17 @@ impl<A> Mapping<A> {
     /// # Errors
     ///
     /// The same as [`slice`](Mapping::slice).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let mapping = std::sync::Arc::new(posix_shm::Shm::anonymous(4096)?.map_mut()?);
+    /// let counter = mapping.view_cell::<u64>(0)?;
+    /// drop(mapping);
+    /// counter.get().store(7);
+    /// assert_eq!(counter.get().load(), 7);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     pub fn view_cell<T: AnyBitPattern>(self: &Arc<Self>, offset: usize) -> Result<OwnedCell<T, A>> {
         Ok(OwnedCell::new(self.cell(offset)?, self))
     }
@@ -148,6 +159,16 @@ pub struct OwnedSlice<T, A = ReadWrite> {
 
 impl<T: AnyBitPattern, A> OwnedSlice<T, A> {
     /// Lends the view. It checks nothing and counts nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let mapping = std::sync::Arc::new(posix_shm::Shm::anonymous(4096)?.map_mut()?);
+    /// let numbers = mapping.view::<u32>(0, 10)?;
+    /// numbers.get().store(3, 7);
+    /// assert_eq!(numbers.get().load(3), 7);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[must_use]
     #[inline]
     pub fn get(&self) -> SharedSlice<'_, T, A> {
@@ -157,6 +178,14 @@ impl<T: AnyBitPattern, A> OwnedSlice<T, A> {
     }
 
     /// Returns the number of values.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let mapping = std::sync::Arc::new(posix_shm::Shm::anonymous(4096)?.map_mut()?);
+    /// assert_eq!(mapping.view::<u32>(0, 10)?.len(), 10);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[must_use]
     #[inline]
     pub fn len(&self) -> usize {
@@ -164,6 +193,15 @@ impl<T: AnyBitPattern, A> OwnedSlice<T, A> {
     }
 
     /// Whether there are no values.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let mapping = std::sync::Arc::new(posix_shm::Shm::anonymous(4096)?.map_mut()?);
+    /// assert!(mapping.view::<u32>(0, 0)?.is_empty());
+    /// assert!(!mapping.view::<u32>(0, 10)?.is_empty());
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[must_use]
     #[inline]
     pub fn is_empty(&self) -> bool {
@@ -202,6 +240,17 @@ impl<T: AnyBitPattern, A> OwnedSlice<T, A> {
     /// # Panics
     ///
     /// Panics if the index is out of bounds.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let mapping = std::sync::Arc::new(posix_shm::Shm::anonymous(4096)?.map_mut()?);
+    /// let numbers = mapping.view::<u32>(0, 10)?;
+    /// let last = numbers.cell(9);
+    /// last.get().store(7);
+    /// assert_eq!(numbers.get().load(9), 7);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[must_use]
     #[track_caller]
     pub fn cell(&self, index: usize) -> OwnedCell<T, A> {
@@ -209,6 +258,17 @@ impl<T: AnyBitPattern, A> OwnedSlice<T, A> {
     }
 
     /// The mapping that it keeps alive.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let mapping = std::sync::Arc::new(posix_shm::Shm::anonymous(4096)?.map_mut()?);
+    /// let numbers = mapping.view::<u32>(0, 10)?;
+    /// // Another view of the same mapping.
+    /// let counter = numbers.mapping().view_cell::<u64>(64)?;
+    /// assert_eq!(counter.get().load(), 0);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[must_use]
     pub fn mapping(&self) -> &Arc<Mapping<A>> {
         &self.mapping
@@ -272,6 +332,16 @@ impl<T: AnyBitPattern, A> OwnedCell<T, A> {
 
 impl<T: AnyBitPattern, A> OwnedCell<T, A> {
     /// Lends the view. It checks nothing and counts nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let mapping = std::sync::Arc::new(posix_shm::Shm::anonymous(4096)?.map_mut()?);
+    /// let counter = mapping.view_cell::<u64>(0)?;
+    /// counter.get().store(7);
+    /// assert_eq!(counter.get().load(), 7);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[must_use]
     #[inline]
     pub fn get(&self) -> SharedCell<'_, T, A> {
@@ -280,6 +350,17 @@ impl<T: AnyBitPattern, A> OwnedCell<T, A> {
     }
 
     /// The mapping that it keeps alive.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let mapping = std::sync::Arc::new(posix_shm::Shm::anonymous(4096)?.map_mut()?);
+    /// let counter = mapping.view_cell::<u64>(0)?;
+    /// // Another view of the same mapping.
+    /// let table = counter.mapping().view::<u32>(64, 10)?;
+    /// assert_eq!(table.len(), 10);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[must_use]
     pub fn mapping(&self) -> &Arc<Mapping<A>> {
         &self.mapping

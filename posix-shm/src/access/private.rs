@@ -39,6 +39,21 @@ impl Mapping<CopyOnWrite> {
     /// # Errors
     ///
     /// As [`store`](Mapping::store).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use posix_shm::{MapOptions, Shm, capabilities};
+    ///
+    /// if capabilities().copy_on_write {
+    ///     let object = Shm::anonymous(4096)?;
+    ///     let copy = MapOptions::new().map_copy_on_write(&object)?;
+    ///     copy.copy_from(0, &[1_u32, 2, 3])?;
+    ///     assert_eq!(copy.slice::<u32>(0, 3)?.to_vec(), [1, 2, 3]);
+    ///     assert_eq!(object.map()?.bytes().load(0), 0);
+    /// }
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     pub fn copy_from<T: AnyBitPattern + NoUninit>(
         &self,
         offset: usize,

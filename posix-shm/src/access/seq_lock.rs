@@ -4,6 +4,7 @@
 //! never where anything is. models/src/memory.rs goes through all that can happen, with and without
 //! each fence.
 
+use std::any::type_name;
 use std::fmt;
 use std::hint;
 use std::io::ErrorKind;
@@ -13,8 +14,10 @@ use std::sync::atomic::fence;
 use bytemuck::{AnyBitPattern, NoUninit};
 
 use super::atomic::SharedAtomic;
+use super::bounds::{Refusal, aligned_part_of, part_of};
 use super::cell::SharedCell;
 use super::slice::SharedSlice;
+use super::views::refused;
 use crate::error::{Error, Result};
 use crate::failure::{Failure, Operation};
 use crate::map::{Mapping, ReadOnly, ReadWrite, Shared};
@@ -31,8 +34,13 @@ const TRIES: usize = 128;
 /// The data can be anything that is read and written by the views of this crate. For one value
 /// there is [`SeqCell`], and for many values [`SeqSlice`], which have the data next to the lock.
 ///
-/// There must be one writer at a time. A second one is an error. So that is what a writer leaves
-/// behind that was killed while it wrote. [`reset`](SeqLock::reset) takes the lock over then.
+/// There must be one writer at a time: a second one gets an error. To be the only one, take
+/// [`Shm::try_lock`](crate::Shm::try_lock) and keep it for as long as you write. `None` means that
+/// a writer is alive.
+///
+/// If a writer is killed while it writes, the next one gets the error too.
+/// [`reset`](SeqLock::reset) takes the lock over then. Whoever holds the object's lock knows that
+/// the writer before is dead.
 ///
 /// # Examples
 ///
@@ -61,6 +69,16 @@ impl<A: Shared> Mapping<A> {
     ///
     /// `InvalidInput` if they reach past the end of the mapping, or if their address is not a
     /// multiple of 4.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
+    /// let (lock, name) = (mapping.seq_lock(0)?, mapping.bytes().range(64..69));
+    /// lock.write(|| name.copy_from(b"alice"))?;
+    /// assert_eq!(lock.read(|| name.to_vec())?, b"alice");
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     pub fn seq_lock(&self, offset: usize) -> Result<SeqLock<'_, A>> {
         Ok(SeqLock::new(self.atomic(offset)?))
     }
@@ -73,26 +91,113 @@ impl<A: Shared> Mapping<A> {
     ///
     /// `InvalidInput` if it reaches past the end of the mapping, or if the address is misaligned
     /// for the lock, which takes a multiple of 4, or for the value.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
+    /// let position = mapping.seq_cell::<[f64; 3]>(64)?;
+    /// position.store([1.0, 2.0, 3.0])?;
+    /// assert_eq!(position.load()?, [1.0, 2.0, 3.0]);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     pub fn seq_cell<T: AnyBitPattern>(&self, offset: usize) -> Result<SeqCell<'_, T, A>> {
-        let lock = self.seq_lock(offset)?;
-        Ok(SeqCell { lock, value: self.cell(offset.saturating_add(SeqCell::<T>::VALUE))? })
+        let (lock, values) = self.locked(offset, 1)?;
+        Ok(SeqCell { lock, value: values.cell(0) })
     }
 
     /// Views `count` values and their sequence lock as a [`SeqSlice`], at an offset in bytes.
     ///
-    /// The values begin [`SeqCell::VALUE`] bytes after the lock.
+    /// The values begin [`SeqCell::VALUE`] bytes after the lock. [`SeqSlice::size`] says how many
+    /// bytes both take.
     ///
     /// # Errors
     ///
     /// The same as [`seq_cell`](Mapping::seq_cell).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
+    /// let prices = mapping.seq_slice::<f64>(0, 3)?;
+    /// prices.copy_from(&[1.0, 2.0, 3.0])?;
+    /// let mut copy = [0.0; 3];
+    /// prices.copy_to(&mut copy)?;
+    /// assert_eq!(copy, [1.0, 2.0, 3.0]);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     pub fn seq_slice<T: AnyBitPattern>(
         &self,
         offset: usize,
         count: usize,
     ) -> Result<SeqSlice<'_, T, A>> {
-        let lock = self.seq_lock(offset)?;
-        let values = self.slice(offset.saturating_add(SeqCell::<T>::VALUE), count)?;
+        let (lock, values) = self.locked(offset, count)?;
         Ok(SeqSlice { lock, values })
+    }
+
+    /// A lock and the values behind it. What is refused is said of the offset of the lock, which is
+    /// the one that the caller knows.
+    fn locked<T: AnyBitPattern>(
+        &self,
+        offset: usize,
+        count: usize,
+    ) -> Result<(SeqLock<'_, A>, SharedSlice<'_, T, A>)> {
+        let front = SeqCell::<T>::VALUE;
+        let parts = || {
+            // The values are aligned if the lock is aligned as they are.
+            let lock = aligned_part_of::<u32>(self.start(), self.len(), offset, 1, front)?;
+            let values = part_of(self.start(), self.len(), offset.saturating_add(front), count)?;
+            Ok((lock, values))
+        };
+        let (lock, values) = parts().map_err(|refusal| {
+            refused(match refusal {
+                Refusal::Misaligned { align, offset, address, .. } if align > align_of::<u32>() => {
+                    Refusal::Misaligned { what: type_name::<T>(), align, offset, address }
+                }
+                Refusal::PastTheEnd { len, .. } => Refusal::LockedPastTheEnd {
+                    what: type_name::<T>(),
+                    bytes: front as u128 + count as u128 * size_of::<T>() as u128,
+                    offset,
+                    count,
+                    len,
+                },
+                other => other,
+            })
+        })?;
+        let lock = SeqLock::new(SharedAtomic::new(lock));
+        Ok((lock, SharedSlice::new(values, count)))
+    }
+}
+
+impl<'m, A: Shared> SharedCell<'m, u32, A> {
+    /// Views the 4 bytes as a [`SeqLock`]: a field of a structure, declared as `u32`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use posix_shm::bytemuck::{Pod, Zeroable};
+    /// use posix_shm::{Shm, field};
+    ///
+    /// // With the feature `derive` of this crate.
+    /// #[derive(Clone, Copy, Pod, Zeroable)]
+    /// #[bytemuck(crate = "posix_shm::bytemuck")]
+    /// #[repr(C)]
+    /// struct Point {
+    ///     lock: u32,
+    ///     at: [f32; 3],
+    /// }
+    ///
+    /// let mapping = Shm::anonymous(4096)?.map_mut()?;
+    /// let point = mapping.cell::<Point>(0)?;
+    /// let (lock, at) = (field!(point, Point, lock).seq_lock(), field!(point, Point, at));
+    /// lock.write(|| at.store([1.0, 2.0, 3.0]))?;
+    /// assert_eq!(lock.read(|| at.load())?, [1.0, 2.0, 3.0]);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
+    #[must_use]
+    #[inline]
+    pub fn seq_lock(&self) -> SeqLock<'m, A> {
+        SeqLock::new(self.atomic())
     }
 }
 
@@ -138,6 +243,16 @@ impl<A: Shared> SeqLock<'_, A> {
     /// Tries once, as [`read`](SeqLock::read) does. `None` if a writer came between.
     ///
     /// The function is not called while a writer writes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
+    /// let (lock, point) = (mapping.seq_lock(0)?, mapping.cell::<[i32; 2]>(8)?);
+    /// assert_eq!(lock.try_read(|| point.load()), Some([0, 0]));
+    /// lock.write(|| assert_eq!(lock.try_read(|| point.load()), None))?;
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[inline]
     #[must_use]
     pub fn try_read<R>(&self, copy: impl FnOnce() -> R) -> Option<R> {
@@ -192,9 +307,9 @@ impl SeqLock<'_, ReadWrite> {
     /// Nobody takes a snapshot of what that writer has left: the function must write all of the
     /// data, or repair it. Only call this if the writer is known to be dead. If it is just slow,
     /// its own [`write`](SeqLock::write) fails when it ends, and the data may be a mix of both. The
-    /// same is true if a second process calls this while the first one repairs. If several may do
-    /// it, call it under [`Shm::lock`](crate::Shm::lock), and look again there whether the lock is
-    /// still blocked.
+    /// same is true if a second process calls this while the first one repairs. Both are ruled out
+    /// if writers hold [`Shm::lock`](crate::Shm::lock) for as long as they write. If they only take
+    /// it to repair, look again under it whether [`write`](SeqLock::write) is still `ResourceBusy`.
     ///
     /// # Errors
     ///
@@ -238,6 +353,21 @@ impl SeqLock<'_, ReadWrite> {
 
 impl<'m> SeqLock<'m, ReadWrite> {
     /// Returns the same lock without the operations that write.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use posix_shm::{ReadOnly, SeqLock};
+    ///
+    /// /// It can take snapshots, and change nothing.
+    /// fn snapshot(lock: SeqLock<'_, ReadOnly>) -> posix_shm::Result<u8> {
+    ///     lock.read(|| 7)
+    /// }
+    ///
+    /// # let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
+    /// assert_eq!(snapshot(mapping.seq_lock(0)?.as_read_only())?, 7);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[must_use]
     #[inline]
     pub fn as_read_only(&self) -> SeqLock<'m, ReadOnly> {
@@ -291,6 +421,15 @@ impl<T: AnyBitPattern, A: Shared> SeqCell<'_, T, A> {
     /// # Errors
     ///
     /// `WouldBlock`, as [`SeqLock::read`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
+    /// let position = mapping.seq_cell::<[f64; 3]>(0)?;
+    /// assert_eq!(position.load()?, [0.0; 3]);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[inline]
     pub fn load(&self) -> Result<T> {
         self.lock.read(|| self.value.load_for_snapshot())
@@ -303,6 +442,16 @@ impl<T: AnyBitPattern + NoUninit> SeqCell<'_, T, ReadWrite> {
     /// # Errors
     ///
     /// `ResourceBusy`, as [`SeqLock::write`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
+    /// let position = mapping.seq_cell::<[f64; 3]>(0)?;
+    /// position.store([1.0, 2.0, 3.0])?;
+    /// assert_eq!(position.load()?[2], 3.0);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[inline]
     pub fn store(&self, value: T) -> Result<()> {
         self.lock.write(|| self.value.store(value))
@@ -311,6 +460,19 @@ impl<T: AnyBitPattern + NoUninit> SeqCell<'_, T, ReadWrite> {
 
 impl<'m, T, A> SeqCell<'m, T, A> {
     /// The lock alone: to [take it over](SeqLock::reset), or to change only a part of the value.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
+    /// let counter = mapping.seq_cell::<[u64; 2]>(0)?;
+    /// // As a killed writer leaves it.
+    /// mapping.cell::<u32>(0)?.store(1);
+    /// assert!(counter.load().is_err());
+    /// counter.lock().reset(|| counter.value().store([7, 7]))?;
+    /// assert_eq!(counter.load()?, [7, 7]);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[must_use]
     #[inline]
     pub fn lock(&self) -> SeqLock<'m, A> {
@@ -318,6 +480,17 @@ impl<'m, T, A> SeqCell<'m, T, A> {
     }
 
     /// The value alone. Read and write it only under the lock.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
+    /// let pair = mapping.seq_cell::<[u32; 2]>(0)?;
+    /// // Only the second changes.
+    /// pair.lock().write(|| pair.value().part::<u32>(4).map(|second| second.store(7)))??;
+    /// assert_eq!(pair.load()?, [0, 7]);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[must_use]
     #[inline]
     pub fn value(&self) -> SharedCell<'m, T, A> {
@@ -332,7 +505,8 @@ impl<'m, T, A> SeqCell<'m, T, A> {
 /// [`SeqCell`].
 ///
 /// The longer a copy takes, the likelier it is that the writer comes between. If it writes all the
-/// time, use several of them in turn, so that a reader has one that is not written.
+/// time, use several of them in turn, so that a reader has one that is not written: [Between
+/// processes](crate::guide::between_processes) says how.
 ///
 /// # Examples
 ///
@@ -352,6 +526,37 @@ pub struct SeqSlice<'m, T, A = ReadWrite> {
     values: SharedSlice<'m, T, A>,
 }
 
+impl<T> SeqSlice<'_, T> {
+    /// How many bytes a lock and `count` values take.
+    ///
+    /// # Panics
+    ///
+    /// Panics if that is more than `usize::MAX`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use posix_shm::{SeqSlice, Shm};
+    ///
+    /// // Three frames in turn, each with a lock of its own.
+    /// const FRAME: usize = SeqSlice::<u8>::size(640 * 480).next_multiple_of(64);
+    /// let mapping = Shm::anonymous(3 * FRAME as u64)?.map_mut()?;
+    /// mapping.seq_slice::<u8>(2 * FRAME, 640 * 480)?.copy_from(&[7; 640 * 480])?;
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
+    #[must_use]
+    #[track_caller]
+    pub const fn size(count: usize) -> usize {
+        match count.checked_mul(size_of::<T>()) {
+            Some(bytes) => match bytes.checked_add(SeqCell::<T>::VALUE) {
+                Some(bytes) => bytes,
+                None => panic!("so many values do not fit into memory"),
+            },
+            None => panic!("so many values do not fit into memory"),
+        }
+    }
+}
+
 impl<T: AnyBitPattern, A: Shared> SeqSlice<'_, T, A> {
     /// Copies all values out. After an error, `out` has nothing of use.
     ///
@@ -362,6 +567,17 @@ impl<T: AnyBitPattern, A: Shared> SeqSlice<'_, T, A> {
     /// # Panics
     ///
     /// Panics if the lengths differ.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
+    /// let prices = mapping.seq_slice::<f64>(0, 3)?;
+    /// let mut copy = [1.0; 3];
+    /// prices.copy_to(&mut copy)?;
+    /// assert_eq!(copy, [0.0; 3]);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[inline]
     #[track_caller]
     pub fn copy_to(&self, out: &mut [T]) -> Result<()> {
@@ -379,6 +595,16 @@ impl<T: AnyBitPattern + NoUninit> SeqSlice<'_, T, ReadWrite> {
     /// # Panics
     ///
     /// Panics if the lengths differ. Nothing is changed then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
+    /// let prices = mapping.seq_slice::<f64>(0, 3)?;
+    /// prices.copy_from(&[1.0, 2.0, 3.0])?;
+    /// assert_eq!(prices.values().load(2), 3.0);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[inline]
     #[track_caller]
     pub fn copy_from(&self, values: &[T]) -> Result<()> {
@@ -388,7 +614,20 @@ impl<T: AnyBitPattern + NoUninit> SeqSlice<'_, T, ReadWrite> {
 }
 
 impl<'m, T, A> SeqSlice<'m, T, A> {
-    /// The lock alone: to [take it over](SeqLock::reset), or to copy only a part of the values.
+    /// The lock alone: to try only once ([`try_read`](SeqLock::try_read)), to copy a part of the
+    /// values, to change them in place ([`write`](SeqLock::write)), or to
+    /// [take it over](SeqLock::reset).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
+    /// let pixels = mapping.seq_slice::<u32>(0, 100)?;
+    /// // A row in the middle, if no writer comes between. It tries once.
+    /// let row = pixels.lock().try_read(|| pixels.values().range(40..50).to_vec());
+    /// assert_eq!(row, Some(vec![0; 10]));
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[must_use]
     #[inline]
     pub fn lock(&self) -> SeqLock<'m, A> {
@@ -396,6 +635,16 @@ impl<'m, T, A> SeqSlice<'m, T, A> {
     }
 
     /// The values alone. Read and write them only under the lock.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
+    /// let pixels = mapping.seq_slice::<u32>(0, 100)?;
+    /// pixels.lock().write(|| pixels.values().fill(7))?;
+    /// assert_eq!(pixels.values().len(), 100);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[must_use]
     #[inline]
     pub fn values(&self) -> SharedSlice<'m, T, A> {

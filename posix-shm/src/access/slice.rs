@@ -115,6 +115,15 @@ impl<T: AnyBitPattern, A> SharedSlice<'_, T, A> {
     /// # Panics
     ///
     /// Panics if the index is out of bounds.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
+    /// let numbers = mapping.slice::<u32>(0, 10)?;
+    /// assert_eq!(numbers.load(9), 0);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[must_use]
     #[inline]
     #[track_caller]
@@ -132,6 +141,16 @@ impl<T: AnyBitPattern + NoUninit> SharedSlice<'_, T, ReadWrite> {
     /// # Panics
     ///
     /// Panics if the index is out of bounds.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
+    /// let numbers = mapping.slice::<u32>(0, 10)?;
+    /// numbers.store(9, 7);
+    /// assert_eq!(numbers.load(9), 7);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[inline]
     #[track_caller]
     pub fn store(&self, index: usize, value: T) {
@@ -147,6 +166,14 @@ impl<'m, T, A> SharedSlice<'m, T, A> {
     }
 
     /// Returns the number of values.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
+    /// assert_eq!(mapping.slice::<u32>(0, 10)?.len(), 10);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[must_use]
     #[inline]
     pub fn len(&self) -> usize {
@@ -154,6 +181,15 @@ impl<'m, T, A> SharedSlice<'m, T, A> {
     }
 
     /// Whether there are no values.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
+    /// assert!(mapping.slice::<u32>(0, 0)?.is_empty());
+    /// assert!(!mapping.bytes().is_empty());
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[must_use]
     #[inline]
     pub fn is_empty(&self) -> bool {
@@ -169,6 +205,16 @@ impl<'m, T, A> SharedSlice<'m, T, A> {
 
 impl<T: AnyBitPattern, A> SharedSlice<'_, T, A> {
     /// Loads the value at an index, or returns `None` if the index is out of bounds.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
+    /// let numbers = mapping.slice::<u32>(0, 10)?;
+    /// assert_eq!(numbers.get(9), Some(0));
+    /// assert_eq!(numbers.get(10), None);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[must_use]
     #[inline]
     pub fn get(&self, index: usize) -> Option<T> {
@@ -182,6 +228,17 @@ impl<T: AnyBitPattern, A> SharedSlice<'_, T, A> {
     /// # Panics
     ///
     /// Panics if the lengths differ.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
+    /// mapping.bytes().range(..5).copy_from(b"hello");
+    /// let mut own = [0; 5];
+    /// mapping.bytes().range(..5).copy_to(&mut own);
+    /// assert_eq!(&own, b"hello");
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[inline]
     #[track_caller]
     pub fn copy_to(&self, out: &mut [T]) {
@@ -194,6 +251,16 @@ impl<T: AnyBitPattern, A> SharedSlice<'_, T, A> {
     }
 
     /// Copies all values into a new vector, as [`copy_to`](SharedSlice::copy_to) does.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
+    /// let numbers = mapping.slice::<u32>(0, 3)?;
+    /// numbers.store(1, 7);
+    /// assert_eq!(numbers.to_vec(), [0, 7, 0]);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[must_use]
     pub fn to_vec(&self) -> Vec<T> {
         let mut values = Vec::with_capacity(self.len);
@@ -282,6 +349,16 @@ impl<'m, T, A> SharedSlice<'m, T, A> {
     /// # Panics
     ///
     /// Panics if the range is out of bounds, or if it ends before it starts.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
+    /// let numbers = mapping.slice::<u32>(0, 10)?;
+    /// numbers.range(5..).fill(7);
+    /// assert_eq!(numbers.range(4..6).to_vec(), [0, 7]);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[must_use]
     #[inline]
     #[track_caller]
@@ -296,6 +373,17 @@ impl<'m, T, A> SharedSlice<'m, T, A> {
     /// # Panics
     ///
     /// Panics if the index is out of bounds.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
+    /// let points = mapping.slice::<[f32; 2]>(0, 10)?;
+    /// let third = points.cell(2);
+    /// third.store([1.5, -2.0]);
+    /// assert_eq!(points.load(2), [1.5, -2.0]);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[must_use]
     #[inline]
     #[track_caller]
@@ -366,6 +454,23 @@ impl<'m, T, A> SharedSlice<'m, T, A> {
 
     /// Views the same values for reading only, for instance to pass them to a function that should
     /// not write.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use posix_shm::{ReadOnly, SharedSlice};
+    ///
+    /// /// It can only read.
+    /// fn sum(numbers: SharedSlice<'_, u32, ReadOnly>) -> u32 {
+    ///     numbers.iter().sum()
+    /// }
+    ///
+    /// # let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
+    /// let numbers = mapping.slice::<u32>(0, 10)?;
+    /// numbers.fill(7);
+    /// assert_eq!(sum(numbers.as_read_only()), 70);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[must_use]
     #[inline]
     pub fn as_read_only(&self) -> SharedSlice<'m, T, ReadOnly> {
@@ -396,6 +501,15 @@ impl<'m, T, A> SharedSlice<'m, T, A> {
     }
 
     /// Returns the address of the first value. The caveats of [`Mapping::as_ptr`] apply.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
+    /// let numbers = mapping.slice::<u32>(64, 10)?;
+    /// assert_eq!(numbers.as_ptr().addr(), mapping.as_ptr().addr() + 64);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[must_use]
     #[inline]
     pub fn as_ptr(&self) -> *const T {

@@ -119,6 +119,18 @@ impl<A> Mapping<A> {
     /// # Errors
     ///
     /// The same as [`slice`](Mapping::slice).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
+    /// mapping.bytes().range(..5).copy_from(b"hello");
+    /// // SAFETY: no other process has the object, and this program neither writes nor shortens
+    /// // it while the slice lives.
+    /// let bytes = unsafe { mapping.as_slice::<u8>(0, 5)? };
+    /// assert_eq!(bytes, b"hello");
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     pub unsafe fn as_slice<T: AnyBitPattern>(&self, offset: usize, count: usize) -> Result<&[T]> {
         let start = self.part(offset, count)?;
         // SAFETY: the values are aligned and inside the mapping (rule 4), which the slice borrows.
@@ -132,7 +144,7 @@ impl<A> Mapping<A> {
     }
 }
 
-fn refused(why: Refusal) -> Error {
+pub(super) fn refused(why: Refusal) -> Error {
     Failure::invalid(Operation::View, why.to_string()).named(None)
 }
 
@@ -150,6 +162,21 @@ impl Mapping<ReadWrite> {
     /// # Errors
     ///
     /// The same as [`slice`](Mapping::slice).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
+    /// {
+    ///     // SAFETY: no other process has the object, and this program uses these bytes only
+    ///     // by the slice while it lives.
+    ///     let numbers = unsafe { mapping.as_mut_slice::<u32>(0, 3)? };
+    ///     numbers.copy_from_slice(&[3, 1, 2]);
+    ///     numbers.sort();
+    /// }
+    /// assert_eq!(mapping.slice::<u32>(0, 3)?.to_vec(), [1, 2, 3]);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[allow(clippy::mut_from_ref, reason = "the caller promises that it is the only one")]
     pub unsafe fn as_mut_slice<T: AnyBitPattern + NoUninit>(
         &self,

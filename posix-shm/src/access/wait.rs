@@ -14,6 +14,20 @@ use crate::imp::{self, Slept};
 use crate::map::{ReadWrite, Shared};
 
 /// How [`SharedAtomic::wait`] has ended.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use posix_shm::Waited;
+///
+/// # let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
+/// match mapping.atomic::<u32>(0)?.wait(0, Duration::from_millis(1))? {
+///     Waited::TimedOut => println!("nothing yet"),
+///     _ => println!("look for work"),
+/// }
+/// # Ok::<(), posix_shm::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[must_use = "the word may be as it was: the wait may have timed out"]
 #[non_exhaustive]
@@ -56,6 +70,14 @@ pub struct WaitOptions {
 
 impl WaitOptions {
     /// No limit, 100 looks before it sleeps, and another look each second.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use posix_shm::WaitOptions;
+    ///
+    /// assert_eq!(WaitOptions::new(), None.into());
+    /// ```
     #[must_use]
     pub const fn new() -> WaitOptions {
         WaitOptions { limit: None, spin: 100, look_again: Duration::from_secs(1) }
@@ -66,6 +88,18 @@ impl WaitOptions {
     /// Signals do not stretch the time, and time that the machine spends suspended may not count. A
     /// limit of zero only looks. One that ends after the clock does, such as [`Duration::MAX`], is
     /// none.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use posix_shm::{WaitOptions, Waited};
+    ///
+    /// # let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
+    /// let options = WaitOptions::new().limit(Duration::from_millis(1));
+    /// assert_eq!(mapping.atomic::<u32>(0)?.wait(0, options)?, Waited::TimedOut);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[must_use]
     pub const fn limit(self, limit: Duration) -> WaitOptions {
         WaitOptions { limit: Some(limit), ..self }
@@ -76,6 +110,19 @@ impl WaitOptions {
     ///
     /// A peer that answers within that time then costs neither side a system call. Use 0 if the two
     /// share a processor, or if the answer takes long anyway.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use posix_shm::{WaitOptions, Waited};
+    ///
+    /// # let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
+    /// // Go to sleep at once.
+    /// let options = WaitOptions::new().spin(0).limit(Duration::from_millis(1));
+    /// assert_eq!(mapping.atomic::<u32>(0)?.wait(0, options)?, Waited::TimedOut);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[must_use]
     pub const fn spin(self, looks: u32) -> WaitOptions {
         WaitOptions { spin: looks, ..self }
@@ -86,6 +133,20 @@ impl WaitOptions {
     ///
     /// So a waiter comes back if a peer was killed after it stored the word and before it woke
     /// anybody, and notices that the word's page was cut off.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use posix_shm::{WaitOptions, Waited};
+    ///
+    /// # let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
+    /// let word = mapping.atomic::<u32>(0)?;
+    /// // Peers that may be killed: look ten times a second.
+    /// let options = WaitOptions::new().look_again(Duration::from_millis(100));
+    /// assert_eq!(word.wait(0, options.limit(Duration::from_millis(1)))?, Waited::TimedOut);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[must_use]
     pub const fn look_again(self, every: Duration) -> WaitOptions {
         WaitOptions { look_again: every, ..self }
@@ -454,6 +515,18 @@ impl SharedAtomic<'_, u32, ReadWrite> {
     /// # Platform-specific behavior
     ///
     /// The same as [`notify_all`](SharedAtomic::notify_all).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::atomic::Ordering;
+    ///
+    /// # let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
+    /// let tasks = mapping.atomic::<u32>(0)?;
+    /// tasks.fetch_add(1, Ordering::Release);
+    /// tasks.notify_one()?; // one of the workers is enough
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[doc(alias = "futex", alias = "FUTEX_WAKE")]
     pub fn notify_one(&self) -> Result<usize> {
         imp::wake(self.at(), false).map_err(failed(Operation::Notify))

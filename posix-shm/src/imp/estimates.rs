@@ -108,7 +108,11 @@ fn known<T>(answer: io::Result<T>) -> Result<Option<T>, Failure> {
         Ok(answer) => Ok(Some(answer)),
         Err(error) => match error.raw_os_error().map(Errno) {
             Some(errno @ (Errno::MFILE | Errno::NFILE)) => {
-                Err(Failure::new(Operation::Reserve, errno))
+                let who = if errno == Errno::MFILE { "this process" } else { "the system" };
+                Err(Failure::new(Operation::Reserve, errno).with_hint(format!(
+                    "{who} has no free descriptor to ask how much memory is left; close some, \
+                     raise the limit, or insist with OpenOptions::ignore_estimates"
+                )))
             }
             _ => Ok(None),
         },

@@ -16,6 +16,16 @@ use crate::imp;
 /// There is nothing for `MADV_WIPEONFORK`, `MADV_FREE` and `MADV_MERGEABLE`: Linux refuses them for
 /// shared memory. For huge pages there is [`Mapping::collapse`], and for pages that must be there
 /// [`Mapping::populate`].
+///
+/// # Examples
+///
+/// ```
+/// use posix_shm::{Advice, Shm};
+///
+/// let mapping = Shm::anonymous(65536)?.map_mut()?;
+/// mapping.advise(.., Advice::Normal)?;
+/// # Ok::<(), posix_shm::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Advice {

@@ -9,6 +9,21 @@ use crate::failure::{Detail, Failure, Operation};
 use crate::imp;
 
 /// Whether a mapping has another address than before: the result of [`Mapping::grow`].
+///
+/// # Examples
+///
+/// ```
+/// use posix_shm::{MapOptions, Moved, Shm, capabilities};
+///
+/// # if !capabilities().resize { return Ok(()) }
+/// let object = Shm::anonymous(65536)?;
+/// let mut mapping = MapOptions::new().capacity(1 << 20).map(&object)?;
+/// object.grow(1 << 20)?;
+/// if mapping.grow(&object, 1 << 20)? == Moved::Yes {
+///     println!("it is at {:?} now", mapping.as_ptr());
+/// }
+/// # Ok::<(), posix_shm::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Moved {
     /// The address is the same. Pointers into the mapping stay valid.
@@ -21,6 +36,17 @@ impl<A> Mapping<A> {
     /// How long the mapping can become without moving: its
     /// [`capacity`](crate::MapOptions::capacity), rounded up to whole pages, or its length if it
     /// has none.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use posix_shm::{MapOptions, Shm};
+    ///
+    /// let object = Shm::anonymous(65536)?;
+    /// assert_eq!(object.map()?.capacity(), 65536);
+    /// assert!(MapOptions::new().capacity(1 << 20).map(&object)?.capacity() >= 1 << 20);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[must_use]
     pub fn capacity(&self) -> usize {
         self.region.capacity()

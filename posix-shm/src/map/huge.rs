@@ -10,6 +10,19 @@ use crate::imp;
 
 /// How much of a range has huge pages: the result of [`Mapping::collapse`]. Both together are the
 /// range.
+///
+/// # Examples
+///
+/// ```
+/// use posix_shm::{Shm, capabilities};
+///
+/// if capabilities().collapse {
+///     let mapping = Shm::anonymous(4 << 20)?.map_mut()?;
+///     let found = mapping.collapse(..)?;
+///     assert_eq!(found.huge + found.usual, 4 << 20);
+/// }
+/// # Ok::<(), posix_shm::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Collapsed {
@@ -152,6 +165,14 @@ impl HugePages {
     /// Pages of this many bytes.
     ///
     /// Creating an object fails if the system does not have them.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use posix_shm::HugePages;
+    ///
+    /// assert_ne!(HugePages::of(1 << 30), HugePages::default());
+    /// ```
     #[must_use]
     pub fn of(bytes: u64) -> HugePages {
         HugePages { size: Some(bytes) }

@@ -71,12 +71,27 @@ impl<A> Mapping<A> {
 
     /// The length in bytes: what was asked for, not rounded to pages. (Mapping a whole object asks
     /// for its length, which is rounded on macOS.)
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let mapping = posix_shm::Shm::anonymous(65536)?.map()?;
+    /// assert_eq!(mapping.len(), 65536);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[must_use]
     pub fn len(&self) -> usize {
         self.region.len()
     }
 
     /// Whether there are no bytes. It is always `false`: no system maps 0 bytes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert!(!posix_shm::Shm::anonymous(4096)?.map()?.is_empty());
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.region.len() == 0
@@ -87,6 +102,15 @@ impl<A> Mapping<A> {
     /// Making a reference from it is undefined behaviour unless nobody writes there while the
     /// reference lives, and plain reads race with peers that write. [`bytes`](Mapping::bytes) needs
     /// no such promise.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let object = posix_shm::Shm::anonymous(4096)?;
+    /// let (first, second) = (object.map()?, object.map()?);
+    /// assert_ne!(first.as_ptr(), second.as_ptr()); // the same memory, at two addresses
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[must_use]
     pub fn as_ptr(&self) -> *const u8 {
         self.region.start().as_ptr()
@@ -97,6 +121,14 @@ impl<A> Mapping<A> {
     /// # Errors
     ///
     /// What `munmap` reports; none is known for a mapping of this crate.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let mapping = posix_shm::Shm::anonymous(4096)?.map()?;
+    /// mapping.unmap()?;
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     ///
     /// Sources: POSIX.1-2024 `munmap`.
     #[doc(alias = "munmap")]
@@ -200,6 +232,17 @@ impl<A> Mapping<A> {
 impl Mapping<ReadWrite> {
     /// The address of the first byte, for writing. The caveats of [`as_ptr`](Mapping::as_ptr)
     /// apply.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
+    /// let to = mapping.as_mut_ptr();
+    /// // SAFETY: the byte is inside the mapping, and no other process or thread has it.
+    /// unsafe { to.write(7) };
+    /// assert_eq!(mapping.bytes().load(0), 7);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[must_use]
     pub fn as_mut_ptr(&self) -> *mut u8 {
         self.region.start().as_ptr()
@@ -252,6 +295,18 @@ impl<A> fmt::Debug for Mapping<A> {
 
 /// Mapped memory of any [`Protection`], with only a pointer to it: the result of
 /// [`MapOptions::map_raw`](crate::MapOptions::map_raw). Dropping it unmaps the memory.
+///
+/// # Examples
+///
+/// ```
+/// use posix_shm::{MapOptions, Protection, Shm};
+///
+/// let object = Shm::anonymous(65536)?;
+/// let memory = MapOptions::new().map_raw(&object, Protection::READ)?;
+/// // SAFETY: the byte is inside the mapping, and nobody else has the object.
+/// assert_eq!(unsafe { memory.as_ptr().read_volatile() }, 0);
+/// # Ok::<(), posix_shm::Error>(())
+/// ```
 #[doc(alias = "mmap")]
 pub struct RawMapping {
     region: Region,
@@ -292,18 +347,51 @@ impl RawMapping {
 
     /// The address of the first byte. What may be done there depends on the protection and on what
     /// peers do.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use posix_shm::{MapOptions, Protection, Shm};
+    ///
+    /// let object = Shm::anonymous(65536)?;
+    /// let memory = MapOptions::new().map_raw(&object, Protection::READ)?;
+    /// assert!(!memory.as_ptr().is_null());
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[must_use]
     pub fn as_ptr(&self) -> *mut u8 {
         self.region.start().as_ptr()
     }
 
     /// The length in bytes: what was asked for, not rounded to pages.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use posix_shm::{MapOptions, Protection, Shm};
+    ///
+    /// let object = Shm::anonymous(65536)?;
+    /// let memory = MapOptions::new().map_raw(&object, Protection::READ)?;
+    /// assert_eq!(memory.len(), 65536);
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[must_use]
     pub fn len(&self) -> usize {
         self.region.len()
     }
 
     /// Whether there are no bytes. It is always `false`: no system maps 0 bytes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use posix_shm::{MapOptions, Protection, Shm};
+    ///
+    /// let object = Shm::anonymous(65536)?;
+    /// let memory = MapOptions::new().map_raw(&object, Protection::READ)?;
+    /// assert!(!memory.is_empty());
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.region.len() == 0
@@ -314,6 +402,17 @@ impl RawMapping {
     /// # Errors
     ///
     /// As [`Mapping::unmap`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use posix_shm::{MapOptions, Protection, Shm};
+    ///
+    /// let object = Shm::anonymous(65536)?;
+    /// let memory = MapOptions::new().map_raw(&object, Protection::READ)?;
+    /// memory.unmap()?;
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[doc(alias = "munmap")]
     pub fn unmap(self) -> Result<()> {
         self.region.unmap().map_err(unmap_failure)

@@ -6,10 +6,38 @@ use posix_shm_sys as sys;
 
 /// Marks memory that can only be read: a [`Mapping<ReadOnly>`](crate::Mapping) has no method that
 /// writes.
+///
+/// # Examples
+///
+/// ```
+/// use posix_shm::{Mapping, ReadOnly, Shm};
+///
+/// /// It can only read.
+/// fn first(mapping: &Mapping<ReadOnly>) -> u8 {
+///     mapping.bytes().load(0)
+/// }
+///
+/// assert_eq!(first(&Shm::anonymous(4096)?.map()?), 0);
+/// # Ok::<(), posix_shm::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub enum ReadOnly {}
 
 /// Marks memory that can be read and written.
+///
+/// # Examples
+///
+/// ```
+/// use posix_shm::{Mapping, ReadWrite, Shm};
+///
+/// /// The same as `&Mapping`: it is the default.
+/// fn clear(mapping: &Mapping<ReadWrite>) {
+///     mapping.bytes().fill(0);
+/// }
+///
+/// clear(&Shm::anonymous(4096)?.map_mut()?);
+/// # Ok::<(), posix_shm::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub enum ReadWrite {}
 
@@ -19,6 +47,20 @@ pub enum ReadWrite {}
 /// views have no method that writes, counts, wakes or waits: those are for memory that is shared.
 /// The mapping itself has [`store`](crate::Mapping::store) and
 /// [`copy_from`](crate::Mapping::copy_from).
+///
+/// # Examples
+///
+/// ```
+/// use posix_shm::{CopyOnWrite, MapOptions, Mapping, Shm, capabilities};
+///
+/// if capabilities().copy_on_write {
+///     let object = Shm::anonymous(4096)?;
+///     let draft: Mapping<CopyOnWrite> = MapOptions::new().map_copy_on_write(&object)?;
+///     draft.store(0, 7_u8)?;
+///     assert_eq!(object.map()?.bytes().load(0), 0);
+/// }
+/// # Ok::<(), posix_shm::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 #[doc(alias = "MAP_PRIVATE")]
 pub enum CopyOnWrite {}
@@ -27,6 +69,23 @@ pub enum CopyOnWrite {}
 ///
 /// [`SharedAtomic::wait`](crate::SharedAtomic::wait) and the like need it: whoever waited on memory
 /// of its own would never be woken. No other type can have this trait.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use posix_shm::{Mapping, Shared, Shm};
+///
+/// /// Waits for a moment, in a mapping for reading or for writing.
+/// fn is_ready<A: Shared>(mapping: &Mapping<A>) -> posix_shm::Result<bool> {
+///     let ready = mapping.atomic::<u32>(0)?;
+///     Ok(ready.wait_while(|ready| ready == 0, Duration::from_millis(1))?.is_some())
+/// }
+///
+/// let object = Shm::anonymous(4096)?;
+/// assert!(!is_ready(&object.map()?)? && !is_ready(&object.map_mut()?)?);
+/// # Ok::<(), posix_shm::Error>(())
+/// ```
 pub trait Shared: sealed::Shared {}
 
 impl Shared for ReadOnly {}
@@ -68,6 +127,18 @@ impl Access for CopyOnWrite {
 
 bitflags::bitflags! {
     /// What the pages of a [`RawMapping`] allow: `PROT_READ`, `PROT_WRITE`, `PROT_EXEC`, or none.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use posix_shm::{MapOptions, Protection, Shm};
+    ///
+    /// let object = Shm::anonymous(65536)?;
+    /// let both = Protection::READ | Protection::WRITE;
+    /// let mut memory = MapOptions::new().map_raw(&object, both)?;
+    /// memory.protect(Protection::READ)?;
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
     #[doc(alias = "prot-flags")]
     pub struct Protection: i32 {

@@ -71,6 +71,15 @@ impl<A> Mapping<A> {
     /// # Errors
     ///
     /// As [`populate`](Mapping::populate): the first error that a thread met.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let mapping = posix_shm::Shm::anonymous(1 << 20)?.map_mut()?;
+    /// mapping.populate_in(.., 2)?;
+    /// mapping.bytes().fill(7); // no page faults
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     pub fn populate_in(&self, range: impl RangeBounds<usize>, threads: usize) -> Result<()> {
         self.populate_with(range, threads, |_| ControlFlow::Continue(())).map(drop)
     }
@@ -194,6 +203,15 @@ impl<A> Mapping<A> {
     ///
     /// * `InvalidInput`: a range that is not inside the mapping;
     /// * `OutOfMemory` (`ENOMEM`): the process has too many mappings.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
+    /// mapping.lock(..)?;
+    /// mapping.unlock(..)?;
+    /// # Ok::<(), posix_shm::Error>(())
+    /// ```
     ///
     /// Sources: POSIX.1-2024 `munlock`.
     #[doc(alias = "munlock")]

@@ -358,7 +358,7 @@ impl Request<'_> {
             return Err(failure
                 .and_hint(
                     "IfExists::Supersede needs room for the old object and the new one at once; \
-                     unlinking the old one first takes less",
+                     to unlink the old one first helps only if no process uses it",
                 )
                 .into());
         }

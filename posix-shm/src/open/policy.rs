@@ -3,6 +3,22 @@
 use crate::direction::Direction;
 
 /// What to do if an object already has the name.
+///
+/// # Examples
+///
+/// ```
+/// use posix_shm::{Direction, IfExists, OpenOptions, Shm, ShmName};
+///
+/// let name = ShmName::random("doc.")?;
+/// let old = Shm::create(&name, 4096)?;
+/// let mut options = OpenOptions::new();
+/// options.direction(Direction::Io).size(4096);
+/// assert!(!options.if_exists(IfExists::Overwrite).open(&name)?.created());
+/// let new = options.if_exists(IfExists::Supersede).open(&name)?;
+/// assert!(new.created());
+/// new.unlink()?;
+/// # Ok::<(), posix_shm::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum IfExists {
@@ -32,6 +48,20 @@ pub enum IfExists {
 }
 
 /// What to do if nothing has the name.
+///
+/// # Examples
+///
+/// ```
+/// use posix_shm::{Direction, IfDoesNotExist, OpenOptions, ShmName};
+///
+/// let name = ShmName::random("doc.")?;
+/// let mut options = OpenOptions::new();
+/// options.direction(Direction::Io).size(4096);
+/// assert!(options.if_does_not_exist(IfDoesNotExist::Error).open(&name).is_err());
+/// let object = options.if_does_not_exist(IfDoesNotExist::Create).open(&name)?;
+/// object.unlink()?;
+/// # Ok::<(), posix_shm::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum IfDoesNotExist {

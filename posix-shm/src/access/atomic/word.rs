@@ -20,6 +20,23 @@ use bytemuck::{AnyBitPattern, NoUninit};
 /// # Platform-specific behavior
 ///
 /// `u64` and `i64` are left out on machines without 64-bit atomics, and on ARM before version 7.
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::atomic::Ordering::Relaxed;
+/// use posix_shm::{SharedAtomic, Word};
+///
+/// /// Counts, whatever the size of the counter.
+/// fn count<T: Word + From<bool>>(counter: SharedAtomic<'_, T>) -> T {
+///     counter.fetch_add(T::from(true), Relaxed)
+/// }
+///
+/// # let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
+/// assert_eq!(count(mapping.atomic::<u16>(0)?), 0);
+/// assert_eq!(count(mapping.atomic::<i64>(8)?), 0);
+/// # Ok::<(), posix_shm::Error>(())
+/// ```
 pub trait Word: AnyBitPattern + NoUninit + Ord + fmt::Debug + Send + Sync + Integer {
     /// The atomic type of the standard library: `AtomicU32` for `u32`, and so on.
     type Atomic: fmt::Debug + Send + Sync + 'static;

@@ -399,6 +399,9 @@ pub(crate) fn hint(operation: Operation, errno: Errno) -> Option<&'static str> {
             Some("this user may not enter /dev/shm, where all objects are")
         }
         (Operation::Create | Operation::Publish, Errno::NOSPC) => no_room(),
+        (Operation::Create | Operation::Publish, Errno::ROFS) => {
+            Some("/dev/shm is mounted read-only")
+        }
         _ => None,
     }
 }
