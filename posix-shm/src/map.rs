@@ -42,3 +42,4 @@ pub use markers::{CopyOnWrite, Protection, ReadOnly, ReadWrite, Shared};
 pub use options::MapOptions;
 
 pub(crate) use region::{MAX_LEN, Region, too_long};
+pub(crate) use whole::NewMapping;

@@ -2,7 +2,7 @@
 
 use std::ptr::{self, NonNull};
 
-use super::{Align, How, Region, Warm};
+use super::{How, PowerOfTwo, Region, Warm};
 use crate::failure::cvt;
 use crate::immutable::ImmutableMapping;
 use crate::map::{Mapping, ReadWrite};
@@ -25,7 +25,7 @@ impl Region {
             private: true,
             no_reserve: false,
             fixed: false,
-            align: Align::NONE,
+            modulus: PowerOfTwo::ONE,
             has_room: false,
             huge_page: None,
             warm: Warm::default(),

@@ -115,11 +115,12 @@ pub(crate) enum NewMapping {
 }
 
 impl NewMapping {
+    /// The mapping, as such or in its box.
     #[inline(always)]
-    pub(crate) fn into_mapping(self) -> Mapping<ReadWrite> {
+    pub(crate) fn whole(self) -> Result<Mapping<ReadWrite>, Box<Mapping<ReadWrite>>> {
         match self {
-            NewMapping::Whole(pages) => Mapping::new(pages.into_region(ReadWrite::PROTECTION)),
-            NewMapping::Other(mapping) => *mapping,
+            NewMapping::Whole(pages) => Ok(Mapping::new(pages.into_region(ReadWrite::PROTECTION))),
+            NewMapping::Other(mapping) => Err(mapping),
         }
     }
 }
