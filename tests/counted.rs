@@ -6,6 +6,9 @@
 #[path = "peer/alone.rs"]
 mod alone;
 #[cfg(target_os = "linux")]
+#[path = "counted/cycles.rs"]
+mod cycles;
+#[cfg(target_os = "linux")]
 #[path = "counted/life.rs"]
 mod life;
 #[cfg(target_os = "linux")]

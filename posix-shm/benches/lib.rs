@@ -67,15 +67,44 @@ pub fn timed_ratios(ways: &mut [Timed<'_>], rounds: usize) -> Vec<(f64, Duration
     times.iter_mut().map(row).collect()
 }
 
-/// As [`ratios`], of ways that take a function each, in a random order in each round, so that none
-/// always comes after the same other one. Also returns the median of the times of one run.
-pub fn shuffled_ratios(ways: &mut [Variant<'_>], rounds: usize) -> Vec<(f64, Duration)> {
+/// One way to do the same thing, which says how long a processor took for so many runs.
+pub struct Way<'a> {
+    /// The row's title.
+    pub name: String,
+    /// Runs it this many times.
+    pub run: Box<dyn FnMut(u32) -> Duration + 'a>,
+}
+
+impl<'a> Way<'a> {
+    /// A way that is a function of this process.
+    pub fn of(name: &str, run: impl Fn() + 'a) -> Way<'a> {
+        let run = move |times| {
+            let start = processor_time();
+            (0..times).for_each(|_| run());
+            processor_time() - start
+        };
+        Way { name: name.to_owned(), run: Box::new(run) }
+    }
+}
+
+/// How long this thread has had a processor. Other programs disturb that less than the time that
+/// has passed, which is the same as long as nothing sleeps.
+fn processor_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::try_from(time).expect("no clock of a thread is before its start")
+}
+
+/// As [`ratios`], in a random order in each round, so that none always comes after the same other
+/// one. Also returns the median of the times of one run.
+pub fn shuffled_ratios(ways: &mut [Way<'_>], rounds: usize) -> Vec<(f64, Duration)> {
     let mut times = 1;
-    while time(&mut ways[0], times) < 20 * BATCH && times < 1 << 24 {
+    while (ways[0].run)(times) < 20 * BATCH && times < 1 << 24 {
         times *= 2;
     }
     // Each has its memory and its caches before the first round.
-    ways.iter_mut().for_each(|way| (way.run)(times.div_ceil(4)));
+    for way in &mut *ways {
+        (way.run)(times.div_ceil(4));
+    }
     let mut taken = vec![Vec::new(); ways.len()];
     let mut order: Vec<usize> = (0..ways.len()).collect();
     let mut random = 0x9e37_79b9_7f4a_7c15_u64;
@@ -88,7 +117,7 @@ pub fn shuffled_ratios(ways: &mut [Variant<'_>], rounds: usize) -> Vec<(f64, Dur
             order.swap(last, (random % (last as u64 + 1)) as usize);
         }
         for &which in &order {
-            taken[which].push(time(&mut ways[which], times));
+            taken[which].push((ways[which].run)(times));
         }
     }
     let first = taken[0].clone();

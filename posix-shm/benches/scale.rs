@@ -20,7 +20,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use posix_shm::{Shm, ShmName, list, list_names};
-use posix_shm_benches::{Timed, Variant, shuffled_ratios, timed_ratios};
+use posix_shm_benches::{Timed, Way, shuffled_ratios, timed_ratios};
 
 #[path = "../../tests/peer/alone.rs"]
 #[allow(dead_code, reason = "shared with the helper programs of the tests")]
@@ -38,7 +38,7 @@ fn main() {
     let short = std::env::args().any(|argument| argument == "--short");
     alone::mount_own(c"mode=1777,size=2g").expect("a /dev/shm of its own");
     let counts: &[(usize, usize)] =
-        if short { &[(10, 3), (1000, 3)] } else { &[(10, 101), (1000, 31), (100_000, 9)] };
+        if short { &[(10, 3), (1000, 3)] } else { &[(10, 301), (1000, 101), (100_000, 15)] };
     let mut made = 0;
     for &(count, rounds) in counts {
         while made < count {
@@ -46,24 +46,18 @@ fn main() {
             made += 1;
         }
         listing(count, rounds);
-        among_others(count, if short { 3 } else { 51 });
+        among_others(count, if short { 3 } else { 101 });
     }
     processes(if short { 3 } else { 15 });
 }
 
 /// A way, and how it is called.
-type Way<'a> = (&'static str, Box<dyn Fn() + 'a>);
+type Named<'a> = (&'static str, Box<dyn Fn() + 'a>);
 
-fn table(title: &str, ways: Vec<Way<'_>>, rounds: usize) {
+fn table(title: &str, ways: Vec<Named<'_>>, rounds: usize) {
     let allocations: Vec<u64> = ways.iter().map(|(_, run)| stepped::allocations(run)).collect();
-    let mut variants: Vec<Variant<'_>> = ways
-        .iter()
-        .map(|(name, run)| Variant {
-            name,
-            run: Box::new(move |times| (0..times).for_each(|_| run())),
-        })
-        .collect();
-    let found = shuffled_ratios(&mut variants, rounds);
+    let mut timed: Vec<Way<'_>> = ways.iter().map(|(name, run)| Way::of(name, run)).collect();
+    let found = shuffled_ratios(&mut timed, rounds);
     println!("\n### {title}\n\n| way | ratio | µs | allocations |\n|---|---:|---:|---:|");
     for (((name, _), (ratio, time)), allocations) in ways.iter().zip(found).zip(allocations) {
         println!("| {name} | {ratio:.3} | {:.2} | {allocations} |", time.as_secs_f64() * 1e6);
@@ -72,7 +66,7 @@ fn table(title: &str, ways: Vec<Way<'_>>, rounds: usize) {
 
 fn listing(count: usize, rounds: usize) {
     let raw = || assert_eq!(raw::list(true), count);
-    let ways: Vec<Way<'_>> = vec![
+    let ways: Vec<Named<'_>> = vec![
         ("raw, readdir and fstatat", Box::new(raw)),
         ("raw again (noise)", Box::new(raw)),
         (
@@ -123,7 +117,7 @@ fn among_others(count: usize, rounds: usize) {
     let path = path_of(&name);
     let old = ShmName::new("object-number-000005").unwrap();
     let open = || raw::close(raw::open(old.as_c_str()));
-    let ways: Vec<Way<'_>> = vec![
+    let ways: Vec<Named<'_>> = vec![
         ("raw, create and remove", Box::new(|| complete(&name, &path))),
         ("raw again (noise)", Box::new(|| complete(&name, &path))),
         ("posix-shm, create and remove", Box::new(|| ours(&name))),

@@ -321,6 +321,17 @@ pub(crate) fn cvt<T: MinusOne>(returned: T) -> Result<T, Errno> {
 /// this library.
 #[inline]
 pub(crate) fn cvt_retry<T: MinusOne>(mut call: impl FnMut() -> T) -> Result<T, Errno> {
+    match cvt(call()) {
+        Err(Errno::INTR) => again(call),
+        result => result,
+    }
+}
+
+/// Makes a call again for as long as a signal interrupts it. Out of line, so that what it passes
+/// need not be kept for it.
+#[cold]
+#[inline(never)]
+fn again<T: MinusOne>(mut call: impl FnMut() -> T) -> Result<T, Errno> {
     loop {
         match cvt(call()) {
             Err(Errno::INTR) => {}

@@ -133,6 +133,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 // The ground floor: these use no other module.
+mod bytes;
 mod capabilities;
 mod direction;
 mod failure;

@@ -41,4 +41,4 @@ pub use mapping::{Mapping, RawMapping};
 pub use markers::{CopyOnWrite, Protection, ReadOnly, ReadWrite, Shared};
 pub use options::MapOptions;
 
-pub(crate) use region::{MAX_LEN, Region, too_long};
+pub(crate) use region::{MAX_LEN, Region, WholePages, too_long};

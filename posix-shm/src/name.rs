@@ -9,6 +9,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::bytes;
 use crate::error::{Error, Result};
 use crate::failure::{Errno, Failure, Operation};
 use crate::imp;
@@ -53,17 +54,26 @@ pub struct ShmName(Stored);
 enum Stored {
     /// Here. `len` counts the bytes before the NUL byte; those behind it mean nothing.
     Short {
-        len: u8,
-        bytes: [u8; SHORT],
+        /// So wide that no padding is moved between it and the bytes.
+        len: u32,
+        bytes: Short,
     },
     Long(Arc<CStr>),
 }
+
+/// Aligned, so that it is moved by few instructions.
+#[derive(Clone, Copy)]
+#[repr(align(8))]
+struct Short([u8; SHORT]);
 
 /// The longest name, after the slash, that is valid everywhere: macOS stores 31 bytes with it.
 const PORTABLE_MAX: usize = 30;
 
 /// What a portable name takes, with the slash and a NUL byte.
 const SHORT: usize = PORTABLE_MAX + 2;
+
+// A name that is valid everywhere is valid here.
+const _: () = assert!(PORTABLE_MAX <= imp::NAME_MAX);
 
 /// How many characters [`ShmName::random`] adds: five random bits each, 80 in all.
 const RANDOM_LEN: usize = 16;
@@ -110,7 +120,7 @@ impl ShmName {
     /// assert!(ShmName::portable("/frames #1").is_err());
     /// ```
     pub fn portable(name: impl AsRef<OsStr>) -> Result<ShmName> {
-        let name = ShmName::checked(name.as_ref().as_bytes(), PORTABLE_MAX.min(imp::NAME_MAX))?;
+        let name = ShmName::checked(name.as_ref().as_bytes(), PORTABLE_MAX)?;
         let is_portable = |b: &u8| b.is_ascii_alphanumeric() || b"._-".contains(b);
         match name.after_slash().iter().find(|b| !is_portable(b)) {
             None => Ok(name),
@@ -157,10 +167,11 @@ impl ShmName {
     /// # Ok::<(), posix_shm::Error>(())
     /// ```
     #[must_use]
+    #[inline]
     pub fn as_c_str(&self) -> &CStr {
         match &self.0 {
             Stored::Short { len, bytes } => {
-                let with_nul = &bytes[..=usize::from(*len)];
+                let with_nul = &bytes.0[..=*len as usize];
                 // SAFETY: when it was made, it was found to have no other NUL byte than the one
                 // that was put behind it.
                 unsafe { CStr::from_bytes_with_nul_unchecked(with_nul) }
@@ -186,7 +197,7 @@ impl ShmName {
 
     fn bytes(&self) -> &[u8] {
         match &self.0 {
-            Stored::Short { len, bytes } => &bytes[..usize::from(*len)],
+            Stored::Short { len, bytes } => &bytes.0[..*len as usize],
             Stored::Long(name) => name.to_bytes(),
         }
     }
@@ -196,20 +207,28 @@ impl ShmName {
     }
 
     fn checked(given: &[u8], max: usize) -> Result<ShmName> {
-        let rest = given.strip_prefix(b"/").unwrap_or(given);
-        if rest.len() > PORTABLE_MAX.min(max) {
+        let rest = match given {
+            [b'/', rest @ ..] => rest,
+            _ => given,
+        };
+        if rest.len() > PORTABLE_MAX {
             return ShmName::long(given, rest, max);
         }
-        // What is behind the name breaks no rule, so all bytes can be looked at together.
+        // What is behind the name breaks no rule, so 16 bytes can always be looked at together.
         let mut bytes = [1; SHORT];
-        bytes[1..=rest.len()].copy_from_slice(rest);
-        if has_nul_or_slash(&bytes) || is_directory(rest) {
+        bytes::copy(&mut bytes[1..=rest.len()], rest);
+        let is_wrong = match (rest.first_chunk(), rest.last_chunk()) {
+            // At most 30, so these are all.
+            (Some(first), Some(last)) => has_nul_or_slash(first) | has_nul_or_slash(last),
+            _ => bytes[1..].first_chunk().is_none_or(has_nul_or_slash),
+        };
+        if is_wrong || rest.len() <= 2 && is_directory(rest) {
             return Err(refusal(given, rest, max));
         }
         bytes[0] = b'/';
         bytes[rest.len() + 1] = 0;
         // At most 31.
-        Ok(ShmName(Stored::Short { len: rest.len() as u8 + 1, bytes }))
+        Ok(ShmName(Stored::Short { len: rest.len() as u32 + 1, bytes: Short(bytes) }))
     }
 
     /// [`checked`](ShmName::checked) for a name that is not short.
@@ -231,10 +250,11 @@ pub(crate) fn checked(name: impl TryInto<ShmName, Error: Into<Error>>) -> Result
     name.try_into().map_err(Into::into)
 }
 
-/// Out of line, where the compiler knows nothing of the bytes and compares them by vectors.
-#[inline(never)]
-fn has_nul_or_slash(bytes: &[u8; SHORT]) -> bool {
-    bytes.iter().fold(false, |found, byte| found | matches!(byte, 0 | b'/'))
+/// Two loops, which are a few vector instructions each.
+#[inline(always)]
+fn has_nul_or_slash(bytes: &[u8; 16]) -> bool {
+    let has = |wanted| bytes.iter().fold(false, |found, byte| found | (*byte == wanted));
+    has(0) | has(b'/')
 }
 
 fn is_directory(rest: &[u8]) -> bool {

@@ -627,8 +627,7 @@ fn create(name: ShmName, bytes: u64) -> Result<Shm> {
 }
 
 fn publish(name: ShmName, contents: &[u8]) -> Result<Shm> {
-    creating(contents.len() as u64)
-        .open_filled(name, &mut |object| Ok(write_new(object, contents)?))
+    creating(contents.len() as u64).open_filled(name, |object| write_new(object, contents))
 }
 
 /// Gives a new object its content.

@@ -1,6 +1,7 @@
 //! The calls that hand-written code makes, with the same guarantees as this library.
 
 use std::ffi::{CStr, c_int};
+use std::os::fd::{FromRawFd, OwnedFd};
 use std::ptr;
 
 fn ok(returned: c_int) -> c_int {
@@ -128,4 +129,78 @@ pub(crate) fn list(stat: bool) -> usize {
     // SAFETY: the stream is open, and not used any more.
     unsafe { libc::closedir(stream) };
     found
+}
+
+#[repr(C, align(8))]
+struct Control([u8; 64]);
+
+/// Asks for the socket's kind, and sends a message of one byte and some descriptors.
+pub(crate) fn send(socket: i32, descriptors: &[i32]) {
+    // SAFETY: every field is an integer.
+    let mut address: libc::sockaddr = unsafe { std::mem::zeroed() };
+    let mut len = size_of::<libc::sockaddr>() as libc::socklen_t;
+    // SAFETY: the pointers are to room for an address and to its length.
+    unsafe { libc::getsockname(socket, &raw mut address, &raw mut len) };
+    assert_eq!(i32::from(address.sa_family), libc::AF_UNIX);
+    let mut byte = [0_u8];
+    let mut control = Control([0; 64]);
+    let mut part = libc::iovec { iov_base: byte.as_mut_ptr().cast(), iov_len: 1 };
+    // SAFETY: every field is an integer or may be null.
+    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+    (message.msg_iov, message.msg_iovlen) = (&raw mut part, 1);
+    message.msg_control = control.0.as_mut_ptr().cast();
+    let bytes = size_of_val(descriptors) as u32;
+    // SAFETY: only computes.
+    message.msg_controllen = unsafe { libc::CMSG_SPACE(bytes) } as _;
+    // SAFETY: the message has a control buffer.
+    let header = unsafe { libc::CMSG_FIRSTHDR(&raw const message) };
+    // SAFETY: only computes.
+    let cmsg_len = unsafe { libc::CMSG_LEN(bytes) } as _;
+    let (cmsg_level, cmsg_type) = (libc::SOL_SOCKET, libc::SCM_RIGHTS);
+    // SAFETY: there is room for a header.
+    let filled = unsafe { &mut *header };
+    (filled.cmsg_len, filled.cmsg_level, filled.cmsg_type) = (cmsg_len, cmsg_level, cmsg_type);
+    // SAFETY: the header is inside the buffer.
+    let data = unsafe { libc::CMSG_DATA(header) };
+    for (i, &descriptor) in descriptors.iter().enumerate() {
+        // SAFETY: there is room for the descriptors.
+        let at = unsafe { data.add(4 * i) };
+        // SAFETY: as above.
+        unsafe { at.cast::<i32>().write_unaligned(descriptor) };
+    }
+    // SAFETY: every pointer is to memory that outlives the call.
+    let sent = unsafe { libc::sendmsg(socket, &raw const message, libc::MSG_NOSIGNAL) };
+    assert_eq!(sent, 1);
+}
+
+/// Receives a message, and asks two questions about each descriptor.
+pub(crate) fn receive(socket: i32, expected: usize) {
+    let mut byte = [0_u8];
+    let mut control = std::mem::MaybeUninit::<[u64; 512]>::uninit();
+    let mut part = libc::iovec { iov_base: byte.as_mut_ptr().cast(), iov_len: 1 };
+    // SAFETY: every field is an integer or may be null.
+    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+    (message.msg_iov, message.msg_iovlen) = (&raw mut part, 1);
+    message.msg_control = control.as_mut_ptr().cast();
+    message.msg_controllen = size_of_val(&control) as _;
+    // SAFETY: every pointer is to memory that outlives the call.
+    let got = unsafe { libc::recvmsg(socket, &raw mut message, libc::MSG_CMSG_CLOEXEC) };
+    assert_eq!(got, 1);
+    // SAFETY: the call has filled in the message.
+    let header = unsafe { libc::CMSG_FIRSTHDR(&raw const message) };
+    // SAFETY: the header is inside the buffer.
+    let data = unsafe { libc::CMSG_DATA(header) };
+    for i in 0..expected {
+        // SAFETY: so many have come.
+        let at = unsafe { data.add(4 * i) };
+        // SAFETY: as above.
+        let fd = unsafe { at.cast::<i32>().read_unaligned() };
+        // SAFETY: passes no pointer.
+        let seals = unsafe { libc::fcntl(fd, libc::F_GET_SEALS) };
+        // SAFETY: passes no pointer.
+        let flags = unsafe { libc::fcntl(fd, libc::F_GETFL) };
+        assert!(seals >= 0 && flags >= 0);
+        // SAFETY: the call made this descriptor for us.
+        drop(unsafe { OwnedFd::from_raw_fd(fd) });
+    }
 }

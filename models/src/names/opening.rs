@@ -253,7 +253,27 @@ impl Library<'_, '_> {
                 "self.create_anew(",
             ],
         };
-        // The best way alone, in straight code; if it fails, the other function goes on.
+        // The best way alone, in straight code; if it fails, another function goes on.
+        static AT_ONCE: Site = Site {
+            file: "imp/system/linux.rs",
+            function: "create_at_once",
+            does: &[
+                "unnamed(0, mode)",
+                "fill(object.as_fd())",
+                "link(object.as_fd(), name)",
+                "Stopped::Unpublished(object, obstacle)",
+            ],
+        };
+        static GO_ON: Site = Site {
+            file: "open/attempt.rs",
+            function: "go_on",
+            does: &[
+                "Stopped::Before => return self.attempt(fill)",
+                "Stopped::Unbuilt(obstacle) => Step::Unbuilt",
+                "Step::Unpublished(Draft::unnamed(&new, object), obstacle)",
+                "self.create_somehow(",
+            ],
+        };
         static ANEW: Site = Site {
             file: "open/attempt.rs",
             function: "create_anew",
@@ -285,7 +305,7 @@ impl Library<'_, '_> {
         };
         static TAKEN: Site =
             Site { file: "imp/draft.rs", function: "is_taken", does: &["!self.replace && "] };
-        for site in [&SITE, &ANEW, &SOMEHOW, &TAKEN] {
+        for site in [&AT_ONCE, &GO_ON, &SITE, &ANEW, &SOMEHOW, &TAKEN] {
             self.process.pass(site);
         }
         let mut ways = ask.ways;

@@ -62,7 +62,6 @@ pub(crate) struct New<'a> {
 
 impl New<'_> {
     /// Whether the object is complete as soon as it exists.
-    #[inline]
     fn is_complete_at_once(&self) -> bool {
         let Self { size, lent, exact, replace, present, .. } = *self;
         size == 0 && !lent && !exact && !replace && !present
@@ -74,7 +73,6 @@ impl New<'_> {
     }
 
     /// The ways to build it, the best one first.
-    #[inline]
     pub(crate) fn ways(&self) -> &'static [Way] {
         if self.is_complete_at_once() { &[Way::Named] } else { (self.namespace.ways)() }
     }
@@ -120,6 +118,17 @@ pub(crate) fn is_forbidden(errno: Errno) -> bool {
     answers.contains(&errno)
 }
 
+/// How far [`create_at_once`](super::create_at_once) has come.
+#[derive(Debug)]
+pub(crate) enum Stopped {
+    /// It has done nothing.
+    Before,
+    /// There is no object.
+    Unbuilt(Obstacle),
+    /// The object is complete, and has no name.
+    Unpublished(OwnedFd, Obstacle),
+}
+
 /// A new object that is not complete yet. If it is dropped, its name goes with it.
 #[derive(Debug)]
 pub(crate) struct Draft<'a> {
@@ -156,7 +165,6 @@ impl Held<'_> {
 
 impl<'a> Draft<'a> {
     /// `lent` is that of [`New`].
-    #[inline(always)]
     pub(super) fn new(
         namespace: &'static Namespace,
         object: OwnedFd,
@@ -167,8 +175,12 @@ impl<'a> Draft<'a> {
         Draft { namespace, object: ManuallyDrop::new(object), held, presence: None, mark }
     }
 
+    /// One that has no name yet.
+    pub(crate) fn unnamed(new: &New<'_>, object: OwnedFd) -> Draft<'a> {
+        Draft::new(new.namespace, object, Held::Nothing, new.lent)
+    }
+
     /// The object, to be filled.
-    #[inline]
     pub(crate) fn object(&self) -> BorrowedFd<'_> {
         self.object.as_fd()
     }
@@ -188,7 +200,6 @@ impl<'a> Draft<'a> {
         self.presence = Some(presence);
     }
 
-    #[inline]
     pub(crate) fn take_presence(&mut self) -> Option<OwnedFd> {
         self.presence.take()
     }
@@ -203,7 +214,6 @@ impl<'a> Draft<'a> {
     }
 
     /// Returns the object. Its name stays. Presence ends, unless it was taken before.
-    #[inline(always)]
     pub(crate) fn keep(mut self) -> OwnedFd {
         drop(self.presence.take());
         let mut draft = ManuallyDrop::new(self);
@@ -213,7 +223,6 @@ impl<'a> Draft<'a> {
     }
 
     /// An anonymous object: its temporary name, if it had one, is removed.
-    #[inline(always)]
     pub(crate) fn keep_unnamed(mut self) -> Result<OwnedFd, Failure> {
         if let Some(name) = self.held.name() {
             if let Err(errno) = (self.namespace.unlink)(name) {

@@ -6,7 +6,7 @@ use std::ptr::NonNull;
 
 use posix_shm_sys as sys;
 
-use super::draft::{Draft, Namespace, New, Obstacle, Way};
+use super::draft::{Draft, Namespace, New, Obstacle, Stopped, Way};
 use super::locks::{Hold, Place};
 use super::named::{self, Names};
 use super::stat::Stat;
@@ -16,6 +16,38 @@ use crate::failure::{Errno, Failure, Operation};
 
 /// An object is created under its name, then filled.
 pub(crate) const WAYS: &[Way] = &[Way::Named];
+
+/// For a system whose best way takes more than straight code.
+pub(crate) fn create_at_once<T>(
+    _: &CStr,
+    _: sys::mode_t,
+    _: impl FnOnce(BorrowedFd<'_>) -> Result<T, Failure>,
+) -> Result<(OwnedFd, T), Stopped> {
+    Err(Stopped::Before)
+}
+
+/// The same for an object without a name.
+pub(crate) fn anonymous_at_once(_: &CStr) -> Result<OwnedFd, Errno> {
+    Err(Errno::NOSYS)
+}
+
+/// What follows on [`anonymous_at_once`].
+pub(crate) fn anonymous_after(
+    _: Errno,
+    namespace: &'static Namespace,
+    label: &CStr,
+) -> Result<Draft<'static>, Failure> {
+    anonymous(namespace, label, None)
+}
+
+/// The same on a system that has no other way.
+pub(crate) fn no_anonymous_after(
+    errno: Errno,
+    _: &'static Namespace,
+    _: &CStr,
+) -> Result<Draft<'static>, Failure> {
+    Err(Failure::new(Operation::Create, errno))
+}
 
 /// Begins the only way in [`WAYS`].
 pub(crate) fn draft<'a>(new: &New<'a>, _: Way) -> Result<Draft<'a>, Obstacle> {

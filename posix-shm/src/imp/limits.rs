@@ -48,18 +48,18 @@ const ASK_ESTIMATES: u64 = 4 << 20;
 
 /// Refuses a growth that the system could only refuse by a signal, or too late.
 #[inline]
-pub(super) fn may_grow(object: BorrowedFd<'_>, growth: &Growth) -> Result<(), Failure> {
+pub(super) fn may_grow(object: BorrowedFd<'_>, growth: Growth) -> Result<(), Failure> {
     // So little is never asked about.
-    if growth.to.unsigned_abs() <= ONE_PAGE { Ok(()) } else { may_grow_long(object, growth) }
+    if growth.to <= ONE_PAGE as sys::off_t { Ok(()) } else { may_grow_long(object, growth) }
 }
 
 #[inline(never)]
-fn may_grow_long(object: BorrowedFd<'_>, growth: &Growth) -> Result<(), Failure> {
+fn may_grow_long(object: BorrowedFd<'_>, growth: Growth) -> Result<(), Failure> {
     let to = growth.to.unsigned_abs();
     if let Some(limit) = file_size_limit(to).filter(|limit| *limit < to) {
         return Err(too_long(Operation::Reserve, to, limit));
     }
-    may_fill(object, growth)
+    may_fill(object, &growth)
 }
 
 /// The same for memory behind bytes that the object has already. The limit on the length of files

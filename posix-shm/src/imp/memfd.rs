@@ -39,6 +39,13 @@ pub(super) fn create_for(label: &CStr, permissions: Option<sys::mode_t>) -> Resu
     }
 }
 
+/// [`create_for`], with the kernel's own permissions.
+#[cfg(any(pshm_system = "linux", pshm_system = "android"))]
+#[inline(always)]
+pub(crate) fn at_once(label: &CStr) -> Result<OwnedFd, Errno> {
+    create_for(label, None)
+}
+
 /// Whether the system, and not a sandbox, has refused to make an executable object
 /// (`vm.memfd_noexec`).
 #[cfg(any(pshm_system = "linux", pshm_system = "android"))]
@@ -48,7 +55,6 @@ pub(super) fn refuses_executable(label: &CStr, mode: sys::mode_t, errno: Errno) 
 }
 
 /// A draft of an object without a name, with the permissions that were asked for.
-#[inline(always)]
 pub(super) fn draft(
     namespace: &'static Namespace,
     object: OwnedFd,

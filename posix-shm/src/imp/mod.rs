@@ -16,12 +16,18 @@
 //! // shared code must know.
 //! const NAMESPACE: &Namespace
 //!
+//! // Makes a named object in the best way, if nothing stands against it.
+//! fn create_at_once<T>(&CStr, mode_t, fill: impl FnOnce(BorrowedFd) -> Result<T, Failure>)
+//!     -> Result<(OwnedFd, T), Stopped>
 //! // Begins a named object. The caller then fills it.
 //! fn draft(&New, Way) -> Result<Draft, Obstacle>
 //! // Gives the complete object its name. Returns a read-only handle if one is wanted.
 //! fn publish(&mut Draft, &New) -> Result<Option<OwnedFd>, Obstacle>
-//! // Begins an object without a name.
+//! // Begins an object without a name. Makes one that needs nothing special, or else begins
+//! // one in another way.
 //! fn anonymous(&Namespace, label: &CStr, Option<mode_t>) -> Result<Draft, Failure>
+//! fn anonymous_at_once(label: &CStr) -> Result<OwnedFd, Errno>
+//! fn anonymous_after(Errno, &Namespace, label: &CStr) -> Result<Draft, Failure>
 //! // The same, of huge pages from a pool. Which sizes there are.
 //! fn anonymous_of_huge_pages(&Namespace, &CStr, Option<mode_t>, page: Option<u64>)
 //!     -> Result<Draft, Failure>
@@ -199,7 +205,7 @@ mod system;
 #[path = "system/other.rs"]
 mod system;
 
-pub(crate) use draft::{Draft, New, Obstacle, Way, is_forbidden};
+pub(crate) use draft::{Draft, New, Obstacle, Stopped, Way, is_forbidden};
 pub(crate) use fork::{Mark, forks};
 pub(crate) use limits::{Growth, denied, may_take};
 pub(crate) use locks::{Hold, Place};
@@ -217,10 +223,10 @@ pub(crate) use syscalls::{
 };
 pub(crate) use system::{
     CAPABILITIES, EXCLUSIVE, NAME_MAX, NAMESPACE, RESERVE_ONLY_GROWS, TELLS_WHAT_IS_MAPPED,
-    allocated, anonymous, anonymous_of_huge_pages, can_sleep, check_kind, close_room, collapse,
-    draft, find, hint, huge_page_of, is_used, map_with_room, may_write, names, open, open_again,
-    open_room, pooled_pages, populate, protect, publish, punch, read_only, remap, reserve,
-    reserve_range, resident_pages, resize, shows, transparent_page, try_lock, unlink, unlock_all,
-    wait, wait_for_lock, wake, write_at, write_new,
+    allocated, anonymous, anonymous_after, anonymous_at_once, anonymous_of_huge_pages, can_sleep,
+    check_kind, close_room, collapse, create_at_once, draft, find, hint, huge_page_of, is_used,
+    map_with_room, may_write, names, open, open_again, open_room, pooled_pages, populate, protect,
+    publish, punch, read_only, remap, reserve, reserve_range, resident_pages, resize, shows,
+    transparent_page, try_lock, unlink, unlock_all, wait, wait_for_lock, wake, write_at, write_new,
 };
 pub(crate) use wait::{Slept, now, pause};

@@ -23,7 +23,7 @@ pub(crate) fn resize(object: BorrowedFd<'_>, to: sys::off_t) -> Result<(), Failu
 
 /// Reserves memory by [`resize`], on a system where `ftruncate` reserves it or nothing does.
 pub(crate) fn by_resizing(object: BorrowedFd<'_>, growth: Growth) -> Result<(), Failure> {
-    may_grow(object, &growth)?;
+    may_grow(object, growth)?;
     syscalls::set_len(object, growth.to).map_err(|errno| shortage(object, growth.to, errno))
 }
 
@@ -31,7 +31,7 @@ pub(crate) fn by_resizing(object: BorrowedFd<'_>, growth: Growth) -> Result<(), 
 #[cfg(pshm_has_fallocate)]
 #[inline]
 pub(crate) fn by_fallocate(object: BorrowedFd<'_>, growth: Growth) -> Result<(), Failure> {
-    may_grow(object, &growth)?;
+    may_grow(object, growth)?;
     // Not posix_fallocate: if the file system cannot reserve, glibc's reads and writes bytes, which
     // peers may be writing too.
     match syscalls::fallocate(object, 0, growth.from, growth.to - growth.from) {
@@ -176,7 +176,7 @@ pub(super) fn retry(call: impl Fn() -> Result<(), Errno>) -> Result<(), Errno> {
 /// POSIX's promise is known.
 #[cfg(pshm_has_posix_fallocate)]
 pub(crate) fn by_posix_fallocate(object: BorrowedFd<'_>, growth: Growth) -> Result<(), Failure> {
-    may_grow(object, &growth)?;
+    may_grow(object, growth)?;
     let allocate = |at, len| syscalls::posix_fallocate(object, at, len);
     let result = match allocate(growth.from, growth.to - growth.from) {
         Err(Errno::INTR) => in_steps(&growth, allocate),
@@ -209,7 +209,7 @@ pub(crate) fn range_by_fallocate(object: BorrowedFd<'_>, range: Growth) -> Resul
 #[cfg(pshm_has_fallocate)]
 fn may_fill_inside(object: BorrowedFd<'_>, range: &Growth) -> Result<(), Failure> {
     use crate::seals::Seals;
-    match may_grow(object, range) {
+    match may_grow(object, *range) {
         Err(failure) if failure.is(Errno::FBIG) => {
             let is_final = seals(object).is_ok_and(|found| found.contains(Seals::SHRINK));
             if is_final { limits::may_fill(object, range) } else { Err(failure) }
@@ -236,7 +236,7 @@ pub(crate) fn range_by_posix_fallocate(
     object: BorrowedFd<'_>,
     range: Growth,
 ) -> Result<(), Failure> {
-    may_grow(object, &range)?;
+    may_grow(object, range)?;
     in_steps(&range, |at, len| syscalls::posix_fallocate(object, at, len))
         .map_err(|errno| shortage(object, range.to, errno))
 }
@@ -268,7 +268,7 @@ pub(crate) fn write_new(fd: BorrowedFd<'_>, bytes: &[u8]) -> Result<(), Failure>
     // A slice is never longer than `isize::MAX`.
     let len = bytes.len() as sys::off_t;
     let growth = Growth { from: 0, to: len, ours: true, ignore_estimates: false };
-    may_grow(fd, &growth).map_err(|failure| Failure { operation: Operation::Write, ..failure })?;
+    may_grow(fd, growth).map_err(|failure| Failure { operation: Operation::Write, ..failure })?;
     let mut done = 0;
     while done < bytes.len() {
         let written = match syscalls::write_at(fd, &bytes[done..], done as sys::off_t) {

@@ -35,6 +35,7 @@ pub(crate) fn stat_in<'a>(
 }
 
 /// `fstatat`, of the file itself even if it is a symbolic link.
+#[inline]
 pub(super) fn stat_path(path: &CStr) -> Result<Stat, Errno> {
     fstatat(path, sys::AT_SYMLINK_NOFOLLOW)
 }
@@ -49,6 +50,7 @@ pub(super) fn stat_in_directory(directory: c_int, file: &CStr) -> Result<Stat, E
     fstatat_from(directory, file, sys::AT_SYMLINK_NOFOLLOW)
 }
 
+#[inline]
 fn fstatat(path: &CStr, flags: c_int) -> Result<Stat, Errno> {
     fstatat_from(sys::AT_FDCWD, path, flags)
 }

@@ -14,6 +14,7 @@ use super::limits::Room;
 use super::named::{create_temporary, reopen, reopen_created, settle_permissions};
 use super::stat::Stat;
 use super::syscalls;
+use crate::bytes;
 use crate::direction::Direction;
 use crate::failure::{Errno, Failure, Operation, cvt_owned_fd, cvt_retry};
 
@@ -30,7 +31,7 @@ impl Directory {
     #[inline(always)]
     pub(super) fn with_path<T>(&self, name: &CStr, call: impl FnOnce(&CStr) -> T) -> T {
         /// What a portable name takes with the directory, and some more.
-        const SHORT: usize = 64;
+        const SHORT: usize = 48;
         match path_in(&mut [0; SHORT], self.parts(name)) {
             Some(path) => call(path),
             None => self.with_long_path(name, call),
@@ -57,6 +58,7 @@ impl Directory {
     }
 
     /// The object that has the name now, whoever may open it.
+    #[inline]
     pub(super) fn find(&self, name: &CStr) -> Result<Stat, Errno> {
         self.with_path(name, syscalls::stat_path)
     }
@@ -137,7 +139,7 @@ impl Directory {
 fn path_in<'a>(zeros: &'a mut [u8], parts: [&[u8]; 4]) -> Option<&'a CStr> {
     let mut end = 0;
     for part in parts {
-        zeros.get_mut(end..end + part.len())?.copy_from_slice(part);
+        bytes::copy(zeros.get_mut(end..end + part.len())?, part);
         end += part.len();
     }
     let with_nul = zeros.get(..=end)?;

@@ -384,14 +384,24 @@ impl MapOptions {
             private,
             no_reserve,
             fixed: address != 0,
-            align,
+            modulus: align.modulus,
             has_room,
             huge_page,
             warm,
         };
         let hint = address.saturating_sub(lead);
         let identity = stat.and_then(Identity::of);
-        let wanted = Wanted { offset: start, lead, len, mapped, room, hint, object: identity, how };
+        let wanted = Wanted {
+            offset: start,
+            lead,
+            len,
+            mapped,
+            room,
+            hint,
+            object: identity,
+            rest: align.rest,
+            how,
+        };
         let region = Region::map(object, &wanted)
             .map_err(|failure| self.explain(failure, huge_page.is_some()))?;
         if address != 0 && region.start().addr().get() != address {

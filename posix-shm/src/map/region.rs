@@ -45,8 +45,9 @@ pub(super) struct How {
     pub(super) no_reserve: bool,
     /// The address of the first byte was given.
     pub(super) fixed: bool,
-    /// What is known of the address of the first page.
-    pub(super) align: Align,
+    /// What the address of the first page was made a multiple of, or as far from one as the offset
+    /// is.
+    pub(super) modulus: PowerOfTwo,
     /// Address space is kept free behind the pages.
     pub(super) has_room: bool,
     /// The size of the object's pages, if they are not the system's.
@@ -60,7 +61,7 @@ pub(super) struct How {
 pub(super) struct PowerOfTwo(NonZero<u8>);
 
 impl PowerOfTwo {
-    const ONE: PowerOfTwo = PowerOfTwo(NonZero::<u8>::MIN);
+    pub(super) const ONE: PowerOfTwo = PowerOfTwo(NonZero::<u8>::MIN);
 
     /// The callers have checked that it is one.
     pub(super) fn new(value: usize) -> PowerOfTwo {
@@ -100,7 +101,7 @@ impl How {
         private: false,
         no_reserve: false,
         fixed: false,
-        align: Align::NONE,
+        modulus: PowerOfTwo::ONE,
         has_room: false,
         huge_page: None,
         warm: Warm { collapse: false, populate: false, lock: false },
@@ -154,6 +155,8 @@ pub(super) struct Wanted {
     /// Where, if that is free.
     pub(super) hint: usize,
     pub(super) object: Option<Identity>,
+    /// What the address of the first page leaves when it is divided by the modulus.
+    pub(super) rest: usize,
     pub(super) how: How,
 }
 
@@ -177,7 +180,7 @@ impl Region {
 
     /// The caller has checked that all of it lies inside the object.
     pub(super) fn map(fd: BorrowedFd<'_>, wanted: &Wanted) -> Result<Region, Failure> {
-        let Wanted { offset, lead, len, mapped, room, hint, object, how } = *wanted;
+        let Wanted { offset, lead, len, mapped, room, hint, object, rest, how } = *wanted;
         let part = part(fd, offset, &how);
         let map_near = |hint| {
             if how.has_room {
@@ -186,7 +189,7 @@ impl Region {
                 imp::map_part(&part, mapped, hint)
             }
         };
-        let (modulus, rest) = (how.align.modulus.get(), how.align.rest);
+        let modulus = how.modulus.get();
         for _ in 0..ATTEMPTS {
             let hint = match modulus {
                 1 => hint,
@@ -293,7 +296,7 @@ impl Region {
             offset: whole.offset + here as sys::off_t,
             object: whole.object,
             // It begins where the first ends.
-            how: How { align: Align::NONE, ..whole.how },
+            how: How { modulus: PowerOfTwo::ONE, ..whole.how },
         };
         (first, second)
     }
@@ -388,7 +391,7 @@ impl Region {
             let why = "its address was given, so it cannot move; give it a capacity when mapping";
             return Err(Failure::refused(Operation::Grow, ErrorKind::Unsupported, why));
         }
-        if self.how.align.modulus.get() == 1 && self.how.huge_page.is_none() {
+        if self.how.modulus.get() == 1 && self.how.huge_page.is_none() {
             // SAFETY: the pages are this value's. No view of them is alive, since the value is
             // borrowed exclusively.
             match unsafe { imp::remap(self.pages, have, wanted, true) } {
@@ -426,6 +429,7 @@ impl Region {
             room: wanted,
             hint: 0,
             object: self.object,
+            rest: self.pages.addr().get() & (self.how.modulus.get() - 1),
             how: How { has_room: false, ..self.how },
         };
         let anew = Region::map(fd, &anew)

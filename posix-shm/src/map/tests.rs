@@ -2,7 +2,7 @@
 
 use std::ptr::{self, NonNull};
 
-use super::{Align, How, Region, Warm, at};
+use super::{How, PowerOfTwo, Region, Warm, at};
 use crate::failure::cvt;
 use crate::immutable::ImmutableMapping;
 use crate::imp;
@@ -26,7 +26,7 @@ impl Region {
             private: true,
             no_reserve: false,
             fixed: false,
-            align: Align::NONE,
+            modulus: PowerOfTwo::ONE,
             has_room: false,
             huge_page: None,
             warm: Warm::default(),

@@ -9,7 +9,7 @@ use crate::direction::Direction;
 use crate::error::Error;
 use crate::failure::{Errno, Failure, Operation};
 use crate::holding::{self, NameHold};
-use crate::imp::{self, Draft, New, Obstacle};
+use crate::imp::{self, Draft, New, Obstacle, Stopped};
 use crate::name::ShmName;
 use crate::permissions::Permissions;
 
@@ -26,7 +26,7 @@ const SHORTAGES: u32 = 8;
 const SAME_ROOM: u32 = 5;
 
 /// From this size on, reserving the memory costs far more than finding out that the name is taken.
-const LOOK_FIRST: u64 = 1 << 20;
+pub(super) const LOOK_FIRST: u64 = 1 << 20;
 
 /// What to open or create.
 #[derive(Clone, Copy, Debug)]
@@ -54,6 +54,14 @@ pub(super) struct Opened {
     pub(super) presence: Option<OwnedFd>,
     /// This call has created the object.
     pub(super) created: bool,
+}
+
+impl Opened {
+    /// A new object, without presence.
+    #[inline]
+    pub(super) fn created(fd: OwnedFd) -> Opened {
+        Opened { fd, presence: None, created: true }
+    }
 }
 
 /// How opening or creating ended.
@@ -118,23 +126,24 @@ impl Request<'_> {
         failure.named(Some(self.name))
     }
 
-    /// Does what the policy says, as often as there is time to wait.
-    #[inline(always)]
-    pub(super) fn attempt(
-        &self,
-        fill: &mut impl FnMut(BorrowedFd<'_>) -> Result<(), Unfilled>,
-    ) -> Result<Outcome, Unfilled> {
-        if self.wait.is_zero() {
-            return match self.policy {
-                Policy::Create if !self.present => self.create_anew(false, fill, &mut None),
-                _ => self.attempt_once(fill),
-            };
-        }
-        self.attempt_until(fill)
+    /// Goes on where [`imp::create_at_once`] has stopped. The policy is to create.
+    pub(super) fn go_on(&self, stopped: Stopped, fill: Fill<'_>) -> Result<Outcome, Unfilled> {
+        let new = self.new_object(false);
+        let step = match stopped {
+            Stopped::Before => return self.attempt(fill),
+            Stopped::Unbuilt(obstacle) => Step::Unbuilt(obstacle.into()),
+            Stopped::Unpublished(object, obstacle) => {
+                Step::Unpublished(Draft::unnamed(&new, object), obstacle)
+            }
+        };
+        self.create_somehow(&new, new.ways(), fill, &mut None, step)
     }
 
-    #[inline(never)]
-    fn attempt_until(&self, fill: Fill<'_>) -> Result<Outcome, Unfilled> {
+    /// Does what the policy says, as often as there is time to wait.
+    pub(super) fn attempt(&self, fill: Fill<'_>) -> Result<Outcome, Unfilled> {
+        if self.wait.is_zero() {
+            return self.attempt_once(fill);
+        }
         let start = Instant::now();
         // Short at first, for a peer that is about to size its object; then longer.
         let mut pause = Duration::from_micros(20);
@@ -224,7 +233,6 @@ impl Request<'_> {
 
     /// Creates a new object, or finds that the name is taken. What was built then is kept, so that
     /// it can be given the name later.
-    #[inline(never)]
     fn create<'a>(
         &'a self,
         replace: bool,
@@ -236,10 +244,9 @@ impl Request<'_> {
             let step = built.take().map_or(Step::Build, Step::Publish);
             return self.create_somehow(&new, new.ways(), fill, built, step);
         }
-        self.create_anew(replace, &mut |object: BorrowedFd<'_>| fill(object), built)
+        self.create_anew(replace, fill, built)
     }
 
-    #[inline(always)]
     fn new_object(&self, replace: bool) -> New<'_> {
         New {
             namespace: imp::NAMESPACE,
@@ -255,11 +262,10 @@ impl Request<'_> {
     }
 
     /// [`create`](Request::create), if nothing was built yet and this process need not be present.
-    #[inline(always)]
     fn create_anew<'a>(
         &'a self,
         replace: bool,
-        fill: &mut impl FnMut(BorrowedFd<'_>) -> Result<(), Unfilled>,
+        fill: Fill<'_>,
         built: &mut Option<Draft<'a>>,
     ) -> Result<Outcome, Unfilled> {
         let new = self.new_object(replace);
@@ -269,7 +275,6 @@ impl Request<'_> {
         if costly && ways.len() > 1 && new.is_taken() {
             return Ok(Outcome::Present);
         }
-        // Nearly always the best way works. The rest is out of line.
         let step = match imp::draft(&new, ways[0]) {
             Err(obstacle) => Step::Unbuilt(obstacle.into()),
             Ok(mut draft) => match fill(draft.object()) {
@@ -284,7 +289,6 @@ impl Request<'_> {
     }
 
     /// Tries the ways to create, from a step of the first of them on.
-    #[inline(never)]
     fn create_somehow<'a>(
         &self,
         new: &New<'a>,
@@ -410,7 +414,6 @@ enum Step<'a> {
     Unpublished(Draft<'a>, Obstacle),
 }
 
-#[inline]
 fn published(mut draft: Draft<'_>, reader: Option<OwnedFd>) -> Outcome {
     let presence = draft.take_presence();
     let object = draft.keep();

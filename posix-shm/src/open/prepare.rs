@@ -2,19 +2,19 @@
 
 use std::ffi::{CStr, CString};
 use std::io::ErrorKind;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use posix_shm_sys as sys;
 
 use super::OpenOptions;
-use super::attempt::{Opened, Outcome, Request, Unfilled};
+use super::attempt::{Fill, LOOK_FIRST, Opened, Outcome, Request};
 use super::policy::{IfDoesNotExist, IfExists, Policy};
 use crate::direction::Direction;
 use crate::error::{Error, Result};
-use crate::failure::{Failure, Operation};
+use crate::failure::{Errno, Failure, Operation};
 use crate::holding;
-use crate::imp::{self, Draft, Growth};
-use crate::map::{self, Mapping, ReadWrite};
+use crate::imp::{self, Draft, Growth, Stopped};
+use crate::map::{self, Mapping, ReadWrite, WholePages};
 use crate::name::ShmName;
 use crate::permissions::Permissions;
 use crate::shm::{Origin, Shm, UNKNOWN};
@@ -39,11 +39,24 @@ impl OpenOptions {
     }
 
     pub(crate) fn open_named(&self, name: ShmName) -> Result<Shm> {
-        if self.only_opens() {
+        let mut stopped = Stopped::Before;
+        if self.only_creates() {
+            // The size is far less than the type can hold.
+            let fill = |object: BorrowedFd<'_>| self.fill(object, self.size as sys::off_t);
+            match imp::create_at_once(name.as_c_str(), self.mode(), fill) {
+                Ok((fd, ())) => return Ok(self.new_handle(fd, name)),
+                Err(why) => stopped = why,
+            }
+        } else if self.only_opens() {
             return OpenOptions::open_plainly(name, self.direction, self.ignore_estimates);
         }
+        self.open_sized_from(name, stopped)
+    }
+
+    #[inline(never)]
+    fn open_sized_from(&self, name: ShmName, stopped: Stopped) -> Result<Shm> {
         let bytes = self.length(Some(&name))?;
-        self.open_filled(name, &mut |object| Ok(self.fill(object, bytes)?))
+        self.open_from(name, stopped, &mut |object| Ok(self.fill(object, bytes)?))
     }
 
     /// Whether the options do no more than [`open_plainly`](OpenOptions::open_plainly).
@@ -55,15 +68,46 @@ impl OpenOptions {
         self.if_exists == IfExists::Overwrite && !creates && !looks && !sizes
     }
 
+    /// Whether the options do no more than create an object of usual size that nothing stands
+    /// against: what nearly every creator does.
+    #[inline(always)]
+    fn only_creates(&self) -> bool {
+        let creates = self.if_exists == IfExists::Error
+            && self.direction == Direction::Io
+            && self.if_does_not_exist != Some(IfDoesNotExist::Error);
+        let special = self.resize | self.present | self.ignore_umask | self.huge_pages.is_some();
+        let waits = !self.wait.is_zero();
+        creates && !special && !waits && self.at_least == 0 && (1..LOOK_FIRST).contains(&self.size)
+    }
+
+    /// The permissions of a new object.
+    #[inline(always)]
+    fn mode(&self) -> sys::mode_t {
+        self.permissions.unwrap_or_default().to_sys()
+    }
+
     /// [`open`](OpenOptions::open), with another way to fill a new object.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn open_filled(
         &self,
         name: ShmName,
-        fill: &mut impl FnMut(BorrowedFd<'_>) -> Result<(), Unfilled>,
+        fill: impl Fn(BorrowedFd<'_>) -> Result<(), Failure>,
     ) -> Result<Shm> {
+        let mut stopped = Stopped::Before;
+        if self.only_creates() {
+            match imp::create_at_once(name.as_c_str(), self.mode(), &fill) {
+                Ok((fd, ())) => return Ok(self.new_handle(fd, name)),
+                Err(why) => stopped = why,
+            }
+        }
+        self.open_from(name, stopped, &mut |object| Ok(fill(object)?))
+    }
+
+    /// [`open_filled`](OpenOptions::open_filled), from where the straight code has stopped.
+    #[inline(never)]
+    fn open_from(&self, name: ShmName, stopped: Stopped, fill: Fill<'_>) -> Result<Shm> {
         let request = self.request(&name, false)?;
-        let opened = request.opened(request.attempt(fill))?;
+        let opened = request.opened(request.go_on(stopped, fill))?;
         self.handle_of(opened, name)
     }
 
@@ -79,6 +123,35 @@ impl OpenOptions {
     }
 
     pub(super) fn open_named_mapped(&self, name: ShmName) -> Result<(Shm, Mapping<ReadWrite>)> {
+        let mut stopped = Stopped::Before;
+        if self.only_creates() && self.maps_all() {
+            match imp::create_at_once(name.as_c_str(), self.mode(), |object| {
+                self.map_filled(object)
+            }) {
+                Ok((fd, pages)) => {
+                    return Ok((self.new_handle(fd, name), pages.into_mapping()));
+                }
+                Err(why) => stopped = why,
+            }
+        }
+        self.open_mapped_from(name, stopped)
+    }
+
+    /// Fills a new object and maps all of it.
+    #[inline(always)]
+    fn map_filled(&self, object: BorrowedFd<'_>) -> Result<WholePages, Failure> {
+        // It can be mapped, so the type can hold it.
+        self.fill(object, self.size as sys::off_t)?;
+        self.map_options.map_new_whole(object, self.size)
+    }
+
+    /// [`open_mapped`](OpenOptions::open_mapped), from where the straight code has stopped.
+    #[inline(never)]
+    fn open_mapped_from(
+        &self,
+        name: ShmName,
+        stopped: Stopped,
+    ) -> Result<(Shm, Mapping<ReadWrite>)> {
         let bytes = self.length(Some(&name))?;
         let request = self.request(&name, false)?;
         let all = self.maps_all();
@@ -87,7 +160,7 @@ impl OpenOptions {
         }
         // Of the last object that was filled: all of it, or what the options say.
         let (mut whole, mut part) = (None, None);
-        let outcome = request.attempt(&mut |object| {
+        let outcome = request.go_on(stopped, &mut |object| {
             self.fill(object, bytes)?;
             if all {
                 whole = Some(self.map_options.map_new_whole(object, self.size)?);
@@ -125,71 +198,91 @@ impl OpenOptions {
 
     pub(super) fn open_unnamed(&self) -> Result<Shm> {
         let bytes = self.length(None)?;
+        let mut tried = None;
         if self.is_usual() {
-            return Ok(self.anonymous(true, |object| self.fill(object, bytes))?.0);
+            match imp::anonymous_at_once(LABEL) {
+                Ok(fd) => {
+                    return match self.fill(fd.as_fd(), bytes) {
+                        Ok(()) => Ok(self.handle(Opened::created(fd), None)),
+                        Err(failure) => Err(unnamed(failure)),
+                    };
+                }
+                Err(errno) => tried = Some(errno),
+            }
         }
-        Ok(self.anonymous(false, |object| self.fill(object, bytes))?.0)
+        self.anonymous(tried, &mut |object| self.fill(object, bytes))
     }
 
     pub(super) fn open_unnamed_mapped(&self) -> Result<(Shm, Mapping<ReadWrite>)> {
-        let bytes = self.length(None)?;
+        let mut tried = None;
         if self.is_usual() && self.maps_all() {
-            let (object, mapping) = self.anonymous(true, |object| {
-                self.fill(object, bytes)?;
-                self.map_options.map_new_whole(object, self.size)
-            })?;
-            return Ok((object, mapping.into_mapping()));
+            match imp::anonymous_at_once(LABEL) {
+                Ok(fd) => {
+                    return match self.map_filled(fd.as_fd()) {
+                        Ok(pages) => {
+                            Ok((self.handle(Opened::created(fd), None), pages.into_mapping()))
+                        }
+                        Err(failure) => Err(unnamed(failure)),
+                    };
+                }
+                Err(errno) => tried = Some(errno),
+            }
         }
-        self.open_unnamed_part()
+        self.open_unnamed_part(tried)
     }
 
+    /// [`open_unnamed_mapped`](OpenOptions::open_unnamed_mapped), of which the straight code has
+    /// perhaps been tried.
     #[inline(never)]
-    fn open_unnamed_part(&self) -> Result<(Shm, Mapping<ReadWrite>)> {
+    fn open_unnamed_part(&self, tried: Option<Errno>) -> Result<(Shm, Mapping<ReadWrite>)> {
         let bytes = self.length(None)?;
         self.check_mappable(true, None)?;
-        self.anonymous(false, |object| {
+        let mut mapping = None;
+        let object = self.anonymous(tried, &mut |object| {
             self.fill(object, bytes)?;
-            self.map_options.map_new(object, self.size, self.huge_pages.is_some())
-        })
+            let huge = self.huge_pages.is_some();
+            mapping = Some(self.map_options.map_new(object, self.size, huge)?);
+            Ok(())
+        })?;
+        match mapping {
+            Some(mapping) => Ok((object, mapping)),
+            None => unreachable!("a new object is filled"),
+        }
     }
 
     /// Whether an anonymous object needs nothing special.
     #[inline(always)]
     fn is_usual(&self) -> bool {
-        let special = self.label.is_some() || self.huge_pages.is_some() || self.present;
-        !special && self.direction == Direction::Io
+        let special = self.label.is_some() | self.huge_pages.is_some() | self.present;
+        !special && self.permissions.is_none() && self.direction == Direction::Io
     }
 
     /// Whether all of a new object is mapped, and nothing else is asked for.
     #[inline(always)]
     fn maps_all(&self) -> bool {
         let can_be_mapped = self.if_exists != IfExists::Truncate && self.direction == Direction::Io;
-        can_be_mapped && self.map_options.maps_all(self.size)
+        can_be_mapped && self.huge_pages.is_none() && self.map_options.maps_all(self.size)
     }
 
-    /// Makes an object without a name.
-    #[inline(always)]
-    fn anonymous<T>(
+    /// Makes an object without a name, if the straight code cannot, or has been tried.
+    #[inline(never)]
+    fn anonymous(
         &self,
-        usual: bool,
-        fill: impl FnOnce(BorrowedFd<'_>) -> Result<T, Failure>,
-    ) -> Result<(Shm, T)> {
-        let mut draft = if usual {
-            let permissions = self.permissions.map(Permissions::to_sys);
-            imp::anonymous(imp::NAMESPACE, LABEL, permissions).map_err(unnamed)?
-        } else {
-            self.begin_special()?
+        tried: Option<Errno>,
+        fill: &mut dyn FnMut(BorrowedFd<'_>) -> Result<(), Failure>,
+    ) -> Result<Shm> {
+        let mut draft = match tried {
+            Some(errno) => imp::anonymous_after(errno, imp::NAMESPACE, LABEL).map_err(unnamed)?,
+            None => self.begin_special()?,
         };
-        let made = match fill(draft.object()) {
-            Ok(made) => made,
-            Err(failure) => return Err(unnamed(draft.abandon(failure))),
-        };
+        if let Err(failure) = fill(draft.object()) {
+            return Err(unnamed(draft.abandon(failure)));
+        }
         let presence = draft.take_presence();
         let fd = draft.keep_unnamed().map_err(unnamed)?;
-        Ok((self.handle(Opened { fd, presence, created: true }, None), made))
+        Ok(self.handle(Opened { fd, presence, created: true }, None))
     }
 
-    #[inline(never)]
     fn begin_special(&self) -> Result<Draft<'static>> {
         if self.direction == Direction::Input {
             let why = "an anonymous read-only object could never have content; use Direction::Io";
@@ -248,7 +341,6 @@ impl OpenOptions {
         }
     }
 
-    #[inline(always)]
     pub(super) fn request<'a>(&self, name: &'a ShmName, lent: bool) -> Result<Request<'a>> {
         let policy = Policy::of(self.direction, self.if_exists, self.if_does_not_exist)
             .map_err(|why| Failure::invalid(Operation::Open, why).named(Some(name)))?;
@@ -309,7 +401,6 @@ impl OpenOptions {
     }
 
     /// The handle of what was opened. If it existed before, it gets the size, if that is wanted.
-    #[inline(always)]
     pub(super) fn handle_of(&self, opened: Opened, name: ShmName) -> Result<Shm> {
         let existed = !opened.created;
         let object = self.handle(opened, Some(name));
@@ -319,7 +410,7 @@ impl OpenOptions {
         Ok(object)
     }
 
-    #[inline]
+    #[inline(always)]
     fn handle(&self, opened: Opened, name: Option<ShmName>) -> Shm {
         let Opened { fd, presence, created } = opened;
         let is_anonymous = name.is_none();
@@ -333,6 +424,14 @@ impl OpenOptions {
             known_len: if created && is_known { self.size } else { UNKNOWN },
         };
         Shm::new(fd, name, Some(self.direction), origin, presence)
+    }
+
+    /// The handle of a new object that is not empty. Others may have it open already.
+    #[inline(always)]
+    fn new_handle(&self, fd: OwnedFd, name: ShmName) -> Shm {
+        let ignore_estimates = self.ignore_estimates;
+        let origin = Origin { created: true, ignore_estimates, ..Origin::default() };
+        Shm::new(fd, Some(name), Some(self.direction), origin, None)
     }
 
     /// Gives an existing object the size, if that is wanted.

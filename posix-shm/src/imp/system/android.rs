@@ -19,6 +19,7 @@ use crate::imp::named::Names;
 use crate::imp::stat::Stat;
 use crate::permissions::Permissions;
 
+pub(crate) use crate::imp::fallback::{create_at_once, no_anonymous_after as anonymous_after};
 pub(crate) use crate::imp::huge::{
     anonymous_of_huge_pages, collapse, pooled_pages, transparent_page,
 };
@@ -28,7 +29,7 @@ pub(crate) use crate::imp::mapping::{
     open_room_of_object as open_room, remap_by_mremap as remap,
     resident_pages_by_mincore as resident_pages,
 };
-pub(crate) use crate::imp::memfd::{check_kind, protect};
+pub(crate) use crate::imp::memfd::{at_once as anonymous_at_once, check_kind, protect};
 pub(crate) use crate::imp::ofd::{EXCLUSIVE, is_used, try_lock, unlock_all, wait_for_lock};
 pub(crate) use crate::imp::populate::by_advice as populate;
 pub(crate) use crate::imp::procfs::open_again;

@@ -25,6 +25,7 @@ pub(crate) use crate::imp::fallback::{
     no_wait as wait_for_lock,
 };
 pub(crate) use crate::imp::fallback::{anonymous, draft, find, names, protect, publish, read_only};
+pub(crate) use crate::imp::fallback::{anonymous_after, anonymous_at_once, create_at_once};
 pub(crate) use crate::imp::fallback::{may_write, no_huge_page as huge_page_of};
 pub(crate) use crate::imp::fallback::{
     no_collapse as collapse, no_huge_pages as anonymous_of_huge_pages,

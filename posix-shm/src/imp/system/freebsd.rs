@@ -35,6 +35,7 @@ pub(crate) use crate::imp::fallback::{
     EXCLUSIVE, no_is_used as is_used, no_try_lock as try_lock, no_unlock as unlock_all,
     no_wait as wait_for_lock,
 };
+pub(crate) use crate::imp::fallback::{create_at_once, no_anonymous_after as anonymous_after};
 pub(crate) use crate::imp::fallback::{find, open, protect};
 pub(crate) use crate::imp::fallback::{
     may_write, no_collapse as collapse, no_shows as shows, no_transparent_page as transparent_page,
@@ -158,6 +159,10 @@ fn rename(from: &CStr, new: &New<'_>) -> Result<(), Errno> {
     let flags = if new.replace { 0 } else { sys::SHM_RENAME_NOREPLACE };
     // SAFETY: both paths are NUL-terminated strings that outlive the call.
     cvt_retry(|| unsafe { sys::shm_rename(from.as_ptr(), new.name.as_ptr(), flags) }).map(drop)
+}
+
+pub(crate) fn anonymous_at_once(label: &CStr) -> Result<OwnedFd, Errno> {
+    memfd::create(label, 0)
 }
 
 /// `memfd_create`: `shm_open` with `SHM_ANON`, except that the object can be sealed and grows when

@@ -19,7 +19,7 @@ use posix_shm_sys as sys;
 use crate::capabilities::Capabilities;
 use crate::direction::Direction;
 use crate::failure::{Errno, Failure, Operation, cvt_owned_fd, cvt_retry};
-use crate::imp::draft::{self, Draft, Held, Namespace, New, Obstacle, Way};
+use crate::imp::draft::{self, Draft, Held, Namespace, New, Obstacle, Stopped, Way};
 use crate::imp::limits::Room;
 use crate::imp::named::{self, reopen_created, settle_permissions};
 use crate::imp::named::{Listing, Names};
@@ -37,7 +37,7 @@ pub(crate) use crate::imp::mapping::{
     open_room_of_object as open_room, remap_by_mremap as remap,
     resident_pages_by_mincore as resident_pages,
 };
-pub(crate) use crate::imp::memfd::protect;
+pub(crate) use crate::imp::memfd::{at_once as anonymous_at_once, protect};
 pub(crate) use crate::imp::ofd::{EXCLUSIVE, is_used, try_lock, unlock_all, wait_for_lock};
 pub(crate) use crate::imp::populate::by_advice as populate;
 pub(crate) use crate::imp::procfs::open_again;
@@ -104,7 +104,30 @@ pub(crate) const NAMESPACE: &Namespace = &Namespace {
 /// Where glibc and musl keep the objects; `shm_open(3)` promises it.
 const DIRECTORY: Directory = Directory { path: c"/dev/shm", prefix: b"" };
 
+/// The usual object, as straight code: nearly always it works.
 #[inline(always)]
+pub(crate) fn create_at_once<T>(
+    name: &CStr,
+    mode: sys::mode_t,
+    fill: impl FnOnce(BorrowedFd<'_>) -> Result<T, Failure>,
+) -> Result<(OwnedFd, T), Stopped> {
+    if is_interposed() {
+        return Err(Stopped::Before);
+    }
+    let object = match unnamed(0, mode) {
+        Ok(object) => object,
+        Err(errno) => return Err(Stopped::Unbuilt(no_unnamed(errno))),
+    };
+    let made = match fill(object.as_fd()) {
+        Ok(made) => made,
+        Err(failure) => return Err(Stopped::Unbuilt(failure.into())),
+    };
+    match link(object.as_fd(), name) {
+        Ok(()) => Ok((object, made)),
+        Err(obstacle) => Err(Stopped::Unpublished(object, obstacle)),
+    }
+}
+
 pub(crate) fn draft<'a>(new: &New<'a>, way: Way) -> Result<Draft<'a>, Obstacle> {
     match way {
         Way::Unnamed => {
@@ -128,7 +151,6 @@ fn no_unnamed(errno: Errno) -> Obstacle {
 }
 
 /// The ways that are not the best.
-#[inline(never)]
 fn another_draft<'a>(new: &New<'a>, way: Way) -> Result<Draft<'a>, Obstacle> {
     match way {
         Way::Temporary => DIRECTORY.draft(new),
@@ -136,7 +158,6 @@ fn another_draft<'a>(new: &New<'a>, way: Way) -> Result<Draft<'a>, Obstacle> {
     }
 }
 
-#[inline(always)]
 pub(crate) fn publish(draft: &mut Draft<'_>, new: &New<'_>) -> Result<Option<OwnedFd>, Obstacle> {
     match draft.held() {
         Held::Nothing => publish_unnamed(draft, new),
@@ -145,7 +166,6 @@ pub(crate) fn publish(draft: &mut Draft<'_>, new: &New<'_>) -> Result<Option<Own
 }
 
 /// Ends the ways that are not the best.
-#[inline(never)]
 fn publish_another(draft: &mut Draft<'_>, new: &New<'_>) -> Result<Option<OwnedFd>, Obstacle> {
     match draft.held() {
         Held::Temporary(_) => DIRECTORY.publish(draft, new),
@@ -154,7 +174,7 @@ fn publish_another(draft: &mut Draft<'_>, new: &New<'_>) -> Result<Option<OwnedF
 }
 
 /// `open` by path, with the flags of `shm_open`, never through a symbolic link and never waiting.
-#[inline]
+#[inline(always)]
 fn open_path(
     name: &CStr,
     direction: Direction,
@@ -190,7 +210,7 @@ fn ways() -> &'static [Way] {
     if is_interposed() { &[Way::Named] } else { &[Way::Unnamed, Way::Temporary, Way::Named] }
 }
 
-#[inline]
+#[inline(always)]
 pub(crate) fn open(name: &CStr, direction: Direction, truncate: bool) -> Result<OwnedFd, Errno> {
     if is_interposed() {
         return named::open_without_waiting(name, direction, truncate);
@@ -237,7 +257,6 @@ fn unnamed(flags: c_int, mode: sys::mode_t) -> Result<OwnedFd, Errno> {
 }
 
 /// Gives an object without a name its name.
-#[inline(always)]
 fn publish_unnamed(draft: &mut Draft<'_>, new: &New<'_>) -> Result<Option<OwnedFd>, Obstacle> {
     let reader = match new.direction {
         Direction::Io => None,
@@ -279,7 +298,7 @@ fn read_created(object: BorrowedFd<'_>, namespace: &Namespace) -> Result<OwnedFd
 }
 
 /// Links an object to a name, by its descriptor if the kernel lets us, or else through `/proc`.
-#[inline]
+#[inline(always)]
 fn link(object: BorrowedFd<'_>, name: &CStr) -> Result<(), Obstacle> {
     DIRECTORY.with_path(name, |path| {
         match linkat(object.as_raw_fd(), c"", path, sys::AT_EMPTY_PATH) {
@@ -312,9 +331,17 @@ fn link_through_proc(object: BorrowedFd<'_>, path: &CStr, errno: Errno) -> Resul
     }
 }
 
+#[cold]
+pub(crate) fn anonymous_after(
+    errno: Errno,
+    namespace: &'static Namespace,
+    label: &CStr,
+) -> Result<Draft<'static>, Failure> {
+    another_anonymous(namespace, label, None, errno)
+}
+
 /// `memfd_create`. If that is forbidden, an unnamed file in `/dev/shm` that can never be linked, or
 /// in the end one whose name is removed.
-#[inline(always)]
 pub(crate) fn anonymous(
     namespace: &'static Namespace,
     label: &CStr,

@@ -24,6 +24,7 @@ use crate::permissions::Permissions;
 pub(crate) use crate::imp::fallback::no_huge_page as huge_page_of;
 pub(crate) use crate::imp::fallback::open_again;
 pub(crate) use crate::imp::fallback::{anonymous, protect, read_only};
+pub(crate) use crate::imp::fallback::{anonymous_after, anonymous_at_once, create_at_once};
 pub(crate) use crate::imp::fallback::{
     no_collapse as collapse, no_huge_pages as anonymous_of_huge_pages,
     no_pooled_pages as pooled_pages, no_shows as shows, no_transparent_page as transparent_page,

@@ -20,6 +20,7 @@ pub(crate) use crate::imp::fallback::{
 pub(crate) use crate::imp::fallback::{
     anonymous, check_kind, draft, find, names, open, protect, publish, read_only,
 };
+pub(crate) use crate::imp::fallback::{anonymous_after, anonymous_at_once, create_at_once};
 pub(crate) use crate::imp::fallback::{
     no_collapse as collapse, no_huge_pages as anonymous_of_huge_pages,
     no_pooled_pages as pooled_pages, no_shows as shows, no_transparent_page as transparent_page,
