@@ -417,12 +417,17 @@ fn long_work_shows_its_progress_at_a_terminal() {
     let Some(world) = World::new() else { return };
     world.does(["create", "long", "-s", "300M", "--sparse"]);
     world.does(["create", "short", "-s", "1M"]);
-    let dump = |name: &str| Terminal::of(tool(&world, &["dump", name, "-o", "/dev/null"]), 80, 24);
-    let long = dump("long");
-    let drawn = String::from_utf8_lossy(&long.bytes);
-    assert!(drawn.contains("dump") && drawn.contains("/300M "), "{drawn}");
-    assert_eq!(long.screen().contents().trim(), "", "the bar is left on the screen");
-    assert_eq!(dump("short").bytes, b"", "short work has a bar");
+    let dump = |name: &str, columns: u16| {
+        Terminal::of(tool(&world, &["dump", name, "-o", "/dev/null"]), columns, 24)
+    };
+    for columns in WIDTHS {
+        let long = dump("long", columns);
+        let drawn = String::from_utf8_lossy(&long.bytes);
+        assert!(drawn.contains("dump") && drawn.contains("/300M "), "{drawn}");
+        assert!(!drawn.contains('\n'), "it takes two lines of {columns} columns: {drawn}");
+        assert_eq!(long.screen().contents().trim(), "", "the bar is left on the screen");
+    }
+    assert_eq!(dump("short", 80).bytes, b"", "short work has a bar");
     let ran = world.tool(["dump", "long", "-o", "/dev/null"]);
     assert_eq!((ran.code, &*ran.errors), (0, ""), "a bar without a terminal");
 }

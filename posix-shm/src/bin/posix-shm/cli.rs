@@ -69,7 +69,7 @@ fn stat() -> Command {
         .long_about(
             "Shows everything that the system knows about objects.\n\n`memory` is what an object \
              takes now; a sparse one takes less than its size. `present` says whether a process \
-             holds presence on it, as programs do that use posix-shm and ask for it. Times are in \
+             holds presence on it. Programs that use the crate posix-shm can do that. Times are in \
              seconds since 1970.",
         )
         .mut_arg("human", |arg| arg.help("Show sizes with k, M and G, and times as dates"))
@@ -163,7 +163,11 @@ fn load() -> Command {
         .args([
             mode_of_new(),
             if_exists(&["fail", "replace"]),
-            Arg::new("name").value_name("NAME").required(true).value_parser(os()),
+            Arg::new("name")
+                .value_name("NAME")
+                .required(true)
+                .value_parser(os())
+                .help("The name of the object"),
             Arg::new("file")
                 .value_name("FILE")
                 .value_parser(os())
@@ -185,16 +189,19 @@ fn df() -> Command {
 
 fn top() -> Command {
     with_sizes("top", "Shows what uses the memory of the objects, again and again")
+        .mut_arg("human", |arg| {
+            arg.help("With --once, show sizes with k, M and G; the screen always does")
+        })
         .long_about(
             "Shows what uses the memory of the objects, again and again: how full the file system \
              is, and each object with the processes that map it or have it open. Objects that have \
-             lost their names and are still in use are shown too. Sizes on this screen always have \
-             k, M and G.\n\nUSERS is - if no process uses the object, as far as /proc shows. It \
-             is ? if no process was found, but some may not be looked at. To prove that no process \
-             uses an object, use posix-shm orphans.\n\nIn a narrow terminal, names are cut in \
-             the middle, and columns are left out.\n\nKeys: q quits; m, s and n sort by memory, \
-             size and name; the arrows, Page Up, Page Down, Home and End scroll; the space bar \
-             looks again at once.",
+             lost their names and are still in use are shown too.\n\nUSERS has the numbers and \
+             names of the processes; +3 means three more. It is - if no process uses the object, \
+             as far as /proc shows. It is ? if no process was found, but some may not be looked \
+             at. To prove that no process uses an object, use posix-shm orphans.\n\nIn a narrow \
+             terminal, names are cut in the middle, and columns are left out.\n\nKeys: q quits; m, \
+             s and n sort by memory, size and name; the arrows, Page Up, Page Down, Home and End \
+             scroll; the space bar looks again at once.",
         )
         .args([
             Arg::new("delay")
@@ -228,8 +235,10 @@ fn orphans() -> Command {
              is an orphan if two things are proven: no process is present on it, which the kernel \
              knows; and no process has it open or mapped, which /proc shows. For the second, every \
              process must be looked at, which usually takes root. If that is not possible, the \
-             object is unknown, and is never removed.\n\nAn object that no process uses may still \
-             be wanted, for instance by a program that starts later. Look before you remove.",
+             object is unknown, and is never removed. The other states are used; deleted: it has \
+             no name any more, and a process uses it; new: no process uses it, but it was changed \
+             just now; and removed.\n\nAn object that no process uses may still be wanted, for \
+             instance by a program that starts later. Look before you remove.",
         )
         .args([
             flag("remove", "Remove the orphans").long_help(
@@ -272,7 +281,11 @@ fn orphans() -> Command {
 
 fn completions() -> Command {
     Command::new("completions").about("Prints completions for a shell").arg(
-        Arg::new("shell").value_name("SHELL").required(true).value_parser(value_parser!(Shell)),
+        Arg::new("shell")
+            .value_name("SHELL")
+            .required(true)
+            .value_parser(value_parser!(Shell))
+            .help("The shell to print them for"),
     )
 }
 
