@@ -1,5 +1,5 @@
-//! What the system knows about an object, and who may use it: [`Shm::metadata`] and the methods that
-//! change it.
+//! What the system knows about an object, and who may use it: [`Shm::metadata`] and the methods
+//! that change it.
 
 use crate::error::Result;
 use crate::failure::{Failure, Operation};

@@ -25,9 +25,9 @@
 //!   at a time in.
 //! * [`Shm::pass_to`] lets a child inherit an object.
 //! * [`Shm::send`] and [`Shm::receive`] pass handles between processes, and the functions of
-//!   [`transfer`] several, with bytes beside them. [`Shm::inspect`] tells what a peer's object is before it is mapped. [`Shm::seal`] and
-//!   [`Shm::read_only`] restrict what peers can do. [`list()`] and
-//!   [`list_names`] list the named objects.
+//!   [`transfer`] several, with bytes beside them. [`Shm::inspect`] tells what a peer's object is
+//!   before it is mapped. [`Shm::seal`] and [`Shm::read_only`] restrict what peers can do.
+//! * [`list()`] and [`list_names`] list the named objects.
 //! * [`Error`] names the operation, the object and the system's error number, and says what helps.
 //!   [`capabilities()`] tells what this system can promise.
 //!

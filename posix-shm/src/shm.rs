@@ -22,8 +22,8 @@ use crate::open::{IfDoesNotExist, IfExists, OpenOptions};
 /// Dropping it removes neither the object's name nor its mappings. The object lives until its name
 /// is removed ([`unlink`](crate::unlink())) and its last handle and mapping are gone.
 ///
-/// [`Shm::from_fd`] makes a handle of a descriptor from elsewhere, and checks it. (`Shm::from` takes
-/// any, and checks nothing.) [`AsFd`] lends the descriptor to other code that can use it.
+/// [`Shm::from_fd`] makes a handle of a descriptor from elsewhere, and checks it. (`Shm::from`
+/// takes any, and checks nothing.) [`AsFd`] lends the descriptor to other code that can use it.
 ///
 /// # Examples
 ///
