@@ -273,6 +273,7 @@ tests! { ON_LINUX:
     ways_round_rename
     ways_round_renameat2
     ways_round_statx
+    ways_round_what_leaves_a_name
     ways_round_what_only_tells
     words_already_exists_does_not_depend_on_the_size
     words_an_id_that_is_not_mapped_is_einval

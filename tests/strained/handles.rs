@@ -157,11 +157,13 @@ fn attack_08_a_part_past_the_size_is_refused_before_the_object_is_resized() {
     partly_past.offset(4096).len(1);
     for part in [past_the_end, too_long, partly_past] {
         for size in [50, 4096] {
-            for exists in [true, false] {
+            for (exists, creates) in [(true, true), (false, true), (true, false)] {
                 let mut options = io();
                 options.size(size).resize(true).map_options(&part);
-                options.if_does_not_exist(IfDoesNotExist::Create);
-                cases.case(format_args!("{part:?}, size {size}, {exists}"), || {
+                if creates {
+                    options.if_does_not_exist(IfDoesNotExist::Create);
+                }
+                cases.case(format_args!("{part:?}, size {size}, {exists}, {creates}"), || {
                     touches_nothing(exists, || refused(options.open_mapped("/x")));
                 });
             }

@@ -14,8 +14,8 @@ use posix_shm::{
 
 use crate::filter::{self, Call};
 use crate::lab::{
-    Attempt, Cases, NOBODY, become_user, creating, is_complete, leaves_nothing, memfd, need_root,
-    own_shm, refused,
+    Attempt, Cases, NOBODY, become_user, creating, is_complete, leaves_nothing, memfd, names,
+    need_root, own_shm, refused,
 };
 
 crate::tasks! { ON_LINUX:
@@ -29,6 +29,7 @@ crate::tasks! { ON_LINUX:
     ways_round_o_tmpfile
     ways_round_openat2
     ways_round_statx
+    ways_round_what_leaves_a_name
     ways_round_what_only_tells
     ways_round_for_a_user_without_rights
     ways_round_f_get_seals
@@ -261,6 +262,20 @@ fn ways_round_openat2() {
 
 fn ways_round_statx() {
     all_work(&[&[filter::STATX]], &FORBIDDEN);
+}
+
+/// If a temporary name cannot be removed, another way would leave another.
+fn ways_round_what_leaves_a_name() {
+    own_shm("size=1m");
+    for calls in [filter::LINKS, filter::RENAMES, filter::UNLINKS] {
+        filter::forbid(calls, libc::EPERM);
+    }
+    let before = names();
+    let error = refused(Shm::create("/x", 100));
+    let after = names();
+    let left: Vec<&String> = after.difference(&before).collect();
+    assert_eq!(left.len(), 1, "{error}: {left:?}");
+    assert_ne!(left[0], "x", "{error}");
 }
 
 /// What is only asked for to refuse early, and to say more.

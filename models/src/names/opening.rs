@@ -424,7 +424,8 @@ impl Library<'_, '_> {
             does: &[
                 "imp::Way::Named if new.replace",
                 "holding::hold_name(new.name)?",
-                "imp::draft(&New { replace: new.replace && !is_free",
+                "anew.replace = new.replace && !is_free",
+                "imp::draft(&anew, way)",
                 "held.is_some() && says_taken(&failure) => continue",
                 "holding::hold_presence_on_new(&mut draft)",
                 "Ok(true) => return Ok(draft)",

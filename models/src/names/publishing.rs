@@ -16,7 +16,8 @@ impl Library<'_, '_> {
                 "!new.present || !new.replace || draft.has_own_name()",
                 "return imp::publish(draft, new)",
                 "holding::hold_name(new.name)?",
-                "replace: !is_free",
+                "anew.replace = !is_free",
+                "imp::publish(draft, &anew)",
                 "is_free && says_taken(&failure)",
             ],
         };

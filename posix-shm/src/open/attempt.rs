@@ -448,7 +448,9 @@ fn publish<'a>(draft: &mut Draft<'a>, new: &New<'a>) -> Result<Option<OwnedFd>, 
     for _ in 0..FLICKER_LIMIT {
         let held = holding::hold_name(new.name)?;
         let is_free = matches!(held, NameHold::Free);
-        match imp::publish(draft, &New { replace: !is_free, ..*new }) {
+        let mut anew = *new;
+        anew.replace = !is_free;
+        match imp::publish(draft, &anew) {
             // An object has taken the free name in the meantime.
             Err(Obstacle::Any(failure)) if is_free && says_taken(&failure) => {}
             result => return result,
@@ -467,7 +469,9 @@ fn present_draft<'a>(new: &New<'a>, way: imp::Way) -> Result<Draft<'a>, Obstacle
             _ => None,
         };
         let is_free = matches!(held, Some(NameHold::Free));
-        let mut draft = match imp::draft(&New { replace: new.replace && !is_free, ..*new }, way) {
+        let mut anew = *new;
+        anew.replace = new.replace && !is_free;
+        let mut draft = match imp::draft(&anew, way) {
             // An object has taken the free name, and no one keeps that from losing it.
             Err(Obstacle::Any(failure)) if held.is_some() && says_taken(&failure) => continue,
             result => result?,
