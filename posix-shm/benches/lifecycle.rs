@@ -41,6 +41,8 @@ use stepped::{CAN_STEP, Cost, cost};
 type Told<'a> = (&'static str, &'a str, usize, &'static str);
 
 const OURS: &str = "posix-shm";
+/// Up to this length.
+const MOST_COUNTED: usize = 64 << 10;
 const BY_HAND: &str = "by hand";
 
 /// The columns of the small table. The ways of one begin with its first word.
@@ -57,6 +59,10 @@ const COLUMNS: [&str; 8] = [
 
 struct Bench {
     rounds: usize,
+    /// Whether what a way costs is counted. Long copies take a step for each few bytes.
+    counts: bool,
+    /// Whether the small table has a row for it.
+    in_small: bool,
     python: Option<RefCell<Python>>,
     plotted: Vec<(String, Vec<(String, f64)>)>,
     /// The rows of the small table, and what is said below it.
@@ -68,14 +74,22 @@ struct Bench {
 struct Row {
     name: String,
     lacks: &'static str,
-    /// Unknown of another process.
+    /// Unknown of another process, and of long copies.
     cost: Option<Cost>,
 }
 
 fn main() {
     let short = std::env::args().any(|argument| argument == "--short");
     let (rounds, python) = (if short { 5 } else { 301 }, Python::start().map(RefCell::new));
-    let mut bench = Bench { rounds, python, plotted: vec![], small: vec![], notes: vec![] };
+    let mut bench = Bench {
+        rounds,
+        counts: true,
+        in_small: true,
+        python,
+        plotted: vec![],
+        small: vec![],
+        notes: vec![],
+    };
     let name = Name::random();
     let told = ("create", name.text.as_str(), LEN, HALF_MADE);
     bench.table(cycles::create(&name), peers::create(&name.text), Some(told));
@@ -98,6 +112,8 @@ fn main() {
         let content = vec![7; size];
         let told = ("publish", name.text.as_str(), size, HALF_MADE);
         bench.rounds = rounds.min((64 << 20) / size + 5);
+        bench.counts = size <= MOST_COUNTED;
+        bench.in_small = [LEN, 1 << 20].contains(&size);
         bench.table(
             cycles::publish(&name, &content),
             peers::publish(&name.text, &content),
@@ -108,10 +124,12 @@ fn main() {
         let object = Shm::publish(&name.checked, &vec![7; size]).unwrap();
         let buffer = RefCell::new(vec![0; size]);
         bench.rounds = rounds.min((256 << 20) / size + 5);
+        bench.counts = size <= MOST_COUNTED;
+        bench.in_small = size == LEN;
         bench.table(cycles::read(&object, &buffer), peers::read(&object, &buffer), None);
         object.unlink().unwrap();
     }
-    bench.rounds = rounds;
+    (bench.rounds, bench.counts, bench.in_small) = (rounds, true, true);
 
     let object = Shm::anonymous(LEN as u64).unwrap();
     let sockets = UnixStream::pair().unwrap();
@@ -133,7 +151,8 @@ impl Bench {
         functions.extend(peers.into_iter().map(|(name, lacks, run)| (name.to_owned(), lacks, run)));
         let (mut rows, mut ways) = (Vec::new(), Vec::new());
         for (name, lacks, run) in functions {
-            rows.push(Row { name: name.clone(), lacks, cost: Some(cost(&run)) });
+            let cost = self.counts.then(|| cost(&run));
+            rows.push(Row { name: name.clone(), lacks, cost });
             ways.push(Way::of(&name, run));
         }
         if let (Some(python), Some((task, name, size, lacks))) = (&self.python, told) {
@@ -154,24 +173,27 @@ impl Bench {
         }
         let ratios: Vec<f64> = found.iter().map(|(ratio, _)| *ratio).collect();
         self.add_small(&what, &rows, &ratios, found[0].1.as_secs_f64() * 1e6);
-        let bars = rows.into_iter().map(|row| row.name).zip(ratios).collect();
-        self.plotted.push((what, bars));
     }
 
-    /// Adds a row to the small table, if others can do this too.
+    /// Adds a row to the small table and to the picture, if others can do this too.
     fn add_small(&mut self, what: &str, rows: &[Row], ratios: &[f64], by_hand: f64) {
         let is_of = |row: &Row, column: &str| {
             let first = |text: &str| text.split([' ', ',']).next().map(str::to_owned);
             first(&row.name) == first(column)
         };
-        if !rows.iter().any(|row| COLUMNS.iter().any(|column| is_of(row, column))) {
+        let has_peer = rows.iter().any(|row| COLUMNS.iter().any(|column| is_of(row, column)));
+        if !self.in_small || !has_peer {
             return;
         }
         let mut line = format!("| {what} | {by_hand:.1} µs");
+        let mut bars = Vec::new();
         for column in [OURS].iter().chain(&COLUMNS) {
             let found = rows.iter().zip(ratios).find(|(row, _)| is_of(row, column));
             let (text, lacks) = match found {
-                Some((row, ratio)) => (format!("{ratio:.2}"), row.lacks),
+                Some((row, ratio)) => {
+                    bars.push((row.name.clone(), *ratio));
+                    (format!("{ratio:.2}"), row.lacks)
+                }
                 None => (String::new(), ""),
             };
             line += " | ";
@@ -187,6 +209,7 @@ impl Bench {
             }
         }
         self.small.push(line + " |");
+        self.plotted.push((what.to_owned(), bars));
     }
 
     /// Prints the small table and draws the bars.
@@ -203,9 +226,7 @@ impl Bench {
         let file = if short { "target/lifecycle.svg" } else { "lifecycle.svg" };
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
         let title = "Time, compared with hand-written calls of the same guarantee (1)";
-        let is_short = |(what, _): &&(String, _)| !what.contains("MiB");
-        let plotted: Vec<_> = self.plotted.iter().filter(is_short).cloned().collect();
-        bars(&path, title, &plotted, OURS).unwrap();
+        bars(&path, title, &self.plotted, OURS).unwrap();
         println!("\nThe bars are in {}.", path.display());
     }
 }

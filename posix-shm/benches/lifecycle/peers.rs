@@ -21,6 +21,8 @@ pub(crate) type Peer<'a> = (&'static str, &'static str, Box<dyn Fn() + 'a>);
 pub(crate) const HALF_MADE: &str = "others can open it half-made; memory is not reserved";
 pub(crate) const SLICE: &str = "bytes are a slice, although peers may write";
 pub(crate) const SPARSE: &str = "memory is not reserved";
+const IN_LINE: &str = "its system calls do not go through the C library";
+const ANY_SOCKET: &str = "does not ask whether it is a Unix socket";
 pub(crate) const TRUSTS: &str = "does not ask whether it is shared memory";
 
 pub(crate) fn create(text: &str) -> Vec<Peer<'_>> {
@@ -252,7 +254,7 @@ pub(crate) fn read<'a>(object: &'a Shm, buffer: &'a RefCell<Vec<u8>>) -> Vec<Pee
         ),
         (
             "rustix",
-            "",
+            IN_LINE,
             Box::new(move || {
                 let buffer = &mut **buffer.borrow_mut();
                 assert_eq!(rustix::io::pread(&rustix, buffer, 0).unwrap(), len);
@@ -286,7 +288,7 @@ pub(crate) fn pass<'a>(object: &'a Shm, sockets: &'a (UnixStream, UnixStream)) -
     vec![
         (
             "rustix, and the same questions",
-            "",
+            ANY_SOCKET,
             Box::new(move || {
                 let received = by_rustix();
                 rustix::fs::fcntl_get_seals(&received).unwrap();
