@@ -125,6 +125,10 @@ impl<T: AnyBitPattern, A> SharedSlice<'_, T, A> {
     }
 }
 
+fn are_all(bytes: &[u8], same: u8) -> bool {
+    bytes.iter().all(|byte| *byte == same)
+}
+
 impl<T: AnyBitPattern + NoUninit> SharedSlice<'_, T, ReadWrite> {
     /// Stores the same value at every index, at the speed of `memcpy`.
     ///
@@ -144,7 +148,7 @@ impl<T: AnyBitPattern + NoUninit> SharedSlice<'_, T, ReadWrite> {
         let bytes = bytemuck::bytes_of(&value);
         // Values without bytes: there may be up to `usize::MAX` of them.
         let Some(first) = bytes.first() else { return };
-        if bytes.iter().all(|byte| byte == first) {
+        if are_all(bytes, *first) {
             // SAFETY: all values are inside the mapping (rule 4), which is writable.
             return unsafe { copy::fill(self.address().cast(), *first, self.byte_len()) };
         }
