@@ -31,7 +31,7 @@ class Target:
     """Facts that the libc crate, as users get it, is known to have differently, with the functions
     that go with them."""
     last_way_symbols: dict[str, str] = field(default_factory=dict, hash=False)
-    """The symbols that differ in the same way: that of C, and that of the libc crate."""
+    """The symbols that differ in the same way: that of C, and those of the libc crate."""
     syscalls: frozenset[str] = frozenset()
     """Functions that the libc crate lacks, and that do what the system call of their name does."""
     errno: str | None = None
@@ -61,6 +61,29 @@ FREEBSD_14 = 'libc_unstable_freebsd_version="14"'
 # The libc crate has the commands for locks with 32-bit offsets under these names.
 SHORT_LOCKS = frozenset({"F_GETLK", "F_SETLK", "F_SETLKW"})
 
+# It also lacks `fcntl64`. That differs from `fcntl` only in the locks, for which the last way makes
+# the system call.
+NO_FCNTL64 = {"fcntl64": "fcntl syscall"}
+
+# As users get it, the libc crate has the 32-bit times of musl before version 1.2, and the functions
+# that musl keeps for programs with those.
+MUSL_TIME32 = frozenset(
+    {
+        "time_t",
+        "struct timespec",
+        "type of timespec.tv_sec",
+        "offset of timespec.tv_nsec",
+        "struct stat",
+        "offset of stat.st_atim",
+        "offset of stat.st_mtim",
+        "offset of stat.st_ctim",
+    }
+)
+MUSL_TIME32_SYMBOLS = {"__fstat_time64": "fstat", "__fstatat_time64": "fstatat"}
+
+# The libc crate has the structure of NetBSD 9, and the functions that later versions keep for it.
+STATVFS_9 = frozenset({"struct statvfs"})
+
 TARGETS = [
     _glibc("x86_64-unknown-linux-gnu", "x86_64-linux-gnu", native=True),
     Target(
@@ -70,6 +93,7 @@ TARGETS = [
         packages=("libc6-i386",),
         large_files=True,
         libc_differs=SHORT_LOCKS,
+        last_way_symbols=NO_FCNTL64,
     ),
     _glibc(
         "aarch64-unknown-linux-gnu",
@@ -86,6 +110,7 @@ TARGETS = [
         libraries="/usr/arm-linux-gnueabihf",
         large_files=True,
         libc_differs=SHORT_LOCKS,
+        last_way_symbols=NO_FCNTL64,
     ),
     _glibc(
         "riscv64gc-unknown-linux-gnu",
@@ -101,16 +126,38 @@ TARGETS = [
         qemu="s390x",
         libraries="/usr/s390x-linux-gnu",
     ),
+    _glibc(
+        "powerpc64le-unknown-linux-gnu",
+        "powerpc64le-linux-gnu",
+        cross="ppc64el",
+        qemu="ppc64le",
+        libraries="/usr/powerpc64le-linux-gnu",
+    ),
     Target("x86_64-unknown-linux-musl", "x86_64-linux-musl", native=True),
-    Target("i686-unknown-linux-musl", "x86-linux-musl", native=True, libc_cfg=MUSL_TIME64),
+    Target(
+        "i686-unknown-linux-musl",
+        "x86-linux-musl",
+        native=True,
+        libc_cfg=MUSL_TIME64,
+        last_way_differs=MUSL_TIME32,
+        last_way_symbols=MUSL_TIME32_SYMBOLS,
+    ),
     Target("aarch64-unknown-linux-musl", "aarch64-linux-musl", qemu="aarch64"),
-    Target("x86_64-apple-darwin", "x86_64-macos"),
+    Target(
+        "x86_64-apple-darwin",
+        "x86_64-macos",
+        # The same function, but a thread cannot be cancelled in it.
+        last_way_symbols={"_close": "_close$NOCANCEL"},
+    ),
     Target("aarch64-apple-darwin", "aarch64-macos"),
     Target("x86_64-unknown-freebsd", "x86_64-freebsd", libc_cfg=FREEBSD_14),
-    # zig has the headers of NetBSD 11, but defaults to version 10. The libc crate has the structure
-    # of NetBSD 9 and the functions that go with it.
+    # zig has the headers of NetBSD 11, but defaults to version 10.
     Target(
-        "x86_64-unknown-netbsd", "x86_64-netbsd.11.0", libc_differs=frozenset({"struct statvfs"})
+        "x86_64-unknown-netbsd",
+        "x86_64-netbsd.11.0",
+        libc_differs=STATVFS_9,
+        last_way_differs=STATVFS_9,
+        last_way_symbols={"__fstatvfs90": "fstatvfs"},
     ),
     Target("x86_64-unknown-openbsd", "x86_64-openbsd", build_std=True),
     Target(
