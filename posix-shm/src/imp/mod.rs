@@ -123,7 +123,8 @@
 //! * Mappings: [`mapping`] makes and changes them. [`mod@populate`] makes their pages present, and
 //!   `huge` makes them huge.
 //! * Waiting: [`mod@wait`] has the calls that sleep and wake, and the clock.
-//! * [`procfs`] opens an object again. `ofd` and `flock` lock it.
+//! * [`procfs`] opens an object again. `ofd` and `flock` lock it. [`proc_text`] reads what `/proc`
+//!   and cgroups say.
 //! * [`fork`] tells a process from its child.
 //! * [`fallback`] is what POSIX gives everywhere.
 
@@ -158,6 +159,8 @@ mod named;
 mod ofd;
 #[allow(dead_code, reason = "not every system uses all of it")]
 mod populate;
+#[allow(dead_code, reason = "not every system uses it")]
+mod proc_text;
 #[allow(dead_code, reason = "not every system uses it")]
 mod procfs;
 #[allow(dead_code, reason = "not every system uses all of it")]
