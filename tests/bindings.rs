@@ -27,6 +27,11 @@ use std::fs;
 use std::path::Path;
 
 use generated::Generated;
+use probe::Answers;
+use proptest::collection::vec;
+use proptest::prelude::{Strategy, any};
+use proptest::sample::{Index, select};
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use target::Target;
 use with_libc::Table;
 
@@ -268,4 +273,130 @@ fn a_table_that_lacks_something_is_not_believed() {
     assert_eq!(fault("\nerrno ", "\nother "), "its table has no errno");
     let none = "wrapper.h defines no number for O_CREAT";
     assert_eq!(fault("\nconst O_CREAT\n", "\nwrapper O_CREAT\n"), none);
+}
+
+/// Always the same random cases.
+fn check<T: std::fmt::Debug>(cases: u32, random: &impl Strategy<Value = T>, test: impl Fn(&T)) {
+    let config = Config { cases, failure_persistence: None, ..Config::default() };
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[7; 32]);
+    let result = TestRunner::new_with_rng(config, rng).run(random, |input| {
+        test(&input);
+        Ok(())
+    });
+    if let Err(failure) = result {
+        panic!("{failure}");
+    }
+}
+
+/// Where a text is damaged, how many of its characters are lost, and what comes in their place.
+fn damage() -> impl Strategy<Value = Vec<(Index, usize, &'static str)>> {
+    let words = [
+        "",
+        " ",
+        ";",
+        "{",
+        "}",
+        "[",
+        "(",
+        " = ",
+        " : ",
+        "pub const ",
+        "pub struct stat {",
+        "usize",
+        "::",
+        "-",
+        "99999999999999999999999999999999999999999",
+        "\u{e9}",
+        "\0",
+        "\n",
+        "#",
+        " @ ",
+    ];
+    vec((any::<Index>(), 0_usize..40, select(words.to_vec())), 1..5)
+}
+
+fn damaged(text: &str, damage: &[(Index, usize, &str)]) -> String {
+    let mut text: Vec<char> = text.chars().collect();
+    for (at, lost, instead) in damage {
+        let at = at.index(text.len());
+        let end = text.len().min(at + lost);
+        text.splice(at..end, instead.chars());
+    }
+    text.into_iter().collect()
+}
+
+#[test]
+fn damaged_output_is_an_error_or_is_believed_but_never_a_panic() {
+    let whole = output();
+    let all = names_of(&whole).unwrap();
+    let functions = prototype::functions(&linux());
+    check(100, &damage(), |damage| {
+        let text = damaged(&whole, damage);
+        let generated = Generated::read(&text);
+        let _ = generated.errno_location();
+        match generated.names(&functions, |name| format!("{name}_variadic")) {
+            Ok(names) => {
+                assert!(names.iter().all(|name| all.contains(name)), "a name from nowhere");
+                let _ = generated.assertions(&names);
+            }
+            Err(fault) => assert!(!fault.is_empty()),
+        }
+    });
+}
+
+#[test]
+fn damaged_tables_and_messages_never_make_a_reader_panic() {
+    let tables = tables();
+    let said = "/a place/x.c:12:30: error: what\nnote: x\n/a place/x.c:: :9999999999999999999999:";
+    check(300, &(any::<Index>(), damage()), |(which, damage)| {
+        let (system, text) = which.get(&tables);
+        let text = damaged(text, damage);
+        let name = targets(&text).next().unwrap_or_default();
+        if let Some(table) = Table::read(&text, name) {
+            // Names that the library cannot do without may be gone.
+            if let Err(fault) = with_libc::found(&table, &target_of(system, name), WRAPPER) {
+                assert!(!fault.is_empty());
+            }
+        }
+        let said = damaged(said, damage);
+        let lines = report::lines(&said, Path::new("/a place/x.c"));
+        assert!(lines.len() <= said.len());
+        assert!(report::summary(&said).lines().count() <= 8);
+    });
+}
+
+/// As `ANSWER` in C puts them into an object file, among anything else.
+#[test]
+fn answers_are_found_among_any_bytes() {
+    let answer = (any::<i64>(), any::<bool>(), vec(any::<u8>(), 0..12));
+    check(500, &(vec(answer, 0..6), vec(any::<u8>(), 0..64), any::<Index>()), |input| {
+        let (answers, junk, cut) = input;
+        let mut object = junk.clone();
+        let mut expected = Vec::new();
+        for (number, (value, signed, between)) in answers.iter().enumerate() {
+            let negative = *signed && *value < 0;
+            let digits = format!("{value:016x}");
+            let letters = digits.bytes().map(|digit| match digit {
+                b'0'..=b'9' => b'a' + digit - b'0',
+                _ => b'k' + digit - b'a',
+            });
+            object.extend(format!("PSHM:question {number}\0").bytes());
+            object.push(if negative { b'-' } else { b'+' });
+            object.extend(letters);
+            object.extend(between);
+            let text = if negative { value.to_string() } else { (*value as u64).to_string() };
+            expected.push(text);
+        }
+        let found = Answers::read(&object);
+        for (number, text) in expected.iter().enumerate() {
+            assert_eq!(found.find(&format!("question {number}")), Some(&**text));
+        }
+        // Cut off anywhere, and with any byte instead.
+        let at = cut.index(object.len() + 1);
+        drop(Answers::read(&object[..at]));
+        if let Some(byte) = object.get_mut(at) {
+            *byte ^= 0x55;
+        }
+        drop(Answers::read(&object));
+    });
 }

@@ -82,8 +82,8 @@ fn every_file_here_is_declared() {
         let declares = |by: &str| read(&tests.join(by)).contains(&format!("mod {module};\n"));
         let known = match folder {
             "" if name == "Cargo.toml" => true,
-            // A crate of its own.
-            "optimised" if name == "Cargo.toml" || name == "lib.rs" => true,
+            // Crates of their own.
+            "optimised" | "preloaded" if name == "Cargo.toml" || name == "lib.rs" => true,
             "optimised" => declares("optimised/lib.rs"),
             "" => declares("main.rs") || manifest.contains(&format!("= \"{name}\"")),
             // Run by a step of the CI.

@@ -1,19 +1,20 @@
 //! How much memory Linux could give, as it estimates itself: the limits of memory cgroups and the
 //! memory of the machine. Past either of them, the kernel returns no error: it kills a process.
 
-use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::mem::MaybeUninit;
 #[cfg(pshm_has_sys_cachestat)]
 use std::os::fd::AsRawFd;
 use std::os::fd::BorrowedFd;
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use posix_shm_sys as sys;
 
+use super::proc_text::{
+    Version, available_of, has_ended_of, levels_above, lines, memory_group, memory_mount, number_of,
+};
 #[cfg(pshm_has_sys_cachestat)]
 use super::syscalls;
 use crate::failure::{Errno, Failure, Operation, cvt};
@@ -92,15 +93,6 @@ fn read_plain(path: &Path) -> io::Result<Vec<u8>> {
     Ok(content)
 }
 
-/// A number at the start of a line, without what is around it.
-fn number_of(text: &[u8]) -> Option<u64> {
-    std::str::from_utf8(text).ok()?.trim().parse().ok()
-}
-
-fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
-    text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty())
-}
-
 /// What the system answered, or `None` if it answered with an error. That no descriptor is free is
 /// an error here too: to take that for "no limit" could end with a process killed.
 fn known<T>(answer: io::Result<T>) -> Result<Option<T>, Failure> {
@@ -152,16 +144,6 @@ fn available() -> Result<Option<u64>, Failure> {
     Ok(read("/proc/meminfo")?.as_deref().and_then(available_of))
 }
 
-/// [`available`], from the content of the file.
-fn available_of(meminfo: &[u8]) -> Option<u64> {
-    let kilobytes = |field: &str| -> Option<u64> {
-        let rest = lines(meminfo).find_map(|line| line.strip_prefix(field.as_bytes()))?;
-        number_of(rest.trim_ascii().strip_suffix(b" kB")?)
-    };
-    let available = kilobytes("MemAvailable:")?;
-    available.saturating_add(kilobytes("SwapFree:")?).checked_mul(1024)
-}
-
 /// The memory cgroup of this process, or one above it, that has the least left; and how much.
 fn tightest_cgroup(free_swap: u64) -> Result<Option<(PathBuf, u64)>, Failure> {
     let (thread, process) = (read("/proc/thread-self/cgroup")?, read("/proc/self/cgroup")?);
@@ -181,10 +163,7 @@ fn tightest_cgroup(free_swap: u64) -> Result<Option<(PathBuf, u64)>, Failure> {
 
 /// Whether the thread that the process began with has ended, and others go on.
 fn has_ended() -> Result<bool, Failure> {
-    let stat = read("/proc/self/stat")?.unwrap_or_default();
-    // Its name is in parentheses, and may have some of its own.
-    let state = stat.iter().rposition(|byte| *byte == b')').map(|end| &stat[end + 1..]);
-    Ok(state.is_some_and(|state| matches!(state.trim_ascii_start().first(), Some(b'Z' | b'X'))))
+    Ok(has_ended_of(&read("/proc/self/stat")?.unwrap_or_default()))
 }
 
 /// [`tightest_cgroup`], from the content of the two files.
@@ -216,13 +195,6 @@ fn tightest(
     Ok(found)
 }
 
-/// How far the root of a mount lies above the cgroup namespace of this process: its path consists
-/// of `..` then. Otherwise 0.
-fn levels_above(root: &Path) -> usize {
-    let mut levels = root.components().skip_while(|part| *part == Component::RootDir);
-    if levels.all(|part| part == Component::ParentDir) { root.components().count() - 1 } else { 0 }
-}
-
 /// The cgroup of this process, by its path in a namespace whose own cgroup lies some levels below
 /// the mount. The kernel does not tell the names of these levels, so this looks into all of them.
 fn search(mount: &Path, levels: usize, path: &Path) -> Result<Option<PathBuf>, Failure> {
@@ -252,63 +224,6 @@ fn search(mount: &Path, levels: usize, path: &Path) -> Result<Option<PathBuf>, F
         }
     }
     Ok(None)
-}
-
-/// The two kinds of memory cgroups, which have different files.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Version {
-    One,
-    Two,
-}
-
-/// The version and path in a line of `/proc/PID/cgroup`, if it is about memory.
-fn memory_group(line: &[u8]) -> Option<(Version, &Path)> {
-    let mut parts = line.splitn(3, |byte| *byte == b':').skip(1);
-    let (controllers, path) = (parts.next()?, Path::new(OsStr::from_bytes(parts.next()?)));
-    match controllers {
-        b"" => Some((Version::Two, path)),
-        _ if has(controllers, b"memory") => Some((Version::One, path)),
-        _ => None,
-    }
-}
-
-/// Whether a list with commas has this word.
-fn has(list: &[u8], word: &[u8]) -> bool {
-    list.split(|byte| *byte == b',').any(|one| one == word)
-}
-
-/// The cgroup that is mounted and where, in a line of `/proc/PID/mountinfo`.
-fn memory_mount(line: &[u8], version: Version) -> Option<(PathBuf, PathBuf)> {
-    let mut words = line.split(|byte| *byte == b' ').skip(3);
-    let (root, mount) = (words.next()?, words.next()?);
-    let mut after = words.skip_while(|word| *word != b"-").skip(1);
-    let right = match (after.next()?, version) {
-        (b"cgroup2", Version::Two) => true,
-        (b"cgroup", Version::One) => has(after.nth(1)?, b"memory"),
-        _ => false,
-    };
-    right.then(|| (unescape(root), unescape(mount)))
-}
-
-/// Undoes the octal escapes of spaces and the like.
-fn unescape(path: &[u8]) -> PathBuf {
-    let mut plain = Vec::with_capacity(path.len());
-    let mut rest = path;
-    while let Some((&byte, after)) = rest.split_first() {
-        let escaped = (byte == b'\\').then(|| after.get(..3)).flatten();
-        let escaped = escaped.and_then(|digits| std::str::from_utf8(digits).ok());
-        match escaped.and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
-            Some(byte) => {
-                plain.push(byte);
-                rest = &after[3..];
-            }
-            None => {
-                plain.push(byte);
-                rest = after;
-            }
-        }
-    }
-    PathBuf::from(OsStr::from_bytes(&plain))
 }
 
 impl Version {
@@ -355,6 +270,10 @@ impl Version {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    use super::super::proc_text::unescape;
     use super::*;
 
     /// Makes groups out of plain files, since not every machine lets a test make real ones.

@@ -132,7 +132,8 @@
 //!   `huge` makes them huge.
 //! * Waiting: [`mod@wait`] has the calls that sleep and wake, what each system answers, and the
 //!   clock.
-//! * [`procfs`] opens an object again. `ofd` and `flock` lock it.
+//! * [`procfs`] opens an object again. `ofd` and `flock` lock it. [`proc_text`] reads what `/proc`
+//!   and cgroups say.
 //! * [`fork`] tells a process from its child.
 //! * [`fallback`] is what POSIX gives everywhere.
 
@@ -167,6 +168,8 @@ mod named;
 mod ofd;
 #[allow(dead_code, reason = "not every system uses all of it")]
 mod populate;
+#[allow(dead_code, reason = "not every system uses it")]
+mod proc_text;
 #[allow(dead_code, reason = "not every system uses it")]
 mod procfs;
 #[allow(dead_code, reason = "not every system uses all of it")]

@@ -13,6 +13,7 @@ use posix_shm_sys as sys;
 
 use super::draft::{Namespace, is_forbidden};
 use super::mapping::{self, Part};
+use super::proc_text::file_mapped_at;
 use super::{named, syscalls};
 use crate::direction::Direction;
 use crate::failure::{Errno, Failure, Operation, cvt_owned_fd};
@@ -109,19 +110,6 @@ pub(crate) fn shows(start: NonNull<u8>, object: BorrowedFd<'_>) -> Option<bool> 
     let _ = unsafe { mapping::unmap_whole(probe, len) };
     let maps = maps.ok()?;
     Some(file_mapped_at(&maps, start.addr().get())? == file_mapped_at(&maps, probe.addr().get())?)
-}
-
-/// The device and the inode, as the content of `maps` has them: the fourth and fifth field of the
-/// line whose first field has the address.
-fn file_mapped_at(maps: &[u8], address: usize) -> Option<(&[u8], &[u8])> {
-    let number = |text: &[u8]| usize::from_str_radix(std::str::from_utf8(text).ok()?, 16).ok();
-    maps.split(|byte| *byte == b'\n').find_map(|line| {
-        let mut fields = line.split(|byte| *byte == b' ');
-        let mut ends = fields.next()?.splitn(2, |byte| *byte == b'-');
-        let range = number(ends.next()?)?..number(ends.next()?)?;
-        let (device, inode) = (fields.nth(2)?, fields.next()?);
-        range.contains(&address).then_some((device, inode))
-    })
 }
 
 /// A second, read-only handle of the same object.

@@ -20,6 +20,7 @@ mod orphans;
 mod out;
 mod owners;
 mod pages;
+mod proc_text;
 mod procfs;
 mod progress;
 mod room;

@@ -22,11 +22,10 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+pub(crate) use crate::proc_text::Inode;
+use crate::proc_text::{DELETED, Line, Mount, carries_by, unescaped};
 use crate::room::parts;
 use crate::text::shown;
-
-/// The number of a file on the device of the objects.
-pub(crate) type Inode = u64;
 
 /// How a process uses an object.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -264,9 +263,6 @@ impl Look {
     }
 }
 
-/// What the kernel writes behind the path of a file that has no name any more.
-const DELETED: &[u8] = b" (deleted)";
-
 /// All processes that can be seen.
 fn processes() -> impl Iterator<Item = u32> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
@@ -286,40 +282,7 @@ fn is_of_the_kernel(pid: u32) -> bool {
 /// Whether descriptors wait in a socket to be received.
 fn carries(fdinfo: &Path) -> bool {
     // Linux before 5.6 does not tell.
-    let Ok(info) = fs::read_to_string(fdinfo) else { return false };
-    let waiting = info.lines().find_map(|line| line.strip_prefix("scm_fds:"));
-    waiting.is_some_and(|number| number.trim() != "0")
-}
-
-/// A line of `/proc/PID/maps`.
-struct Line<'a> {
-    range: &'a [u8],
-    device: &'a [u8],
-    inode: Inode,
-    path: &'a [u8],
-}
-
-impl<'a> Line<'a> {
-    fn of(line: &'a [u8]) -> Option<Line<'a>> {
-        let mut fields = line.splitn(6, |byte| *byte == b' ');
-        let [range, _, _, device, inode] = std::array::from_fn(|_| fields.next().unwrap_or(b""));
-        let inode = std::str::from_utf8(inode).ok()?.parse().ok()?;
-        let path = fields.next().unwrap_or(b"").trim_ascii_start();
-        Some(Line { range, device, inode, path })
-    }
-}
-
-/// A path as it is. In `maps`, a line break is written `\012`.
-fn unescaped(path: &[u8]) -> Vec<u8> {
-    let mut parts = path.windows(4).enumerate().filter(|(_, part)| part == b"\\012").map(|p| p.0);
-    let (mut result, mut from) = (Vec::new(), 0);
-    for at in parts.by_ref() {
-        result.extend_from_slice(&path[from..at]);
-        result.push(b'\n');
-        from = at + 4;
-    }
-    result.extend_from_slice(&path[from..]);
-    result
+    fs::read_to_string(fdinfo).is_ok_and(|info| carries_by(&info))
 }
 
 /// Why there may be processes that `/proc` does not show.
@@ -364,28 +327,6 @@ fn unclear_mappings(device: u64) -> Option<Gap> {
     (!mounts().iter().any(is_clear)).then_some(Gap::FileSystem)
 }
 
-/// A line of `/proc/self/mountinfo`.
-struct Mount {
-    device: String,
-    point: String,
-    kind: String,
-    /// Those of the file system.
-    options: String,
-}
-
 fn mounts() -> Vec<Mount> {
-    let text = fs::read("/proc/self/mountinfo").unwrap_or_default();
-    let text = String::from_utf8_lossy(&text);
-    let mount = |line: &str| {
-        let (of_mount, of_system) = line.split_once(" - ")?;
-        let mut of_mount = of_mount.split(' ').map(str::to_owned);
-        let mut of_system = of_system.split(' ').map(str::to_owned);
-        Some(Mount {
-            device: of_mount.nth(2)?,
-            point: of_mount.nth(1)?,
-            kind: of_system.next()?,
-            options: of_system.nth(1)?,
-        })
-    };
-    text.lines().filter_map(mount).collect()
+    Mount::all_of(&fs::read("/proc/self/mountinfo").unwrap_or_default())
 }
