@@ -10,84 +10,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+mod calls;
+
+use self::calls::{errnos, number};
 use crate::common::Names;
 use crate::common::victim::{Call, Injection, Run, can_trace, in_parallel, tasks, times, trace};
 
-macro_rules! calls {
-    ($($call:literal: $($errno:ident)*;)*) => {
-        /// The error numbers in the manuals of Linux (section 2, and section 3 if there is one),
-        /// without `EFAULT`. The cleaning up is tested after the first of each.
-        const CALLS: &[(&str, &[(&str, i32)])] =
-            &[$(($call, &[$((stringify!($errno), libc::$errno)),*])),*];
-    };
-}
-
-calls! {
-    "openat": EMFILE EACCES EBADF EDQUOT EEXIST EFBIG EINTR EINVAL EISDIR ELOOP ENAMETOOLONG ENFILE
-        ENODEV ENOENT ENOMEM ENOSPC ENOTDIR ENXIO EOPNOTSUPP EOVERFLOW EPERM EROFS ETXTBSY EAGAIN;
-    "close": EIO EBADF EINTR ENOSPC EDQUOT;
-    "fallocate": ENOSPC EBADF EFBIG EINTR EINVAL EIO ENODEV ENOSYS EOPNOTSUPP EPERM ESPIPE ETXTBSY;
-    "ftruncate": EIO EACCES EBADF EFBIG EINTR EINVAL EPERM EROFS ETXTBSY;
-    "fstat": ENOMEM EBADF EOVERFLOW;
-    "newfstatat": ENOMEM EACCES EBADF EINVAL ELOOP ENAMETOOLONG ENOENT ENOTDIR EOVERFLOW;
-    "statx": ENOMEM EACCES EBADF EINVAL ELOOP ENAMETOOLONG ENOENT ENOTDIR;
-    "fstatfs": EIO EBADF EINTR ENOMEM ENOSYS EOVERFLOW;
-    "fchmod": EPERM EBADF EIO EROFS EINTR;
-    "fchown": EPERM EBADF EIO EROFS EINTR;
-    "mmap": ENOMEM EACCES EAGAIN EBADF EEXIST EINVAL ENFILE ENODEV EOVERFLOW EPERM ETXTBSY;
-    "munmap": ENOMEM EINVAL;
-    "prlimit64": EINVAL EPERM ESRCH;
-    "sysinfo": ENOSYS;
-    "cachestat": ENOSYS EBADF EINVAL EOPNOTSUPP EPERM;
-    "linkat": EACCES EBADF EDQUOT EEXIST EIO ELOOP EMLINK ENAMETOOLONG ENOENT ENOMEM ENOSPC ENOTDIR
-        EPERM EROFS EXDEV EINVAL;
-    "link": EACCES EDQUOT EEXIST EIO ELOOP EMLINK ENAMETOOLONG ENOENT ENOMEM ENOSPC ENOTDIR EPERM
-        EROFS EXDEV;
-    "rename": EACCES EBUSY EDQUOT EINVAL EISDIR ELOOP EMLINK ENAMETOOLONG ENOENT ENOMEM ENOSPC
-        ENOTDIR ENOTEMPTY EEXIST EPERM EROFS EXDEV;
-    "renameat": EACCES EBUSY EDQUOT EINVAL EISDIR ELOOP EMLINK ENAMETOOLONG ENOENT ENOMEM ENOSPC
-        ENOTDIR ENOTEMPTY EEXIST EPERM EROFS EXDEV;
-    "getpid": ENOSYS;
-    "renameat2": EACCES EBUSY EDQUOT EINVAL EISDIR ELOOP EMLINK ENAMETOOLONG ENOENT ENOMEM ENOSPC
-        ENOSYS ENOTDIR ENOTEMPTY EEXIST EPERM EROFS EXDEV EBADF;
-    "unlink": EACCES EBUSY EIO EISDIR ELOOP ENAMETOOLONG ENOENT ENOMEM ENOTDIR EPERM EROFS;
-    "memfd_create": EMFILE EINVAL ENFILE ENOMEM EPERM ENOSYS EACCES;
-    "getrandom": ENOSYS EAGAIN EINTR EINVAL;
-    "read": EIO EAGAIN EBADF EINTR EINVAL EISDIR;
-    "pwrite64": ENOSPC EBADF EDQUOT EFBIG EINTR EINVAL EIO EPERM EAGAIN;
-    "pread64": EIO EBADF EINTR EINVAL EISDIR EOVERFLOW;
-    "fcntl": EBADF EMFILE EPERM EBUSY ENOLCK;
-    "getdents64": EBADF EINVAL ENOTDIR;
-    "getsockname": EBADF EINVAL ENOBUFS ENOTSOCK;
-    "sendmsg": EPIPE EACCES EAGAIN EBADF ECONNRESET EDESTADDRREQ EINTR EINVAL EISCONN EMSGSIZE
-        ENOBUFS ENOMEM ENOTCONN ENOTSOCK EOPNOTSUPP ETOOMANYREFS;
-    "recvmsg": ENOMEM EAGAIN EBADF ECONNREFUSED EINTR EINVAL ENOTCONN ENOTSOCK;
-    "madvise": ENOMEM EINVAL EACCES EAGAIN EBADF EIO EPERM;
-    "mincore": ENOMEM EAGAIN EINVAL;
-    "mlock": ENOMEM EAGAIN EINVAL EPERM;
-    "munlock": ENOMEM EAGAIN EINVAL EPERM;
-    "mprotect": ENOMEM EACCES EINVAL;
-    "mremap": ENOMEM EAGAIN EINVAL;
-    "socketpair": EMFILE EAFNOSUPPORT ENFILE EOPNOTSUPP EPROTONOSUPPORT;
-    "writev": EIO EAGAIN EBADF EDESTADDRREQ EDQUOT EFBIG EINTR EINVAL ENOSPC EPERM EPIPE;
-    "recvfrom": ENOMEM EAGAIN EBADF ECONNREFUSED EINTR EINVAL ENOTCONN ENOTSOCK;
-    "lseek": EINVAL EBADF ESPIPE;
-    "clock_nanosleep": EINTR;
-    "futex": EINVAL EACCES EAGAIN EDEADLK EINTR ENFILE ENOMEM ENOSYS EPERM ESRCH ETIMEDOUT;
-}
-
 /// How often a case is run again if the task made fewer calls than when the case was generated.
 const MISSES: usize = 4;
-
-fn errnos(call: &str) -> &'static [(&'static str, i32)] {
-    let known = CALLS.iter().find(|known| known.0 == call);
-    known.unwrap_or_else(|| panic!("add {call} and its error numbers to CALLS")).1
-}
-
-fn number(errno: &str) -> i32 {
-    let mut all = CALLS.iter().flat_map(|known| known.1);
-    all.find(|known| known.0 == errno).unwrap().1
-}
 
 /// The operations that an error may name when this call fails.
 fn operations(call: &str) -> &'static [&'static str] {
