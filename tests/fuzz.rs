@@ -1,5 +1,5 @@
-//! Random input where a caller, a peer or the system chooses it: names, offsets, counts, parts of an
-//! object, messages, and what `/proc` says. (`bindings.rs` does it for compilers.)
+//! Random input where a caller, a peer or the system chooses it: names, offsets, counts, parts of
+//! an object, messages, and what `/proc` says. (`bindings.rs` does it for compilers.)
 //! What is right is said here once more, in another way. Always the same cases, unless
 //! `POSIX_SHM_TESTS_SOAK` is set; the corpora have input that was wrong once, or is at an edge.
 

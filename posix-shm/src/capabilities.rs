@@ -77,7 +77,8 @@ pub struct Capabilities {
     pub copy_on_write: bool,
     /// [`collapse`](crate::Mapping::collapse) makes huge pages, if the kernel is new enough.
     pub collapse: bool,
-    /// Anonymous objects can have [`HugePages`](crate::HugePages) from a pool.
+    /// Anonymous objects can have [`HugePages`](crate::HugePages) from a pool, if the kernel is
+    /// built with them.
     pub huge_pages: bool,
     /// [`residency`](crate::Mapping::residency) works.
     pub residency: bool,

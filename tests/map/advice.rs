@@ -49,9 +49,10 @@ fn every_advice_is_taken_or_unsupported() {
                 let needed = cfg!(target_os = "linux") || EVERYWHERE.contains(&advice);
                 assert!(!needed, "{advice:?}: {error}");
             }
-            // A kernel that is too old for it, or an emulator.
+            // A kernel that is too old for it or built without it, or an emulator.
             Err(error) => {
-                let known = [Advice::Guard, Advice::Unguard, Advice::Cold, Advice::PageOut];
+                use Advice::{Cold, Guard, HugePage, NoHugePage, PageOut, Unguard};
+                let known = [Guard, Unguard, Cold, PageOut, HugePage, NoHugePage];
                 assert!(known.contains(&advice), "{advice:?}: {error}");
                 assert_eq!(error.kind(), ErrorKind::InvalidInput, "{advice:?}: {error}");
                 continue;
@@ -133,6 +134,8 @@ fn the_kernel_shows_what_was_advised() {
     if !FILES {
         return;
     }
+    /// Only kernels that are built with huge pages have it.
+    const HUGE: &str = "/sys/kernel/mm/transparent_hugepage";
     let object = Shm::anonymous(8 * page() as u64).unwrap();
     let shown = [
         (Advice::Sequential, "sr", Advice::Normal),
@@ -147,7 +150,12 @@ fn the_kernel_shows_what_was_advised() {
         let has = |place: usize| {
             super::flags(mapping.as_ptr().wrapping_add(place)).contains(&flag.to_owned())
         };
-        mapping.advise(page()..3 * page(), advice).unwrap();
+        let advised = mapping.advise(page()..3 * page(), advice);
+        if ["hg", "nh"].contains(&flag) && !std::fs::exists(HUGE).unwrap() {
+            assert_eq!(advised.unwrap_err().kind(), ErrorKind::InvalidInput, "{advice:?}");
+            continue;
+        }
+        advised.unwrap();
         let found = [0, page(), 3 * page() - 1, 3 * page()].map(has);
         assert_eq!(found, [false, true, true, false], "{advice:?}");
         mapping.advise(.., undo).unwrap();

@@ -84,8 +84,11 @@ pub(crate) fn anonymous_of_huge_pages(
 #[cold]
 fn explain(errno: Errno, page: Option<u64>) -> Failure {
     let failure = Failure::new(Operation::Create, errno);
-    let unknown = [Errno::INVAL, Errno::NODEV, Errno::NOENT].contains(&errno);
-    match (page, pooled_pages()) {
+    let pool = pooled_pages();
+    // A kernel that is built without them says that it lacks the call.
+    let unknown = [Errno::INVAL, Errno::NODEV, Errno::NOENT].contains(&errno)
+        || (errno == Errno::NOSYS && pool.is_err());
+    match (page, pool) {
         (Some(_), Ok(sizes)) if unknown => failure.with_hint(format!(
             "the system has no huge pages of this size; it has those of {sizes:?} bytes"
         )),

@@ -113,8 +113,9 @@ impl<A> Mapping<A> {
     /// # Errors
     ///
     /// * `InvalidInput`: a range that is not inside the mapping, or that is not of whole pages
-    ///   where they are needed; or the kernel is too old for the advice (`EINVAL`), or it does not
-    ///   go with this mapping;
+    ///   where they are needed; or the kernel is too old for the advice or built without it
+    ///   (`EINVAL`), as real-time kernels are built without huge pages, or it does not go with this
+    ///   mapping;
     /// * `PermissionDenied`: [`Advice::Remove`] through a mapping that cannot write to the object;
     /// * `PermissionDenied` (`EPERM`): [`Advice::Remove`], and the object is sealed against
     ///   writing;
