@@ -77,7 +77,7 @@ impl Cases {
 
     /// Runs a case. It fails if it panics, is killed, or hangs.
     pub(crate) fn case(&mut self, what: impl Display, run: impl FnOnce()) {
-        let before = if OWN_SHM.load(Relaxed) { names() } else { BTreeSet::new() };
+        let before = own_names();
         let status = status_of(|| {
             // Far longer than any case needs, also on a busy machine or in an emulator.
             // SAFETY: passes no pointer.
@@ -92,7 +92,7 @@ impl Cases {
             };
             eprintln!("--- {what}: {how}\n");
             // What it has left is not to fail the next case.
-            let own = OWN_SHM.load(Relaxed).then(names).unwrap_or_default();
+            let own = own_names();
             for name in own.difference(&before) {
                 // A file, or something that is no object.
                 let _ = fs::remove_file(format!("/dev/shm/{name}"));
@@ -139,7 +139,7 @@ pub(crate) fn wait_for(child: libc::pid_t) -> ExitStatus {
     ExitStatus::from_raw(status)
 }
 
-/// What a process has open, and the names in `/dev/shm`.
+/// What a process has open, and its own names.
 #[derive(Debug, PartialEq)]
 pub(crate) struct State {
     names: BTreeSet<String>,
@@ -151,7 +151,7 @@ impl State {
     pub(crate) fn now() -> State {
         let maps = fs::read_to_string("/proc/thread-self/maps").unwrap();
         State {
-            names: names(),
+            names: own_names(),
             descriptors: descriptors(),
             shared_mappings: maps.lines().filter(|line| line.contains("s ")).count(),
         }
@@ -165,6 +165,11 @@ pub(crate) fn leaves_nothing<T>(run: impl FnOnce() -> T) -> T {
     let result = run();
     assert_eq!(State::now(), before, "names, descriptors or mappings are left");
     result
+}
+
+/// The names, if `/dev/shm` is this task's own. Else they come and go.
+fn own_names() -> BTreeSet<String> {
+    OWN_SHM.load(Relaxed).then(names).unwrap_or_default()
 }
 
 /// The names in `/dev/shm`.

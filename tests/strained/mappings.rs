@@ -241,6 +241,13 @@ fn mappings_a_limit_on_locked_memory_is_an_error() {
                 let error = refused(small.grow(&object, 16 * MIB));
                 hints(&error, &["RLIMIT_MEMLOCK"]);
                 assert_eq!((small.len(), small.bytes().load(0)), (PAGE, 9));
+                // In its room it grows first. The error says what could not be locked.
+                let mut roomy = options.capacity(16 * MIB).map_mut(&object).unwrap();
+                let error = refused(roomy.grow(&object, 16 * MIB));
+                assert_eq!(error.operation(), Operation::Lock, "{error}");
+                let part = format!("{PAGE}..{}", 16 * MIB);
+                assert!(error.to_string().contains(&part), "no {part} in: {error}");
+                assert_eq!(roomy.len(), PAGE);
             }
         });
     }

@@ -543,7 +543,7 @@ mod tests {
     fn a_shortage_is_waited_for_as_long_as_the_room_changes() {
         assert_eq!(attempts(100, |_| None), 1, "nothing says that more may come back");
         assert_eq!(attempts(100, |_| Some(7)), 5, "nobody else takes room or gives it back");
-        assert_eq!(attempts(100, |attempt| Some(attempt)), SHORTAGES + 1, "it changes");
+        assert_eq!(attempts(100, Some), SHORTAGES + 1, "it changes");
         assert_eq!(attempts(100, |attempt| Some(attempt % 2)), SHORTAGES + 1, "it comes and goes");
         assert_eq!(attempts(100, |_| Some(100)), SHORTAGES + 1, "there was enough again");
         assert_eq!(attempts(100, |_| Some(101)), SHORTAGES + 1, "there was more than enough");

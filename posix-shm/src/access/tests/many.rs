@@ -111,6 +111,7 @@ fn a_search_stops_after_what_it_finds() {
 }
 
 #[test]
+#[allow(clippy::op_ref, reason = "every way to compare is tested")]
 fn values_equal_ones_own_or_differ_at_any_place() {
     fn check<T: Pod + PartialEq + std::fmt::Debug>(slice: SharedSlice<'_, T>, own: &[T]) {
         assert!(slice == *own && slice == own && slice == own.to_vec());
