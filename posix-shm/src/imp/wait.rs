@@ -224,6 +224,7 @@ pub(crate) fn in_time(slept: Slept, until: Option<Duration>, now: Duration) -> S
 pub(crate) fn timespec(time: Duration) -> libc::timespec {
     // A billion nanoseconds fit into every type.
     #[allow(clippy::cast_possible_wrap, reason = "less than a second")]
+    #[allow(deprecated, reason = "on musl the type will change together with the structure")]
     libc::timespec {
         tv_sec: libc::time_t::try_from(time.as_secs()).unwrap_or(libc::time_t::MAX),
         tv_nsec: time.subsec_nanos() as libc::c_long as _,

@@ -143,5 +143,5 @@ fn the_time_is_up_only_when_it_is() {
 fn a_time_that_is_too_long_for_the_kernel_is_the_longest() {
     let time = timespec(Duration::new(5, 999_999_999));
     assert_eq!((time.tv_sec, time.tv_nsec), (5, 999_999_999));
-    assert_eq!(timespec(Duration::MAX).tv_sec, libc::time_t::MAX);
+    assert!(timespec(Duration::MAX).tv_sec >= i32::MAX.into());
 }
