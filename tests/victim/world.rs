@@ -48,7 +48,10 @@ impl World {
         let mut objects = BTreeMap::new();
         for entry in fs::read_dir("/dev/shm").unwrap().map(io::Result::unwrap) {
             let name = entry.file_name().into_string().unwrap();
-            let rest = name.strip_prefix(prefix).map(str::to_owned);
+            // What begins with `x.10` is not of `x.1`, and may be gone at any moment.
+            let rest =
+                name.strip_prefix(prefix).filter(|rest| matches!(rest.get(..1), None | Some(".")));
+            let rest = rest.map(str::to_owned);
             if rest.is_none() && !alone {
                 continue;
             }
