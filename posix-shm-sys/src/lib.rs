@@ -34,6 +34,7 @@ mod bindings {
     // The libc crate deprecates musl's `time_t`, whose size differs between versions of musl.
     #![allow(deprecated)]
     #![allow(clippy::all, clippy::missing_safety_doc, clippy::must_use_candidate)]
+    #![allow(clippy::ptr_as_ptr)]
     #![allow(missing_debug_implementations)]
 
     include!(concat!(env!("OUT_DIR"), "/bindings.rs"));

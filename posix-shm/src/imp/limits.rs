@@ -82,17 +82,16 @@ fn ask_for_range(
     wanted: u64,
     ignore_estimates: bool,
 ) -> Result<(), Failure> {
-    ask_estimates(object, wanted, ignore_estimates).or_else(|refusal| {
-        #[cfg(pshm_has_fallocate)]
-        if refusal.is(Errno::NOMEM) {
-            if let Some(present @ 1..) = estimates::present(object, from, wanted) {
-                return estimates::ask(wanted.saturating_sub(present), ignore_estimates);
-            }
+    let asked = ask_estimates(object, wanted, ignore_estimates);
+    #[cfg(pshm_has_fallocate)]
+    if asked.as_ref().is_err_and(|refusal| refusal.is(Errno::NOMEM)) {
+        if let Some(present @ 1..) = estimates::present(object, from, wanted) {
+            return estimates::ask(wanted.saturating_sub(present), ignore_estimates);
         }
-        #[cfg(not(pshm_has_fallocate))]
-        let _ = from;
-        Err(refusal)
-    })
+    }
+    #[cfg(not(pshm_has_fallocate))]
+    let _ = from;
+    asked
 }
 
 /// Refuses to take so much memory if that could end with the kernel killing a process.
