@@ -3,7 +3,7 @@
 //!
 //! A call is five numbers, so that a sequence that fails can be made shorter and simpler. [`KEPT`]
 //! has the sequences that have failed once. A seed chooses the others: always the same one, or any
-//! with `POSIX_SHM_TESTS_SOAK`.
+//! with `POSIX_SHM_TESTS_SOAK`. `POSIX_SHM_TESTS_STATES` says how many.
 
 use std::fmt::Debug;
 use std::io::ErrorKind;
@@ -76,7 +76,8 @@ fn explore(fault: Fault) {
         follow(calls, fault);
     }
     let soak = std::env::var_os("POSIX_SHM_TESTS_SOAK").is_some();
-    let config = Config { cases: 60, failure_persistence: None, ..Config::default() };
+    let cases = std::env::var("POSIX_SHM_TESTS_STATES").map_or(60, |count| count.parse().unwrap());
+    let config = Config { cases, failure_persistence: None, ..Config::default() };
     let mut runner = match soak {
         true => TestRunner::new(config),
         false => {
