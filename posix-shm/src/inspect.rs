@@ -71,10 +71,10 @@ impl Shm {
     /// What the object is, before it is mapped: `fstat`, and `fcntl` with `F_GETFL` and
     /// `F_GET_SEALS`.
     ///
-    /// A handle that came from a peer may be of anything. This tells what, and refuses what is no
-    /// object, as [`receive`](Shm::receive) does. This crate's own objects are always accepted,
-    /// whatever file system has them. A peer can change everything but the kind, the page size, the
-    /// direction and the seals at any time.
+    /// A handle that came from a peer may be of anything. This tells what, and refuses what is not
+    /// shared memory, as [`receive`](Shm::receive) does. This crate's own objects are always
+    /// accepted, whatever file system has them. A peer can change everything but the
+    /// kind, the page size, the direction and the seals at any time.
     ///
     /// # Errors
     ///

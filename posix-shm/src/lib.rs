@@ -4,7 +4,7 @@
 //! New to it? [Start here](guide::start_here). Something failed? [Look up the
 //! message](guide::troubleshooting).
 //!
-//! # From the top
+//! # Overview
 //!
 //! * [`Shm`] is the handle of an object. [`OpenOptions`] says which object to open or create, and
 //!   what to do if it exists or does not. [`ShmName`] is a checked name.
@@ -20,9 +20,9 @@
 //! * [`SharedAtomic`] has the standard library's atomic operations, for counters, flags and locks.
 //!   [`SharedAtomic::wait`] sleeps until a word changes, in whatever process. [`Event`] is a flag
 //!   to wait for, and [`SeqLock`] takes snapshots of data that a peer writes.
-//! * [`Shm::presence`] tells other processes that this one uses an object, even if it is killed.
-//!   [`Shm::unlink_if_unused`] cleans up what no process uses, and [`Shm::lock`] lets one process
-//!   at a time in.
+//! * [`Shm::presence`] tells other processes that this one uses an object, until it ends or is
+//!   killed. [`Shm::unlink_if_unused`] cleans up what no process uses, and [`Shm::lock`] lets one
+//!   process at a time in.
 //! * [`Shm::pass_to`] lets a child inherit an object.
 //! * [`Shm::send`] and [`Shm::receive`] pass handles between processes, and the functions of
 //!   [`transfer`] several, with bytes beside them. [`Shm::inspect`] tells what a peer's object is
@@ -100,6 +100,7 @@
 //! * [`eventfd`]: waiting in an event loop, or in async code;
 //! * [`server`]: a service whose state other processes watch while it runs;
 //! * [`grow`]: a table that becomes longer while another process reads it;
+//! * [`numa`]: an object on a memory node of your choice;
 //! * [`container`]: a `/dev/shm` that is too small, and the way out;
 //! * [`orphans`]: cleaning up after killed processes, and leaving alone what is in use;
 //! * [`monitor`]: a live screen of all objects;
@@ -114,6 +115,7 @@
 //! [`server`]: https://github.com/posix-shm/posix-shm/blob/HEAD/posix-shm/examples/server.rs
 //! [`grow`]: https://github.com/posix-shm/posix-shm/blob/HEAD/posix-shm/examples/grow.rs
 //! [`container`]: https://github.com/posix-shm/posix-shm/blob/HEAD/posix-shm/examples/container.rs
+//! [`numa`]: https://github.com/posix-shm/posix-shm/blob/HEAD/posix-shm/examples/numa.rs
 //! [`orphans`]: https://github.com/posix-shm/posix-shm/blob/HEAD/posix-shm/examples/orphans.rs
 //! [`monitor`]: https://github.com/posix-shm/posix-shm/blob/HEAD/posix-shm/examples/monitor.rs
 //! [window]: https://github.com/posix-shm/posix-shm/blob/HEAD/posix-shm/examples/compositor.rs

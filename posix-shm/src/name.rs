@@ -84,7 +84,7 @@ impl ShmName {
     /// # Errors
     ///
     /// `InvalidInput`, and the message says which rule was broken: the name is empty or `/` alone,
-    /// has a NUL byte or a slash after the first byte, or is `.` or `..`. `InvalidFilename`
+    /// has a NUL byte or a slash after the first byte, or is `.` or `..`; `InvalidFilename`
     /// (`ENAMETOOLONG`) if it is longer than this system allows.
     ///
     /// # Examples

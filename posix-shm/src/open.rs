@@ -29,12 +29,14 @@ use attempt::Unfilled;
 /// [`Shm::open`], [`Shm::open_io`], [`Shm::create`], [`Shm::open_or_create`] and
 /// [`Shm::anonymous`] are the usual combinations in one call.
 ///
-/// | [`if_exists`](OpenOptions::if_exists) | `IfDoesNotExist::Error` | `IfDoesNotExist::Create` |
+/// | [if it exists](Self::if_exists) | [if it does not][not]: `Error` | if it does not: `Create` |
 /// |---|---|---|
 /// | `Overwrite` | open it, else `NotFound` | open it, else create it |
 /// | `Truncate` | open and empty it, else `NotFound` | open and empty it, else create it |
 /// | `Supersede` | refused: the same as `Overwrite` | a new object takes the name |
 /// | `Error` | refused: can never succeed | create it, else `AlreadyExists` |
+///
+/// [not]: Self::if_does_not_exist
 ///
 /// If both opening and creating are allowed, exactly one of them happens, and [`Shm::created`]
 /// tells which. If several processes race for a name, exactly one of them creates the object.
@@ -44,7 +46,7 @@ use attempt::Unfilled;
 /// On Linux an object with a [`size`](OpenOptions::size) is built without a name, and gets it in
 /// one step when it is complete. On FreeBSD and NetBSD it is built under a temporary name and
 /// renamed. On macOS and OpenBSD it is created under its name, then sized; if that fails, the name
-/// is removed. [`IfExists::Supersede`] differs likewise.
+/// is removed. [`IfExists::Supersede`] differs in the same way.
 ///
 /// If a sandbox on Linux forbids the first of these ways, the second is used, and if it forbids
 /// that too, the third.

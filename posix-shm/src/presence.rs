@@ -276,7 +276,7 @@ impl Shm {
     /// It opens the object again each time, and takes six system calls with the unlocking. So
     /// taking it often is slow: it is for what is rare, such as setting up, mending and moving.
     /// Holding it costs nothing. A process may hold it for its whole life, to be the only writer or
-    /// the owner, as the chapter on [leaks](crate::guide::leaks) shows: if
+    /// the owner, as [the guide](crate::guide::killed_processes) shows: if
     /// [`try_lock`](Shm::try_lock) is `None`, another one is alive.
     ///
     /// It is independent of [presence](Shm::presence): neither waits for the other. A thread that

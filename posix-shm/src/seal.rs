@@ -103,7 +103,7 @@ impl Shm {
     /// Use it to share memory that one process writes and all others only read: create, map,
     /// freeze, send. If a process has already mapped the object through a handle that can write,
     /// even if only for reading, it can still write. So freeze an object before you send it. If
-    /// nobody is to write any more, use [`make_immutable`](Shm::make_immutable).
+    /// nobody writes any more, use [`make_immutable`](Shm::make_immutable).
     ///
     /// # Errors
     ///

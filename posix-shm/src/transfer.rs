@@ -10,7 +10,7 @@
 //! | fewer bytes than wanted were sent | the number says so; the objects went along | never |
 //! | fewer bytes than wanted came | the number says so; receive again | the message was shorter |
 //! | more bytes came than fit | they come next | `InvalidData`, the message is lost |
-//! | a descriptor found no room here | `EMFILE`, what was received is lost | the same |
+//! | this process can have no more descriptors | `EMFILE`, what was received is lost | the same |
 //! | the other side has closed | `UnexpectedEof` | `UnexpectedEof`; a datagram socket waits |
 //! | it has closed and left bytes unread | `ConnectionReset` | the same, on seqpacket |
 //! | nothing is there, on a non-blocking socket | `WouldBlock`, nothing is taken | the same |
@@ -22,7 +22,7 @@
 //! * A stream has no messages. Bytes that were sent one after the other may come together, and
 //!   objects come with some of the bytes that they were sent beside. Say in your bytes how long a
 //!   message is and how many objects it has. Objects keep their order.
-//! * An empty seqpacket message cannot be told from the end.
+//! * An empty seqpacket message looks the same as the end.
 //! * If a call fails, it has closed every descriptor that it received.
 //! * `EMFILE` also stands for a descriptor that a security module refused. On a stream the bytes
 //!   are lost too, so close the connection.
@@ -180,8 +180,8 @@ pub fn receive(socket: impl AsFd, into: &mut [u8]) -> Result<Received> {
     take(socket.as_fd(), into, &mut |_| {})
 }
 
-/// As [`receive`], and hands out what is no object: other descriptors, and the control messages
-/// that the socket adds.
+/// As [`receive`], and hands out what is not shared memory: other descriptors, and the control
+/// messages that the socket adds.
 ///
 /// If this function fails, it has handed out no descriptor. What `others` drops is closed.
 ///
@@ -199,7 +199,7 @@ pub fn receive(socket: impl AsFd, into: &mut [u8]) -> Result<Received> {
 ///
 /// let (here, there) = UnixStream::pair()?;
 /// let end_of_a_socket = UnixStream::pair()?.0;
-/// // Anything can be sent; this is no object.
+/// // Anything can be sent; this is not shared memory.
 /// let other = Shm::from(OwnedFd::from(end_of_a_socket));
 /// transfer::send(&here, &[&other, &Shm::anonymous(4096)?], b"x")?;
 ///
@@ -248,7 +248,7 @@ pub struct Received {
     pub control_messages: usize,
 }
 
-/// What came with a message and is no object.
+/// What came with a message and is not shared memory.
 ///
 /// # Examples
 ///

@@ -39,8 +39,8 @@ fn messages_say_what_happened_on_what_and_what_to_do() {
         ),
         (
             &["truncate", "-s", "1G", "frames"],
-            "grow \"/frames\" from 8192 to 1073741824 bytes: No space left on device (os error 28); \
-             posix-shm df shows what is free, and posix-shm orphans what may be removed; in a \
+            "grow \"/frames\" from 8192 to 1073741824 bytes: No space left on device (os error \
+             28); posix-shm df shows what is free, and posix-shm orphans what may be removed; in a \
              container, raise --shm-size",
         ),
     ] {

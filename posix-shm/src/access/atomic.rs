@@ -49,7 +49,7 @@ pub use word::Word;
 /// this process and in others. Like a reference, it is `Copy` and borrows the mapping.
 ///
 /// To have an `AtomicU64` in a structure, declare a `u64` and use
-/// [`field!`](crate::field)`(…).atomic()`. The sizes of `usize` and `isize` differ between 32-bit
+/// [`field!(…).atomic()`](crate::field). The sizes of `usize` and `isize` differ between 32-bit
 /// and 64-bit programs, so use them only if all peers are of one kind.
 ///
 /// # Orderings

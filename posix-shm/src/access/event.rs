@@ -21,17 +21,18 @@ const SET: u32 = 1;
 
 /// A flag in a mapping that others wait for, in this process and in others.
 ///
-/// It is set until somebody resets it, and who waits comes back when it is set. [`Mapping::event`]
-/// makes it, of 8 bytes; zeroed memory is an event that is not set. It counts who waits: to set it
-/// while nobody does costs no system call, unlike [`SharedAtomic::notify_all`].
+/// It stays set until a process resets it. Setting it wakes all who wait for it. [`Mapping::event`]
+/// makes it; it takes 8 bytes, and zeroed memory is an event that is not set. It counts its
+/// waiters: setting it while there are none is no system call, unlike
+/// [`SharedAtomic::notify_all`].
 ///
-/// In a structure, declare `[u32; 2]`, and use [`field!`](crate::field)`(…).event()`.
+/// In a structure, declare `[u32; 2]`, and use [`field!(…).event()`](crate::field).
 ///
 /// What was written before [`set`](Event::set) is seen after [`wait`](Event::wait).
 ///
 /// To sleep until there is work, reset the event, look for work, and only then wait. Whoever adds
-/// work adds it first, and then sets the event. So nothing is missed, if only one waits for the
-/// event: of two, one may reset what the other has not seen. If several wait for the same thing,
+/// work adds it first, and then sets the event. So nothing is missed if only one waits for the
+/// event. If two do, one may reset what the other has not seen. If several wait for the same thing,
 /// give each an event, or count in a word: its waiters load it, look for work, and then call
 /// [`SharedAtomic::wait`] with what they have loaded.
 ///
@@ -211,7 +212,7 @@ impl Event<'_> {
         result.map(|ended| ended.is_some())
     }
 
-    /// Resets the event: who waits from now on waits until it is set again. Returns whether it was
+    /// Resets the event: a wait from now on lasts until it is set again. Returns whether it was
     /// set.
     ///
     /// What was written before the event was set, by each call of [`set`](Event::set) until now, is

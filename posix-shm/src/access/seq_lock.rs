@@ -28,8 +28,8 @@ const TRIES: usize = 128;
 /// A sequence lock on a word of a mapping: one writer, and any number of readers, of any data.
 ///
 /// Readers take a snapshot: a copy that no writer has changed meanwhile. They need no right to
-/// write, and never keep the writer waiting. [`Mapping::seq_lock`] makes it, of 4 bytes; zeroed
-/// memory is a lock that nobody has written under.
+/// write, and never keep the writer waiting. [`Mapping::seq_lock`] makes it; it takes 4
+/// bytes, and zeroed memory is a lock that nobody has written under.
 ///
 /// The data can be anything that is read and written by the views of this crate. For one value
 /// there is [`SeqCell`], and for many values [`SeqSlice`], which have the data next to the lock.

@@ -436,7 +436,7 @@ impl<A: Shared> SharedAtomic<'_, u32, A> {
     /// no page can be cut off.)
     ///
     /// On FreeBSD and OpenBSD, a mapping with [`Advice::DontFork`](crate::Advice::DontFork) reaches
-    /// no other mapping: who waits or notifies there and elsewhere notices a new value when it
+    /// no other mapping: those that wait there or elsewhere notice a new value when a wait
     /// looks again.
     ///
     /// # Examples
@@ -452,7 +452,7 @@ impl<A: Shared> SharedAtomic<'_, u32, A> {
     /// # Ok::<(), posix_shm::Error>(())
     /// ```
     ///
-    /// Nobody else sees memory that is copied on writing, so nobody could wake who waits there:
+    /// Nobody else sees memory that is copied on writing, so nobody could wake a waiter there:
     ///
     /// ```compile_fail,E0277
     /// # let object = posix_shm::Shm::anonymous(4096).unwrap();
@@ -467,7 +467,7 @@ impl<A: Shared> SharedAtomic<'_, u32, A> {
 }
 
 impl SharedAtomic<'_, u32, ReadWrite> {
-    /// Wakes everybody who waits for this word, in all processes. Returns how many that were, if
+    /// Wakes all who wait for this word, in all processes. Returns how many that were, if
     /// the [system counts them](crate::Capabilities::notify_counts).
     ///
     /// Store the new value first. It is one system call, also if nobody waits. An

@@ -108,7 +108,9 @@ impl<A> Mapping<A> {
     ///
     /// On a machine with several memory nodes (NUMA), the first to touch a page decides where it
     /// is. Other crates have the calls for that: bind the memory (`mbind`) before it is touched,
-    /// and then [populate](Mapping::populate) it. `examples/numa.rs` shows how.
+    /// and then [populate](Mapping::populate) it. The example [`numa`] shows how.
+    ///
+    /// [`numa`]: https://github.com/posix-shm/posix-shm/blob/HEAD/posix-shm/examples/numa.rs
     ///
     /// # Errors
     ///

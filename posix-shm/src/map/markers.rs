@@ -126,7 +126,8 @@ impl Access for CopyOnWrite {
 }
 
 bitflags::bitflags! {
-    /// What the pages of a [`RawMapping`] allow: `PROT_READ`, `PROT_WRITE`, `PROT_EXEC`, or none.
+    /// What the pages of a [`RawMapping`](crate::RawMapping) allow: `PROT_READ`, `PROT_WRITE`,
+    /// `PROT_EXEC`, or none.
     ///
     /// # Examples
     ///

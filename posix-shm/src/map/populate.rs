@@ -30,7 +30,9 @@ impl<A> Mapping<A> {
     /// Writing to a new object for the first time takes 10 to 30 % less time with it, including the
     /// call, and less again on several threads. Attaching to a full object takes a quarter to a
     /// third. With [`collapse`](Mapping::collapse) both can take much less still.
-    /// The README of the benches has the figures.
+    /// The [README of the benches][benches] has the figures.
+    ///
+    /// [benches]: https://github.com/posix-shm/posix-shm/tree/HEAD/posix-shm/benches
     ///
     /// # Errors
     ///
@@ -133,8 +135,8 @@ impl<A> Mapping<A> {
     /// # Platform-specific behavior
     ///
     /// Linux and Android tell. If the object belongs to another user and this user may not write
-    /// it, Linux says that all of it is in memory. [`capabilities`](crate::capabilities()) says who
-    /// tells (`residency`).
+    /// it, Linux says that all of it is in memory. [`capabilities`](crate::capabilities()) says so
+    /// (`residency`).
     ///
     /// # Examples
     ///
