@@ -20,7 +20,10 @@ TRACED = ("system_calls::", "injected::", "killed::")
 LONG = ("races::", "hostile::nothing_a_peer_writes")
 """Tests that try for 10 seconds or more to provoke a race. Only --thorough runs them."""
 
-NOT_IN_NAMESPACES = {"nothing_planted_is_opened_again": "it makes a device, which is forbidden"}
+NOT_IN_NAMESPACES = {
+    "nothing_planted_is_opened_again": "it makes a device, which is forbidden",
+    "attack_47_objects_of_a_folder": "it mounts a file system of huge pages, which is forbidden",
+}
 """Tests that cannot work in namespaces of our own, each with the reason."""
 
 NOT_IN_32_BITS = {

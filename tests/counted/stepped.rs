@@ -73,6 +73,7 @@ pub(crate) fn load_at_fixed_addresses() {
 }
 
 /// Makes a call that nothing else makes.
+#[cfg(target_arch = "x86_64")]
 fn mark() {
     // SAFETY: passes no pointer.
     unsafe { libc::syscall(libc::SYS_getppid) };
