@@ -9,7 +9,9 @@ use posix_shm::{
 };
 
 use super::page;
-use crate::common::{FILES, Names};
+#[cfg(target_os = "linux")]
+use crate::common::FILES;
+use crate::common::Names;
 
 const MIB: usize = 1 << 20;
 

@@ -3,7 +3,9 @@
 use std::io::ErrorKind;
 use std::ops::ControlFlow;
 
-use posix_shm::{MapOptions, Mapping, Operation, ReadWrite, Shm, capabilities};
+use posix_shm::{MapOptions, Operation, Shm, capabilities};
+#[cfg(target_os = "linux")]
+use posix_shm::{Mapping, ReadWrite};
 
 use super::page;
 use crate::common::{FILES, Names};

@@ -5,7 +5,9 @@ use std::io::ErrorKind;
 use posix_shm::{CopyOnWrite, MapOptions, Mapping, Moved, Shm, capabilities};
 
 use super::page;
-use crate::common::{FILES, Names};
+#[cfg(target_os = "linux")]
+use crate::common::FILES;
+use crate::common::Names;
 
 fn copy_of(object: &Shm) -> Option<Mapping<CopyOnWrite>> {
     match MapOptions::new().map_copy_on_write(object) {
