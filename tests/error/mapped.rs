@@ -103,12 +103,12 @@ impl Messages {
             error.to_string().replace(&address, "{address}")
         });
         // Rust aligns an integer of 8 bytes to 4 on some machines.
-        let align = align_of::<u64>().to_string();
-        self.add(
-            "a slice that is not aligned",
-            misaligned
-                .map_err(|text| text.replace(&format!("multiple of {align}"), "multiple of 8")),
-        );
+        let align = align_of::<u64>();
+        let as_usual = |text: String| {
+            let text = text.replace(&format!("multiple of {align}"), "multiple of 8");
+            text.replace(&format!("that fits is {align}"), "that fits is 8")
+        };
+        self.add("a slice that is not aligned", misaligned.map_err(as_usual));
         let locked = mapping.seq_slice::<u32>(4, 20);
         self.add("values behind a lock that reach past the end", locked);
         let slice = mapping.slice::<u32>(0, 10).unwrap();

@@ -166,8 +166,8 @@ fn mappings_a_limit_on_address_space_is_an_error_and_loses_nothing() {
     cases.case("capacity", || {
         let object = Shm::anonymous(16 * PAGE as u64).unwrap();
         limit(libc::RLIMIT_AS, 1 << 30);
-        let huge = 1_usize.checked_shl(40).unwrap_or(3 << 30);
-        for capacity in [2 << 30, huge] {
+        let huge = 1_usize.checked_shl(40).unwrap_or(7 << 28);
+        for capacity in [3 << 29, huge] {
             let mut options = MapOptions::new();
             let error = leaves_nothing(|| refused(options.capacity(capacity).map_mut(&object)));
             assert_eq!(error.raw_os_error(), Some(libc::ENOMEM), "{error}");
@@ -176,10 +176,10 @@ fn mappings_a_limit_on_address_space_is_an_error_and_loses_nothing() {
         MapOptions::new().capacity(100 << 20).map_mut(&object).unwrap();
     });
     cases.case("growth of a copy", || {
-        let object = sparse(2 << 30);
+        let object = sparse(3 << 29);
         let mut copy = MapOptions::new().len(PAGE).map_copy_on_write(&object).unwrap();
         limit(libc::RLIMIT_AS, 1 << 30);
-        let error = leaves_nothing(|| refused(copy.grow(&object, 2 << 30)));
+        let error = leaves_nothing(|| refused(copy.grow(&object, 3 << 29)));
         assert_eq!(error.raw_os_error(), Some(libc::ENOMEM), "{error}");
         object.unlink().unwrap();
     });
@@ -190,7 +190,7 @@ fn mappings_a_limit_on_address_space_is_an_error_and_loses_nothing() {
         ("growth, aligned", false, 0, 1 << 21),
     ] {
         cases.case(what, || {
-            let object = sparse(2 << 30);
+            let object = sparse(3 << 29);
             let mut options = MapOptions::new();
             options.len(PAGE).align(align).populate(populated);
             if capacity > 0 {
@@ -200,7 +200,7 @@ fn mappings_a_limit_on_address_space_is_an_error_and_loses_nothing() {
             mapping.bytes().fill(7);
             limit(libc::RLIMIT_AS, 1 << 30);
             let start = mapping.as_ptr();
-            let error = leaves_nothing(|| refused(mapping.grow(&object, 2 << 30)));
+            let error = leaves_nothing(|| refused(mapping.grow(&object, 3 << 29)));
             let seen = (error.raw_os_error(), error.operation());
             assert_eq!(seen, (Some(libc::ENOMEM), Operation::Grow), "{error}");
             hints(&error, &["RLIMIT_AS"]);
