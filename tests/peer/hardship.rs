@@ -391,7 +391,8 @@ fn read_only_file_system() {
         let error = result.expect_err("a read-only file system was changed");
         assert_eq!(error.raw_os_error(), Some(libc::EROFS), "attempt {i}: {error}");
         let helps = error.to_string().contains("mounted read-only; an anonymous object");
-        assert_eq!(helps, i < 5, "attempt {i}: {error}");
+        // The portable code does not know how the system's directory is mounted.
+        assert_eq!(helps, i < 5 && !cfg!(posix_shm_portable), "attempt {i}: {error}");
     }
     assert_eq!(State::now(""), before);
     assert_eq!(Shm::open("/old").unwrap().map().unwrap().len(), 100);

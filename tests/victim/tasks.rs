@@ -50,7 +50,7 @@ impl Task {
             "list" => capabilities().list,
             "lock" | "try-lock" => capabilities().lock,
             name if name.contains("present") || name.contains("unused") => capabilities().presence,
-            "presence" => capabilities().presence,
+            "presence" | "unlink-if-last" => capabilities().presence,
             _ => true,
         }
     }
