@@ -24,6 +24,7 @@ pub fn bars(path: &Path, title: &str, groups: &[Group], ours: &str) -> Result<()
     let text = |size: i32| ("sans-serif", size).into_font().color(&BLACK);
     area.draw(&Text::new(title.to_owned(), (12, 10), text(16)))?;
     let scale = f64::from(WIDTH - LEFT - RIGHT) / LONGEST;
+    let one = LEFT + scale as i32;
     let mut y = 44;
     for (title, bars) in groups {
         area.draw(&Text::new(title.clone(), (12, y), text(14)))?;
@@ -38,10 +39,11 @@ pub fn bars(path: &Path, title: &str, groups: &[Group], ours: &str) -> Result<()
             let end = LEFT + (length.min(LONGEST) * scale) as i32;
             area.draw(&Text::new(label.clone(), (24, y + 2), text(12)))?;
             area.draw(&Rectangle::new([(LEFT, y + 2), (end, y + ROW - 4)], colour.filled()))?;
-            area.draw(&Text::new(format!("{length:.2}"), (end + 6, y + 2), text(12)))?;
+            // Not across the line.
+            let number = if (one - 28..one).contains(&end) { one } else { end } + 6;
+            area.draw(&Text::new(format!("{length:.2}"), (number, y + 2), text(12)))?;
             y += ROW;
         }
-        let one = LEFT + scale as i32;
         area.draw(&PathElement::new([(one, top - 2), (one, y)], BLACK))?;
         y += ROW;
     }
