@@ -65,6 +65,15 @@ NOT_IN_32_BIT_QEMU = {
 """The same, for 32-bit machines in qemu."""
 
 
+_BYTE_BY_BYTE = "Rust has no stable `asm!` for this machine, so bytes are moved one by one"
+NOT_WITHOUT_ASM = {
+    "a_pair_at_a_multiple_of_its_size": _BYTE_BY_BYTE,
+    "threads_that_write_the_same_bytes": _BYTE_BY_BYTE,
+    "no_snapshot_is_a_mix": "that takes so long that no frame is complete before the next one",
+}
+"""The same, for machines without machine code of ours."""
+
+
 def walkthrough(target: Target, program: Path) -> None:
     """Runs the example, which reads its numbers in one process, and then in a second one."""
     said = _run(target, program).split("\n")
@@ -79,6 +88,8 @@ def suite(target: Target, program: Path, generator: str, thorough: bool) -> str:
         leave_out += NOT_IN_32_BITS
     if target.rust.endswith("-musl"):
         leave_out += NOT_WITH_MUSL
+    if target.rust.startswith("powerpc64le"):
+        leave_out += NOT_WITHOUT_ASM
     if target.qemu:
         leave_out += NOT_IN_QEMU
         leave_out += NOT_IN_32_BIT_QEMU if rustc_cfg(target)["target_pointer_width"] == "32" else ()
