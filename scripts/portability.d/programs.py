@@ -35,6 +35,7 @@ NOT_IN_32_BITS = {
 _ZEROS = "musl touches a new vector of zeros, and the cgroup of the test lacks the memory for it"
 NOT_WITH_MUSL = {
     "attack_12_without_a_descriptor": _ZEROS,
+    "fault_05_a_limit_above_the_namespace": _ZEROS,
     "fault_05_a_limit_that_a_parent_has": _ZEROS,
     "fault_05_a_memory_limit": _ZEROS,
     "allows_only_what_shm_open_opens": "a static program cannot tell whose shm_open it has",
