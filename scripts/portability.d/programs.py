@@ -71,6 +71,7 @@ NOT_WITHOUT_ASM = {
     "a_pair_at_a_multiple_of_its_size": _BYTE_BY_BYTE,
     "threads_that_write_the_same_bytes": _BYTE_BY_BYTE,
     "no_snapshot_is_a_mix": "that takes so long that no frame is complete before the next one",
+    "killed_examples::the_frames": "the same, with frames of 8 MB",
 }
 """The same, for machines without machine code of ours."""
 
