@@ -25,6 +25,19 @@ const IN_LINE: &str = "its system calls do not go through the C library";
 const ANY_SOCKET: &str = "does not ask whether it is a Unix socket";
 pub(crate) const TRUSTS: &str = "does not ask whether it is shared memory";
 
+/// Maps the object, writes a byte, and unmaps it.
+#[inline(always)]
+fn map_and_touch_by_rustix(object: &OwnedFd) {
+    use rustix::mm;
+    let (access, shared) = (mm::ProtFlags::READ | mm::ProtFlags::WRITE, mm::MapFlags::SHARED);
+    // SAFETY: the call replaces no mapping.
+    let start = unsafe { mm::mmap(null_mut(), LEN, access, shared, object, 0) }.unwrap();
+    // SAFETY: the mapping was made above.
+    unsafe { start.cast::<u8>().write_volatile(1) };
+    // SAFETY: the mapping is not used any more.
+    unsafe { mm::munmap(start, LEN) }.unwrap();
+}
+
 pub(crate) fn create(text: &str) -> Vec<Peer<'_>> {
     #[allow(unused_mut, reason = "not with every feature")]
     let mut ways: Vec<Peer<'_>> = vec![
@@ -32,18 +45,11 @@ pub(crate) fn create(text: &str) -> Vec<Peer<'_>> {
             "rustix",
             HALF_MADE,
             Box::new(move || {
-                use rustix::{fs::Mode, mm, shm};
+                use rustix::{fs::Mode, shm};
                 let flags = shm::OFlags::CREATE | shm::OFlags::EXCL | shm::OFlags::RDWR;
                 let fd = shm::open(text, flags, Mode::RUSR | Mode::WUSR).unwrap();
                 rustix::fs::ftruncate(&fd, LEN as u64).unwrap();
-                let (access, shared) =
-                    (mm::ProtFlags::READ | mm::ProtFlags::WRITE, mm::MapFlags::SHARED);
-                // SAFETY: the call replaces no mapping.
-                let start = unsafe { mm::mmap(null_mut(), LEN, access, shared, &fd, 0) }.unwrap();
-                // SAFETY: the mapping was made above.
-                unsafe { start.cast::<u8>().write_volatile(1) };
-                // SAFETY: the mapping is not used any more.
-                unsafe { mm::munmap(start, LEN) }.unwrap();
+                map_and_touch_by_rustix(&fd);
                 drop(fd);
                 shm::unlink(text).unwrap();
             }),
@@ -56,7 +62,7 @@ pub(crate) fn create(text: &str) -> Vec<Peer<'_>> {
                 let flags = OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_RDWR;
                 let fd = mman::shm_open(text, flags, Mode::from_bits_truncate(0o600)).unwrap();
                 nix::unistd::ftruncate(&fd, LEN as i64).unwrap();
-                // SAFETY: nobody else has the object.
+                // SAFETY: no other process has the object.
                 let mut mapping =
                     unsafe { memmap2::MmapOptions::new().len(LEN).map_mut(&fd) }.unwrap();
                 mapping[0] = black_box(1);
@@ -70,7 +76,7 @@ pub(crate) fn create(text: &str) -> Vec<Peer<'_>> {
             Box::new(move || {
                 let mut mapping =
                     shared_memory::ShmemConf::new().os_id(text).size(LEN).create().unwrap();
-                // SAFETY: nobody else has the object.
+                // SAFETY: no other process has the object.
                 unsafe { mapping.as_slice_mut()[0] = black_box(1) };
             }),
         ),
@@ -82,7 +88,7 @@ pub(crate) fn create(text: &str) -> Vec<Peer<'_>> {
                 let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR;
                 let mut object = psx_shm::Shm::open(text, flags, Mode::RUSR | Mode::WUSR).unwrap();
                 object.set_size(LEN).unwrap();
-                // SAFETY: nobody else has the object.
+                // SAFETY: no other process has the object.
                 unsafe { object.map(0) }.unwrap().map()[0] = black_box(1);
                 object.unlink().unwrap();
             }),
@@ -135,7 +141,7 @@ pub(crate) fn open(text: &str) -> Vec<Peer<'_>> {
             Box::new(move || {
                 use nix::{fcntl::OFlag, sys::mman, sys::stat::Mode};
                 let fd = mman::shm_open(text, OFlag::O_RDONLY, Mode::empty()).unwrap();
-                // SAFETY: nobody writes to the object.
+                // SAFETY: no process writes to the object.
                 black_box(unsafe { memmap2::Mmap::map(&fd) }.unwrap()[0]);
             }),
         ),
@@ -144,7 +150,7 @@ pub(crate) fn open(text: &str) -> Vec<Peer<'_>> {
             SLICE,
             Box::new(move || {
                 let mapping = shared_memory::ShmemConf::new().os_id(text).open().unwrap();
-                // SAFETY: nobody writes to the object.
+                // SAFETY: no process writes to the object.
                 black_box(unsafe { mapping.as_slice()[0] });
             }),
         ),
@@ -154,7 +160,7 @@ pub(crate) fn open(text: &str) -> Vec<Peer<'_>> {
             Box::new(move || {
                 use rustix::{fs::Mode, shm::OFlags};
                 let mut object = psx_shm::Shm::open(text, OFlags::RDWR, Mode::empty()).unwrap();
-                // SAFETY: nobody writes to the object.
+                // SAFETY: no process writes to the object.
                 black_box(unsafe { object.map(0) }.unwrap().map()[0]);
             }),
         ),
@@ -183,18 +189,10 @@ pub(crate) fn anonymous() -> Vec<Peer<'static>> {
             "rustix",
             SPARSE,
             Box::new(move || {
-                use rustix::mm;
                 let fd =
                     rustix::fs::memfd_create("bench", rustix::fs::MemfdFlags::CLOEXEC).unwrap();
                 rustix::fs::ftruncate(&fd, LEN as u64).unwrap();
-                let (access, shared) =
-                    (mm::ProtFlags::READ | mm::ProtFlags::WRITE, mm::MapFlags::SHARED);
-                // SAFETY: the call replaces no mapping.
-                let start = unsafe { mm::mmap(null_mut(), LEN, access, shared, &fd, 0) }.unwrap();
-                // SAFETY: the mapping was made above.
-                unsafe { start.cast::<u8>().write_volatile(1) };
-                // SAFETY: the mapping is not used any more.
-                unsafe { mm::munmap(start, LEN) }.unwrap();
+                map_and_touch_by_rustix(&fd);
             }),
         ),
         (
@@ -203,7 +201,7 @@ pub(crate) fn anonymous() -> Vec<Peer<'static>> {
             Box::new(move || {
                 let object = memfd::MemfdOptions::default().create("bench").unwrap();
                 object.as_file().set_len(LEN as u64).unwrap();
-                // SAFETY: nobody else has the object.
+                // SAFETY: no other process has the object.
                 let mut mapping = unsafe { memmap2::MmapMut::map_mut(object.as_file()) }.unwrap();
                 mapping[0] = black_box(1);
             }),
@@ -213,7 +211,7 @@ pub(crate) fn anonymous() -> Vec<Peer<'static>> {
             HALF_MADE,
             Box::new(move || {
                 let mut mapping = shared_memory::ShmemConf::new().size(LEN).create().unwrap();
-                // SAFETY: nobody else has the object.
+                // SAFETY: no other process has the object.
                 unsafe { mapping.as_slice_mut()[0] = black_box(1) };
             }),
         ),
@@ -237,7 +235,7 @@ pub(crate) fn publish<'a>(text: &'a str, content: &'a [u8]) -> Vec<Peer<'a>> {
         Box::new(move || {
             let mut mapping =
                 shared_memory::ShmemConf::new().os_id(text).size(len).create().unwrap();
-            // SAFETY: nobody else has the object.
+            // SAFETY: no other process has the object.
             unsafe { mapping.as_slice_mut()[..len].copy_from_slice(content) };
         }),
     )]
