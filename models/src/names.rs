@@ -296,7 +296,7 @@ impl World for Namespace {
             }
         }
         if self.rules.last_removes && self.finished == [true; PROCESSES] && has != NOENT {
-            return Err("all have left, and nobody has removed the name");
+            return Err("all have left, and the name is still there");
         }
         for process in 0..PROCESSES {
             if self.finished[process] && self.names[1 + process] != 0 {

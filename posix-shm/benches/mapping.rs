@@ -202,7 +202,7 @@ fn growth(touched: bool) {
     let memmap2 = || {
         let object = std::fs::File::from(memfd());
         object.set_len(FIRST as u64).unwrap();
-        // SAFETY: nobody else has the object.
+        // SAFETY: no other process has the object.
         let mut mapping = unsafe { memmap2::MmapMut::map_mut(&object) }.unwrap();
         touch(mapping.as_mut_ptr(), 0, FIRST);
         timed(|| {
@@ -290,7 +290,7 @@ fn first_touch(len: usize) {
             if populate {
                 options.populate();
             }
-            // SAFETY: nobody else has the object.
+            // SAFETY: no other process has the object.
             let mut mapping = unsafe { options.map_mut(&object) }.unwrap();
             touch(mapping.as_mut_ptr(), 0, len);
             mapping
@@ -353,7 +353,7 @@ fn attaching(len: usize) {
             if populate {
                 options.populate();
             }
-            // SAFETY: nobody else has the object.
+            // SAFETY: no other process has the object.
             let mut mapping = unsafe { options.len(len).map_mut(&full) }.unwrap();
             touch(mapping.as_mut_ptr(), 0, len);
             mapping
