@@ -91,6 +91,7 @@ impl Default for Origin {
 impl Origin {
     /// That of a descriptor from elsewhere. Nothing is known of it, so it may have the kernel's own
     /// permissions.
+    #[inline]
     pub(crate) fn of_unknown() -> Origin {
         Origin { unprotected: true, ..Origin::default() }
     }

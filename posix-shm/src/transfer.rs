@@ -117,11 +117,11 @@ pub const MAX_OBJECTS: usize = imp::MAX_DESCRIPTORS;
 #[doc(alias = "SCM_RIGHTS")]
 #[doc(alias = "sendmsg")]
 pub fn send(socket: impl AsFd, objects: &[&Shm], bytes: &[u8]) -> Result<usize> {
-    let name = match objects {
+    let name = || match objects {
         [object] => object.name(),
         _ => None,
     };
-    let refuse = |why| Err(Failure::invalid(Operation::Send, why).named(name));
+    let refuse = |why| Err(Failure::invalid(Operation::Send, why).named(name()));
     if bytes.is_empty() {
         return refuse("a message without a byte carries no objects on some systems");
     }
@@ -131,7 +131,7 @@ pub fn send(socket: impl AsFd, objects: &[&Shm], bytes: &[u8]) -> Result<usize> 
     // From now on, other processes share the open descriptors.
     let descriptors = objects.iter().map(|object| object.as_raw_fd());
     imp::send(socket.as_fd(), descriptors, bytes)
-        .map_err(|errno| Failure::new(Operation::Send, errno).named(name))
+        .map_err(|errno| Failure::new(Operation::Send, errno).named(name()))
 }
 
 /// Receives bytes, and handles of the objects that were sent with them: `recvmsg` with
@@ -387,24 +387,24 @@ impl Received {
         items: &mut Items<'_>,
         others: &mut dyn FnMut(Foreign<'_>),
     ) -> Result<()> {
-        if taken.descriptors_cut {
+        if taken.lacks_descriptors() {
             return Err(no_descriptor());
         }
-        if taken.cut {
+        if taken.is_cut() {
             let why = "the message has more bytes than there is room for; it is lost";
             return Err(refused(ErrorKind::InvalidData, why));
         }
         self.bytes = taken.bytes;
         for item in items {
             let foreign = match item {
-                Item::Sent(fd) => match adopt(fd) {
-                    Ok(object) => {
-                        self.objects.push(object);
+                Item::Sent(fd) => match direction_of(fd.as_fd()) {
+                    Ok(direction) => {
+                        self.objects.push(Object { fd, direction });
                         continue;
                     }
                     // Without a descriptor or a call to ask with, it may be an object.
-                    Err((_, error)) if !is_about_the_peer(&error) => return Err(error),
-                    Err((fd, _)) => Foreign::Descriptor(fd),
+                    Err(error) if !is_about_the_peer(&error) => return Err(error),
+                    Err(_) => Foreign::Descriptor(fd),
                 },
                 Item::Process(fd) => Foreign::Process(fd),
                 Item::Other { level, kind, data } => Foreign::Control { level, kind, data },
@@ -446,30 +446,31 @@ fn no_descriptor() -> Error {
     Failure::new(Operation::Receive, Errno::MFILE).with_hint(hint).named(None)
 }
 
-/// Finds out what a descriptor is that a peer has sent. If it is not of shared memory or can only
-/// write, it is given back, with the error.
-fn adopt(fd: OwnedFd) -> Result<Object, (OwnedFd, Error)> {
-    if let Err(errno) = imp::check_kind(fd.as_fd()) {
+/// What a descriptor that a peer has sent can do, as far as the system tells. An error, if it is
+/// not of shared memory or can only write.
+#[inline(always)]
+fn direction_of(fd: BorrowedFd<'_>) -> Result<Option<Direction>> {
+    if let Err(errno) = imp::check_kind(fd) {
         return Err(not_adopted(fd, errno));
     }
-    match imp::direction(fd.as_fd()) {
+    match imp::direction(fd) {
         Ok(None) => {
             let why = "the descriptor can only write, and a handle must be able to read";
-            Err((fd, refused(ErrorKind::InvalidData, why)))
+            Err(refused(ErrorKind::InvalidData, why))
         }
-        Ok(direction) => Ok(Object { fd, direction }),
+        Ok(direction) => Ok(direction),
         // A filter may forbid the question. Then the direction stays unknown.
-        Err(_) => Ok(Object { fd, direction: None }),
+        Err(_) => Ok(None),
     }
 }
 
 #[cold]
-fn not_adopted(fd: OwnedFd, errno: Errno) -> (OwnedFd, Error) {
+fn not_adopted(fd: BorrowedFd<'_>, errno: Errno) -> Error {
     if errno != Errno::INVAL {
-        return (fd, failed(errno));
+        return failed(errno);
     }
-    let why = imp::stat(fd.as_fd()).map_or(NOT_MEMORY, |stat| stat.is_no_memory());
-    (fd, refused(ErrorKind::InvalidData, why))
+    let why = imp::stat(fd).map_or(NOT_MEMORY, |stat| stat.is_no_memory());
+    refused(ErrorKind::InvalidData, why)
 }
 
 const NOT_MEMORY: &str = "the descriptor is not of shared memory";
@@ -512,7 +513,7 @@ impl Shm {
     /// Sources: POSIX.1-2024 `sendmsg`; Linux `unix(7)`.
     #[doc(alias = "SCM_RIGHTS")]
     pub fn send(&self, socket: impl AsFd) -> Result<()> {
-        self.send_with(socket, &[0])
+        imp::send_one(socket.as_fd(), self.as_raw_fd(), 0).map_err(self.error(Operation::Send))
     }
 
     /// Sends a handle of the object with bytes of your choice, and waits until all are sent:
@@ -604,31 +605,36 @@ impl Shm {
     pub fn receive(socket: impl AsFd) -> Result<Shm> {
         let socket = socket.as_fd();
         let mut byte = [0];
-        let (taken, first, count) = imp::receive(socket, &mut byte, |taken, items| {
-            let (mut first, mut count) = (None, 0_usize);
-            for item in items {
-                if let Item::Sent(fd) = item {
-                    first.get_or_insert(fd);
-                    count += 1;
-                }
-            }
-            (taken, first, count)
-        })
-        .map_err(failed)?;
-        let invalid = |why| Err(refused(ErrorKind::InvalidData, why));
+        let fd = imp::receive_one(socket, &mut byte, the_only_one).map_err(failed)??;
         // `send` writes a zero. After another byte, what follows without a descriptor of its own
         // counts as part of the message.
-        let more = || byte[0] != 0 && imp::more_follows(socket);
-        match (first, count) {
-            (None, _) if taken.descriptors_cut => Err(no_descriptor()),
-            _ if taken.descriptors_cut => invalid("the message had several descriptors"),
-            _ if taken.cut => invalid(MORE_BYTES),
-            (Some(_), _) if more() => invalid(MORE_BYTES),
-            (None, _) if taken.ended => Err(refused(ErrorKind::UnexpectedEof, ENDED)),
-            (None, _) => invalid("the message had no object; the other side must call Shm::send"),
-            (Some(fd), 1) => adopt(fd).map(Shm::from).map_err(|(_, error)| error),
-            (Some(_), _) => invalid("the message had more than one descriptor"),
+        if byte[0] != 0 && imp::more_follows(socket) {
+            return Err(refused(ErrorKind::InvalidData, MORE_BYTES));
         }
+        let direction = direction_of(fd.as_fd())?;
+        Ok(Shm::new(fd, None, direction, Origin::of_unknown(), None))
+    }
+}
+
+/// The descriptor of a message, if it has exactly one. It may have other control messages.
+#[cold]
+fn the_only_one(taken: Taken, items: &mut Items<'_>) -> Result<OwnedFd> {
+    let (mut first, mut several) = (None, false);
+    for item in items {
+        if let Item::Sent(fd) = item {
+            several |= first.is_some();
+            first.get_or_insert(fd);
+        }
+    }
+    let invalid = |why| Err(refused(ErrorKind::InvalidData, why));
+    match first {
+        None if taken.lacks_descriptors() => Err(no_descriptor()),
+        _ if taken.lacks_descriptors() => invalid("the message had several descriptors"),
+        _ if taken.is_cut() => invalid(MORE_BYTES),
+        None if taken.ended => Err(refused(ErrorKind::UnexpectedEof, ENDED)),
+        None => invalid("the message had no object; the other side must call Shm::send"),
+        Some(_) if several => invalid("the message had more than one descriptor"),
+        Some(fd) => Ok(fd),
     }
 }
 

@@ -99,6 +99,7 @@ pub(super) fn is_on_its_file_system(object: BorrowedFd<'_>) -> Result<bool, Errn
 }
 
 /// Only shared memory can answer which seals it has; other files cannot.
+#[inline]
 pub(crate) fn check_kind(object: BorrowedFd<'_>) -> Result<(), Errno> {
     has_seals(object)
 }

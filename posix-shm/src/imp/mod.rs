@@ -218,7 +218,9 @@ pub(crate) use mapping::{
 pub(crate) use named::{Names, reopen_created};
 pub(crate) use reserve::{Lack, has_all_memory, lack_of};
 pub(crate) use seals::{add_seals, seals};
-pub(crate) use socket::{Item, Items, MAX_DESCRIPTORS, Taken, more_follows, receive, send};
+pub(crate) use socket::{
+    Item, Items, MAX_DESCRIPTORS, Taken, more_follows, receive, receive_one, send, send_one,
+};
 pub(crate) use stat::Stat;
 pub(crate) use syscalls::{
     appends, clone, clone_above, close, close_on_exec, direction, is_writable, keep_on_exec, off_t,

@@ -52,6 +52,7 @@ pub(crate) fn seals(object: BorrowedFd<'_>) -> Result<Seals, Errno> {
 /// Whether the system can say which seals it has: an error, if it is not of shared memory.
 #[cfg(pshm_has_f_add_seals)]
 #[allow(dead_code, reason = "not every system with seals asks")]
+#[inline]
 pub(super) fn has_seals(object: BorrowedFd<'_>) -> Result<(), Errno> {
     use std::os::fd::AsRawFd;
 

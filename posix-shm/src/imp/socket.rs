@@ -4,6 +4,7 @@
 use std::ffi::c_int;
 use std::mem::{self, MaybeUninit};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::ptr;
 
 use crate::failure::{Errno, cvt, cvt_retry};
 
@@ -11,33 +12,40 @@ use crate::failure::{Errno, cvt, cvt_retry};
 /// systems take more.
 pub(crate) const MAX_DESCRIPTORS: usize = 253;
 
-/// Control messages, aligned as their headers must be. There is room for all that any system lets a
-/// peer send in one message (253 descriptors on Linux, 2 KiB on macOS), so that all are seen and
-/// closed. macOS leaves what is cut off open in this process, and OpenBSD refuses the whole message
-/// with `EMSGSIZE`. It is never cleared: the system fills in what is read.
+/// Room for control messages, aligned as their headers must be. It is never cleared: we or the
+/// system fill in what is read.
 #[repr(C)]
-union Control {
+union Control<const ROOM: usize> {
     header: libc::cmsghdr,
-    bytes: [u8; 4096],
+    bytes: [u8; ROOM],
 }
 
+/// Room for all that any system lets a peer send in one message (253 descriptors on Linux, 2 KiB on
+/// macOS), so that all are seen and closed. macOS leaves what is cut off open in this process, and
+/// OpenBSD refuses the whole message with `EMSGSIZE`.
+const ROOM_FOR_ALL: usize = 4096;
+
+/// Room for the control message that most messages have.
+const ROOM_FOR_ONE: usize = space(1);
+
 /// The bytes of a control message with this many descriptors.
-fn space(descriptors: usize) -> usize {
+#[inline]
+const fn space(descriptors: usize) -> usize {
     assert!(descriptors <= MAX_DESCRIPTORS);
     // A few words.
     let bytes = (descriptors * size_of::<c_int>()) as libc::c_uint;
     // SAFETY: only computes.
-    let space = unsafe { libc::CMSG_SPACE(bytes) } as usize;
-    assert!(space <= size_of::<Control>());
-    space
+    unsafe { libc::CMSG_SPACE(bytes) as usize }
 }
 
-/// A message of these bytes, with a control message in `control`.
-fn message(
+/// A message of these bytes, with control messages of `space` bytes in `control`.
+#[inline]
+fn message<const ROOM: usize>(
     bytes: &mut libc::iovec,
-    control: &mut MaybeUninit<Control>,
+    control: &mut MaybeUninit<Control<ROOM>>,
     space: usize,
 ) -> libc::msghdr {
+    assert!(space <= ROOM);
     // SAFETY: every field is an integer or a pointer, and pointers may be null.
     let mut message: libc::msghdr = unsafe { mem::zeroed() };
     message.msg_iov = bytes;
@@ -82,8 +90,10 @@ fn close_on_exec(descriptor: &OwnedFd) {
     let _ = unsafe { libc::fcntl(descriptor.as_raw_fd(), libc::F_SETFD, libc::FD_CLOEXEC) };
 }
 
-/// Whether a descriptor is of a Unix socket. Others take a message and drop what comes with it.
-fn is_unix(socket: BorrowedFd<'_>) -> Result<bool, Errno> {
+/// `EAFNOSUPPORT` if a descriptor is not of a Unix socket. Other sockets take a message and drop what
+/// comes with it.
+#[inline]
+fn check_unix(socket: BorrowedFd<'_>) -> Result<(), Errno> {
     // Room for the family alone: the system cuts off what does not fit.
     // SAFETY: every field is an integer.
     let mut address: libc::sockaddr = unsafe { mem::zeroed() };
@@ -91,9 +101,10 @@ fn is_unix(socket: BorrowedFd<'_>) -> Result<bool, Errno> {
     let at = &raw mut address;
     // SAFETY: the pointers are to room for an address and to its length.
     match cvt(unsafe { libc::getsockname(socket.as_raw_fd(), at, &raw mut len) }) {
-        Ok(_) => Ok(c_int::from(address.sa_family) == libc::AF_UNIX),
+        Ok(_) if c_int::from(address.sa_family) == libc::AF_UNIX => Ok(()),
+        Ok(_) => Err(Errno::AFNOSUPPORT),
         // A filter forbids the question. Sending may be allowed.
-        Err(Errno::PERM | Errno::NOSYS | Errno::ACCES) => Ok(true),
+        Err(Errno::PERM | Errno::NOSYS | Errno::ACCES) => Ok(()),
         Err(errno) => Err(errno),
     }
 }
@@ -115,14 +126,27 @@ pub(crate) fn send(
     descriptors: impl ExactSizeIterator<Item = RawFd>,
     bytes: &[u8],
 ) -> Result<usize, Errno> {
-    if !is_unix(socket)? {
-        return Err(Errno::AFNOSUPPORT);
-    }
+    send_in::<ROOM_FOR_ALL>(socket, descriptors, bytes)
+}
+
+/// [`send`] for one byte and one descriptor.
+pub(crate) fn send_one(socket: BorrowedFd<'_>, descriptor: RawFd, byte: u8) -> Result<(), Errno> {
+    // One byte is sent, or none.
+    send_in::<ROOM_FOR_ONE>(socket, [descriptor].into_iter(), &[byte]).map(drop)
+}
+
+#[inline(always)]
+fn send_in<const ROOM: usize>(
+    socket: BorrowedFd<'_>,
+    descriptors: impl ExactSizeIterator<Item = RawFd>,
+    bytes: &[u8],
+) -> Result<usize, Errno> {
+    check_unix(socket)?;
     no_signal(socket)?;
     // The call only reads them.
     let start = bytes.as_ptr().cast_mut().cast();
     let mut parts = libc::iovec { iov_base: start, iov_len: bytes.len() };
-    let mut control = MaybeUninit::<Control>::uninit();
+    let mut control = MaybeUninit::<Control<ROOM>>::uninit();
     let space = if descriptors.len() == 0 { 0 } else { space(descriptors.len()) };
     let message = message(&mut parts, &mut control, space);
     if space > 0 {
@@ -135,6 +159,7 @@ pub(crate) fn send(
 }
 
 /// Writes the one control message of a message, whose buffer has `space` bytes for it.
+#[inline]
 fn fill(message: &libc::msghdr, space: usize, descriptors: impl ExactSizeIterator<Item = RawFd>) {
     // The gaps too, so that the system is given nothing uninitialised.
     // SAFETY: the control buffer has that many bytes.
@@ -178,12 +203,22 @@ pub(crate) enum Item<'a> {
 pub(crate) struct Taken {
     /// How many bytes.
     pub(crate) bytes: usize,
-    /// The message had more bytes than there was room for.
-    pub(crate) cut: bool,
-    /// There were more descriptors than could be had here.
-    pub(crate) descriptors_cut: bool,
     /// The other side has closed.
     pub(crate) ended: bool,
+    /// `msg_flags`.
+    flags: c_int,
+}
+
+impl Taken {
+    /// Whether the message had more bytes than there was room for.
+    pub(crate) fn is_cut(self) -> bool {
+        self.flags & libc::MSG_TRUNC != 0
+    }
+
+    /// Whether there were more descriptors than could be had here.
+    pub(crate) fn lacks_descriptors(self) -> bool {
+        self.flags & libc::MSG_CTRUNC != 0
+    }
 }
 
 /// The control messages of a message. Dropping it closes the descriptors that were not taken.
@@ -212,6 +247,27 @@ fn descriptors_of(level: c_int, kind: c_int) -> Option<Wrap> {
     }
 }
 
+/// Takes a descriptor out of a control message.
+///
+/// # Safety
+///
+/// At this address, aligned or not, is a descriptor that the call made for us and that nobody has
+/// taken.
+#[inline]
+unsafe fn read_descriptor(at: *const u8) -> Option<OwnedFd> {
+    // SAFETY: the caller's promise.
+    let descriptor = unsafe { at.cast::<c_int>().read_unaligned() };
+    if descriptor < 0 {
+        // An error number: the kernel had no descriptor left for it.
+        return None;
+    }
+    // SAFETY: the caller's promise.
+    let descriptor = unsafe { OwnedFd::from_raw_fd(descriptor) };
+    #[cfg(target_vendor = "apple")]
+    close_on_exec(&descriptor);
+    Some(descriptor)
+}
+
 impl<'a> Iterator for Items<'a> {
     type Item = Item<'a>;
 
@@ -219,19 +275,13 @@ impl<'a> Iterator for Items<'a> {
     fn next(&mut self) -> Option<Item<'a>> {
         loop {
             while self.left > 0 {
-                // SAFETY: so many descriptors are left in the buffer, aligned or not.
-                let descriptor = unsafe { self.next.cast::<c_int>().read_unaligned() };
+                // SAFETY: so many descriptors are left in the buffer, and each is read once.
+                let descriptor = unsafe { read_descriptor(self.next) };
                 self.next = self.next.wrapping_add(size_of::<c_int>());
                 self.left -= 1;
-                if descriptor < 0 {
-                    // An error number: the kernel had no descriptor left for it.
-                    continue;
+                if let Some(descriptor) = descriptor {
+                    return Some((self.wrap)(descriptor));
                 }
-                // SAFETY: the call made this descriptor for us, and nobody else knows its number.
-                let descriptor = unsafe { OwnedFd::from_raw_fd(descriptor) };
-                #[cfg(target_vendor = "apple")]
-                close_on_exec(&descriptor);
-                return Some((self.wrap)(descriptor));
             }
             if self.header.is_null() {
                 return None;
@@ -244,6 +294,11 @@ impl<'a> Iterator for Items<'a> {
 }
 
 impl<'a> Items<'a> {
+    #[cold]
+    fn close_all(&mut self) {
+        self.for_each(drop);
+    }
+
     /// Goes to the next header. Returns a message without descriptors, or makes those that it has
     /// the next ones.
     #[allow(clippy::unnecessary_cast, reason = "the fields are narrower on other systems")]
@@ -256,7 +311,7 @@ impl<'a> Items<'a> {
         // SAFETY: only computes.
         let empty = unsafe { libc::CMSG_LEN(0) } as usize;
         // A header may claim more than was delivered.
-        let filled = (self.message.msg_controllen as usize).min(size_of::<Control>());
+        let filled = (self.message.msg_controllen as usize).min(ROOM_FOR_ALL);
         let end = self.message.msg_control.addr() + filled;
         let delivered = end.saturating_sub(data.addr());
         let bytes = (found.cmsg_len as usize).saturating_sub(empty).min(delivered);
@@ -275,8 +330,11 @@ impl<'a> Items<'a> {
 }
 
 impl Drop for Items<'_> {
+    #[inline]
     fn drop(&mut self) {
-        self.for_each(drop);
+        if self.left > 0 || !self.header.is_null() {
+            self.close_all();
+        }
     }
 }
 
@@ -302,6 +360,25 @@ pub(crate) fn more_follows(socket: BorrowedFd<'_>) -> bool {
     follows.unwrap_or(false)
 }
 
+/// [`receive`] where nearly every message has one descriptor and nothing else. `handle` gets the
+/// others.
+#[inline]
+pub(crate) fn receive_one<E>(
+    socket: BorrowedFd<'_>,
+    byte: &mut [u8; 1],
+    handle: impl FnOnce(Taken, &mut Items<'_>) -> Result<OwnedFd, E>,
+) -> Result<Result<OwnedFd, E>, Errno> {
+    let mut parts = libc::iovec { iov_base: byte.as_mut_ptr().cast(), iov_len: 1 };
+    let mut control = MaybeUninit::<Control<ROOM_FOR_ALL>>::uninit();
+    let mut message = message(&mut parts, &mut control, ROOM_FOR_ALL);
+    let bytes = call(socket, &mut message, RECEIVE_FLAGS)?;
+    // SAFETY: the call has filled in the message, and nothing of it is taken.
+    match unsafe { only(&message) } {
+        Some(descriptor) => Ok(Ok(descriptor)),
+        None => Ok(sort(socket, &message, bytes, handle)),
+    }
+}
+
 fn take<T>(
     socket: BorrowedFd<'_>,
     into: &mut [u8],
@@ -309,22 +386,62 @@ fn take<T>(
     handle: impl FnOnce(Taken, &mut Items<'_>) -> T,
 ) -> Result<T, Errno> {
     let mut parts = libc::iovec { iov_base: into.as_mut_ptr().cast(), iov_len: into.len() };
-    let mut control = MaybeUninit::<Control>::uninit();
-    let mut message = message(&mut parts, &mut control, size_of::<Control>());
-    let target = &raw mut message;
+    let mut control = MaybeUninit::<Control<ROOM_FOR_ALL>>::uninit();
+    let mut message = message(&mut parts, &mut control, ROOM_FOR_ALL);
+    let bytes = call(socket, &mut message, flags)?;
+    Ok(sort(socket, &message, bytes, handle))
+}
+
+/// `recvmsg`. Returns how many bytes came.
+#[inline]
+fn call(socket: BorrowedFd<'_>, message: &mut libc::msghdr, flags: c_int) -> Result<usize, Errno> {
+    let message = &raw mut *message;
     // SAFETY: every pointer of the message is to memory that outlives the call, and as long as it
     // says.
-    let bytes = cvt_retry(|| unsafe { libc::recvmsg(socket.as_raw_fd(), target, flags) })?;
+    cvt_retry(|| unsafe { libc::recvmsg(socket.as_raw_fd(), message, flags) })
+        .map(isize::cast_unsigned)
+}
+
+/// The descriptor of a message that has one and nothing else, and is whole.
+///
+/// # Safety
+///
+/// The message is one that [`call`] has filled in, and nobody has taken its descriptors.
+#[inline]
+#[allow(clippy::unnecessary_cast, reason = "the fields are narrower on other systems")]
+unsafe fn only(message: &libc::msghdr) -> Option<OwnedFd> {
+    let cut = message.msg_flags & (libc::MSG_TRUNC | libc::MSG_CTRUNC) != 0;
+    if cut || message.msg_controllen as usize != ROOM_FOR_ONE {
+        return None;
+    }
+    let header = message.msg_control.cast::<libc::cmsghdr>();
+    // SAFETY: the system has filled in more bytes than a header has; its fields are integers.
+    let found = unsafe { header.read_unaligned() };
+    // SAFETY: only computes.
+    let one = unsafe { libc::CMSG_LEN(size_of::<c_int>() as libc::c_uint) };
+    let kind = (found.cmsg_level, found.cmsg_type, found.cmsg_len as usize);
+    if kind != (libc::SOL_SOCKET, libc::SCM_RIGHTS, one as usize) {
+        return None;
+    }
+    // SAFETY: the header is inside the buffer.
+    let data = unsafe { libc::CMSG_DATA(header) };
+    // SAFETY: the buffer was filled in to the end of a message with one descriptor, which this is.
+    unsafe { read_descriptor(data) }
+}
+
+/// Hands out what a call has received.
+#[inline]
+fn sort<T>(
+    socket: BorrowedFd<'_>,
+    message: &libc::msghdr,
+    bytes: usize,
+    handle: impl FnOnce(Taken, &mut Items<'_>) -> T,
+) -> T {
     // SAFETY: the call has filled in the message.
-    let header = unsafe { libc::CMSG_FIRSTHDR(&raw const message) };
-    let taken = Taken {
-        bytes: bytes.unsigned_abs(),
-        cut: message.msg_flags & libc::MSG_TRUNC != 0,
-        descriptors_cut: message.msg_flags & libc::MSG_CTRUNC != 0,
-        // An empty datagram is a message.
-        ended: bytes == 0 && kind_of(socket) != Some(libc::SOCK_DGRAM),
-    };
-    let (next, wrap) = (std::ptr::null(), Item::Sent as Wrap);
-    let mut items = Items { message: &message, header, next, left: 0, wrap };
-    Ok(handle(taken, &mut items))
+    let header = unsafe { libc::CMSG_FIRSTHDR(message) };
+    // An empty datagram is a message.
+    let ended = bytes == 0 && kind_of(socket) != Some(libc::SOCK_DGRAM);
+    let taken = Taken { bytes, ended, flags: message.msg_flags };
+    let (next, wrap) = (ptr::null(), Item::Sent as Wrap);
+    handle(taken, &mut Items { message, header, next, left: 0, wrap })
 }

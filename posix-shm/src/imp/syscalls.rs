@@ -216,6 +216,7 @@ pub(crate) fn is_writable(fd: BorrowedFd<'_>) -> Result<bool, Errno> {
 }
 
 /// What a descriptor is for: `fcntl` with `F_GETFL`. `None` if it can only write.
+#[inline]
 pub(crate) fn direction(fd: BorrowedFd<'_>) -> Result<Option<Direction>, Errno> {
     // SAFETY: passes no pointer.
     let flags = cvt_retry(|| unsafe { sys::fcntl(fd.as_raw_fd(), sys::F_GETFL, 0) })?;

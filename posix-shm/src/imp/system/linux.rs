@@ -385,16 +385,19 @@ fn another_anonymous(
 
 /// Only shared memory can answer which seals it has. If a filter forbids the question, its file
 /// system says as much. And if `/dev/shm` is not a tmpfs, any file of its file system may be ours.
+#[inline]
 pub(crate) fn check_kind(object: BorrowedFd<'_>) -> Result<(), Errno> {
-    match memfd::check_kind(object) {
-        Ok(()) => Ok(()),
-        // Not open, or for nothing but its path (O_PATH).
-        Err(Errno::BADF) => Err(Errno::BADF),
-        Err(errno) => {
-            let on_tmpfs = memfd::is_on_its_file_system(object).unwrap_or(false);
-            if on_tmpfs || DIRECTORY.has(object)? { Ok(()) } else { Err(errno) }
-        }
+    memfd::check_kind(object).or_else(|errno| may_be_memory(object, errno))
+}
+
+#[cold]
+fn may_be_memory(object: BorrowedFd<'_>, errno: Errno) -> Result<(), Errno> {
+    // Not open, or for nothing but its path (O_PATH).
+    if errno == Errno::BADF {
+        return Err(errno);
     }
+    let on_tmpfs = memfd::is_on_its_file_system(object).unwrap_or(false);
+    if on_tmpfs || DIRECTORY.has(object)? { Ok(()) } else { Err(errno) }
 }
 
 /// Semaphores are in the same directory, under names of their own.
