@@ -187,7 +187,7 @@ fn close_succeeds_and_leaves_mappings_usable() {
 }
 
 #[test]
-fn handles_and_mappings_can_move_to_any_thread() {
+fn what_is_public_can_move_to_any_thread() {
     fn any_thread<T: Send + Sync + 'static>() {}
     any_thread::<Shm>();
     any_thread::<posix_shm::Mapping<posix_shm::ReadOnly>>();
@@ -197,4 +197,7 @@ fn handles_and_mappings_can_move_to_any_thread() {
     any_thread::<OpenOptions>();
     any_thread::<posix_shm::MapOptions>();
     any_thread::<posix_shm::Error>();
+    any_thread::<posix_shm::List>();
+    any_thread::<posix_shm::ListNames>();
+    any_thread::<posix_shm::transfer::Objects>();
 }

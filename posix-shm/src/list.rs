@@ -2,9 +2,10 @@
 
 use std::ffi::OsStr;
 use std::fmt;
+use std::mem::MaybeUninit;
 use std::os::unix::ffi::OsStrExt;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::failure::{Errno, Failure, Operation};
 use crate::imp::{self, Names};
 use crate::metadata::Metadata;
@@ -147,19 +148,15 @@ pub fn list_names() -> Result<ListNames> {
     imp::names().map(ListNames).map_err(|failure| failure.named(None))
 }
 
-/// The next name that can be an object's.
-fn next_name(names: &mut Names) -> Option<Result<ShmName>> {
-    loop {
-        match names.next_name()? {
-            // A file whose name breaks the rules cannot be opened as an object.
-            Ok(name) => {
-                if let Ok(name) = ShmName::new(OsStr::from_bytes(name)) {
-                    return Some(Ok(name));
-                }
-            }
-            Err(errno) => return Some(Err(Failure::new(Operation::List, errno).named(None))),
-        }
-    }
+/// A name, unless it breaks the rules: then nobody can open the file as an object.
+#[inline]
+fn checked(name: &[u8]) -> Option<ShmName> {
+    ShmName::new(OsStr::from_bytes(name)).ok()
+}
+
+#[cold]
+fn failed(errno: Errno, name: Option<&ShmName>) -> Error {
+    Failure::new(Operation::List, errno).named(name)
 }
 
 impl Iterator for List {
@@ -167,18 +164,17 @@ impl Iterator for List {
 
     fn next(&mut self) -> Option<Result<Entry>> {
         loop {
-            let name = match next_name(&mut self.0)? {
+            let name = match self.0.next_name()? {
                 Ok(name) => name,
-                Err(error) => return Some(Err(error)),
+                Err(errno) => return Some(Err(failed(errno, None))),
             };
-            match self.0.stat(name.as_c_str()) {
+            let Some(name) = checked(name) else { continue };
+            match self.0.stat(name.as_c_str(), &mut MaybeUninit::uninit()) {
                 // Another file has taken the name since it was read.
                 Ok(stat) if stat.is_certainly_no_object() => {}
-                Ok(stat) => return Some(Ok(Entry { name, metadata: Metadata(stat) })),
+                Ok(stat) => return Some(Ok(Entry { name, metadata: Metadata(*stat) })),
                 Err(Errno::NOENT) => {}
-                Err(errno) => {
-                    return Some(Err(Failure::new(Operation::List, errno).named(Some(&name))));
-                }
+                Err(errno) => return Some(Err(failed(errno, Some(&name)))),
             }
         }
     }
@@ -188,7 +184,16 @@ impl Iterator for ListNames {
     type Item = Result<ShmName>;
 
     fn next(&mut self) -> Option<Result<ShmName>> {
-        next_name(&mut self.0)
+        loop {
+            match self.0.next_name()? {
+                Ok(name) => {
+                    if let Some(name) = checked(name) {
+                        return Some(Ok(name));
+                    }
+                }
+                Err(errno) => return Some(Err(failed(errno, None))),
+            }
+        }
     }
 }
 

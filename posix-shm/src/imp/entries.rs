@@ -1,7 +1,8 @@
 //! [`Entries`]: the names in the directory of the objects, read by one stream (`readdir`).
 
 use std::ffi::CStr;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::mem::MaybeUninit;
+use std::os::fd::RawFd;
 use std::ptr::NonNull;
 
 #[cfg(not(target_os = "linux"))]
@@ -10,15 +11,19 @@ use libc::{dirent, readdir};
 use libc::{dirent64 as dirent, readdir64 as readdir};
 use posix_shm_sys as sys;
 
-use super::named::{Listing, Names};
 use super::stat::Stat;
 use super::syscalls;
 use super::tmpfs::Directory;
 use crate::failure::{Errno, Failure, Operation, cvt_pointer, next_or_errno};
 
 impl Directory {
-    /// All names that `is_object` says can mean an object.
-    pub(super) fn names(&self, is_object: fn(&[u8]) -> bool) -> Result<Names, Failure> {
+    /// All names that `is_object` says can mean an object. If the objects are not what is in the
+    /// directory, `find` finds them.
+    pub(super) fn names(
+        &self,
+        is_object: fn(&[u8]) -> bool,
+        find: Option<fn(&CStr) -> Result<Stat, Errno>>,
+    ) -> Result<Entries, Failure> {
         let opened = loop {
             // SAFETY: the path is a NUL-terminated string.
             match cvt_pointer(unsafe { libc::opendir(self.path.as_ptr()) }) {
@@ -27,27 +32,43 @@ impl Directory {
             }
         };
         let stream = opened.map_err(Failure::of(Operation::List))?;
-        Ok(Box::new(Entries { directory: *self, stream, is_object, ended: false }))
+        // SAFETY: the stream is open.
+        let descriptor = unsafe { libc::dirfd(stream.as_ptr()) };
+        let prefix = self.prefix;
+        Ok(Entries { prefix, stream, descriptor, is_object, find, last: None, ended: false })
     }
 }
 
-struct Entries {
-    directory: Directory,
+/// The names of all objects, on a system that keeps them in a directory.
+pub(crate) struct Entries {
+    prefix: &'static [u8],
     /// Open until this value is dropped.
     stream: NonNull<libc::DIR>,
+    /// The stream's own.
+    descriptor: RawFd,
     is_object: fn(&[u8]) -> bool,
+    find: Option<fn(&CStr) -> Result<Stat, Errno>>,
+    /// The name of the last entry, in the stream's memory, where it stays until the next one.
+    last: Option<NonNull<CStr>>,
     /// At the end, or after an error.
     ended: bool,
 }
 
+// SAFETY: a stream belongs to no thread, and the memory behind `last` is the stream's.
+unsafe impl Send for Entries {}
+
+// SAFETY: only `&mut self` reads on in the stream, and changes what is behind `last`.
+unsafe impl Sync for Entries {}
+
 impl Entries {
     /// What is known of a file of the directory, even if it is a symbolic link.
-    fn stat_file(&self, file: &CStr) -> Result<Stat, Errno> {
-        // SAFETY: the stream is open.
-        let descriptor = unsafe { libc::dirfd(self.stream.as_ptr()) };
-        // SAFETY: the descriptor is the stream's, which stays open.
-        let directory = unsafe { BorrowedFd::borrow_raw(descriptor) };
-        syscalls::stat_in_directory(directory.as_raw_fd(), file)
+    #[inline]
+    fn stat_file<'a>(
+        &self,
+        file: &CStr,
+        room: &'a mut MaybeUninit<Stat>,
+    ) -> Result<&'a Stat, Errno> {
+        syscalls::stat_in_directory(room, self.descriptor, file)
     }
 
     /// Whether an entry is a plain file.
@@ -55,14 +76,18 @@ impl Entries {
         match kind {
             libc::DT_REG => true,
             // Not every file system tells.
-            libc::DT_UNKNOWN => self.stat_file(file).is_ok_and(|stat| stat.kind() == sys::S_IFREG),
+            libc::DT_UNKNOWN => {
+                let mut room = MaybeUninit::uninit();
+                self.stat_file(file, &mut room).is_ok_and(|stat| stat.kind() == sys::S_IFREG)
+            }
             _ => false,
         }
     }
-}
 
-impl Listing for Entries {
-    fn next_name(&mut self) -> Option<Result<&[u8], Errno>> {
+    /// The next name as the system has it, without the slash or with it.
+    #[inline]
+    pub(crate) fn next_name(&mut self) -> Option<Result<&[u8], Errno>> {
+        self.last = None;
         while !self.ended {
             // SAFETY: the stream is open, and used by nothing else at this moment.
             let entry = match next_or_errno(|| unsafe { readdir(self.stream.as_ptr()) }) {
@@ -76,8 +101,15 @@ impl Listing for Entries {
             // SAFETY: the entry has a NUL-terminated name. It stays until the next call, and this
             // value is borrowed until then.
             let file = unsafe { CStr::from_ptr(name.cast()) };
-            match file.to_bytes().strip_prefix(self.directory.prefix) {
+            let name = match self.prefix {
+                // Comparing no bytes takes 70 ns if they are at no real address: some processors
+                // forgive a masked read that way.
+                b"" => Some(file.to_bytes()),
+                prefix => file.to_bytes().strip_prefix(prefix),
+            };
+            match name {
                 Some(name) if (self.is_object)(name) && self.is_file(kind, file) => {
+                    self.last = Some(file.into());
                     return Some(Ok(name));
                 }
                 _ => {}
@@ -86,12 +118,21 @@ impl Listing for Entries {
         None
     }
 
-    fn stat(&self, name: &CStr) -> Result<Stat, Errno> {
-        match self.directory.prefix {
-            // Without its slash.
-            b"" => self.stat_file(&name[1..]),
-            _ => self.directory.find(name),
+    /// What the system knows about the object whose name came last, which is `name`. The answer is
+    /// long, so it is put into memory of the caller's.
+    #[inline]
+    pub(crate) fn stat<'a>(
+        &self,
+        name: &CStr,
+        room: &'a mut MaybeUninit<Stat>,
+    ) -> Result<&'a Stat, Errno> {
+        if let Some(find) = self.find {
+            return Ok(room.write(find(name)?));
         }
+        let last = self.last.ok_or(Errno::NOENT)?;
+        // SAFETY: the stream has not been read since, and is open.
+        let file = unsafe { last.as_ref() };
+        self.stat_file(file, room)
     }
 }
 

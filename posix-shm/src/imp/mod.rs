@@ -40,6 +40,8 @@
 //! fn find(&CStr) -> Result<Stat, Errno>
 //! fn unlink(&CStr) -> Result<(), Errno>
 //! fn names() -> Result<Names, Failure>
+//! fn Names::next_name(&mut self) -> Option<Result<&[u8], Errno>>
+//! fn Names::stat(&self, last: &CStr, &mut MaybeUninit<Stat>) -> Result<&Stat, Errno>
 //!
 //! // Sets the length, without memory.
 //! fn resize(BorrowedFd, off_t) -> Result<(), Failure>
@@ -215,7 +217,7 @@ pub(crate) use locks::{Hold, Place};
 pub(crate) use mapping::{
     Lost, Part, Wish, aligned_address, lock, map_part, set_protection, unlock, unmap_whole,
 };
-pub(crate) use named::{Names, reopen_created};
+pub(crate) use named::reopen_created;
 pub(crate) use reserve::{Lack, has_all_memory, lack_of};
 pub(crate) use seals::{add_seals, seals};
 pub(crate) use socket::{
@@ -227,7 +229,7 @@ pub(crate) use syscalls::{
     page_size, random, random_suffix, read_at, set_owner, set_permissions, stat, stat_in, unmap,
 };
 pub(crate) use system::{
-    CAPABILITIES, EXCLUSIVE, NAME_MAX, NAMESPACE, RESERVE_ONLY_GROWS, TELLS_WHAT_IS_MAPPED,
+    CAPABILITIES, EXCLUSIVE, NAME_MAX, NAMESPACE, Names, RESERVE_ONLY_GROWS, TELLS_WHAT_IS_MAPPED,
     allocated, anonymous, anonymous_after, anonymous_at_once, anonymous_of_huge_pages, can_sleep,
     check_kind, close_room, collapse, create_at_once, draft, find, hint, huge_page_of, is_used,
     map_with_room, may_write, names, open, open_again, open_room, pooled_pages, populate, protect,

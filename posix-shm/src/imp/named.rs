@@ -14,25 +14,12 @@ use std::time::SystemTime;
 use posix_shm_sys as sys;
 
 use super::draft::{Draft, Held, Namespace, New, Obstacle};
-use super::stat::Stat;
 use super::syscalls::{random_suffix, set_permissions, stat};
 use crate::direction::Direction;
 use crate::failure::{Errno, Failure, Operation};
 #[cfg(pshm_has_shm_open)]
 use crate::failure::{cvt_owned_fd, cvt_retry};
 use crate::permissions::Permissions;
-
-/// The names of all objects.
-pub(crate) type Names = Box<dyn Listing>;
-
-/// A list of names.
-pub(crate) trait Listing {
-    /// The next name as the system has it, without the slash or with it.
-    fn next_name(&mut self) -> Option<Result<&[u8], Errno>>;
-
-    /// What the system knows about the object that has the name, which is one of the list.
-    fn stat(&self, name: &CStr) -> Result<Stat, Errno>;
-}
 
 /// `shm_open`. The descriptor is closed on exec, as POSIX says.
 #[cfg(pshm_has_shm_open)]

@@ -45,23 +45,35 @@ pub(super) fn stat_target(path: &CStr) -> Result<Stat, Errno> {
     fstatat(path, 0)
 }
 
-/// `fstatat`, of a file in an open directory, even if it is a symbolic link.
-pub(super) fn stat_in_directory(directory: c_int, file: &CStr) -> Result<Stat, Errno> {
-    fstatat_from(directory, file, sys::AT_SYMLINK_NOFOLLOW)
+/// `fstatat`, of a file in an open directory, even if it is a symbolic link. Into memory of the
+/// caller's, as [`stat_in`].
+#[inline]
+pub(super) fn stat_in_directory<'a>(
+    room: &'a mut MaybeUninit<Stat>,
+    directory: c_int,
+    file: &CStr,
+) -> Result<&'a Stat, Errno> {
+    fstatat_in(room, directory, file, sys::AT_SYMLINK_NOFOLLOW)
 }
 
 #[inline]
 fn fstatat(path: &CStr, flags: c_int) -> Result<Stat, Errno> {
-    fstatat_from(sys::AT_FDCWD, path, flags)
+    fstatat_in(&mut MaybeUninit::uninit(), sys::AT_FDCWD, path, flags).copied()
 }
 
 #[inline]
-fn fstatat_from(directory: c_int, path: &CStr, flags: c_int) -> Result<Stat, Errno> {
-    let mut stat = MaybeUninit::<sys::stat>::uninit();
-    // SAFETY: the path is a NUL-terminated string, and the pointer is to room for one `stat`.
-    cvt(unsafe { sys::fstatat(directory, path.as_ptr(), stat.as_mut_ptr(), flags) })?;
+fn fstatat_in<'a>(
+    room: &'a mut MaybeUninit<Stat>,
+    directory: c_int,
+    path: &CStr,
+    flags: c_int,
+) -> Result<&'a Stat, Errno> {
+    let at = room.as_mut_ptr().cast();
+    // SAFETY: the path is a NUL-terminated string, and the pointer is to room for one `stat`, which
+    // is all that `Stat` has.
+    cvt(unsafe { sys::fstatat(directory, path.as_ptr(), at, flags) })?;
     // SAFETY: the call succeeded, so it has filled in the structure.
-    Ok(Stat(unsafe { stat.assume_init() }))
+    Ok(unsafe { room.assume_init_ref() })
 }
 
 /// `ftruncate`.

@@ -207,6 +207,7 @@ fn rename_to_free(from: &CStr, to: &CStr) -> Result<(), Errno> {
 mod tests {
     use std::ffi::CString;
     use std::fs;
+    use std::mem::MaybeUninit;
     use std::os::unix::ffi::OsStrExt;
 
     use super::*;
@@ -225,12 +226,12 @@ mod tests {
 
         let path = CString::new(folder.as_os_str().as_bytes()).unwrap();
         let directory = Directory { path: Box::leak(path.into_boxed_c_str()), prefix: b".object_" };
-        let mut names = directory.names(|_| true).unwrap();
+        let mut names = directory.names(|_| true, None).unwrap();
         assert_eq!(names.next_name(), Some(Ok(&b"one"[..])));
-        assert_eq!(names.stat(c"/one").unwrap().len(), 4);
+        assert_eq!(names.stat(c"/one", &mut MaybeUninit::uninit()).unwrap().len(), 4);
         assert_eq!(names.next_name(), None);
         assert_eq!(names.next_name(), None, "it begins again");
-        assert_eq!(directory.names(|name| name != b"one").unwrap().next_name(), None);
+        assert_eq!(directory.names(|name| name != b"one", None).unwrap().next_name(), None);
         assert_eq!(directory.find(c"/one").unwrap().len(), 4);
         assert_eq!(directory.find(c"/two").unwrap_err(), Errno::NOENT);
 

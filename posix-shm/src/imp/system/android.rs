@@ -15,11 +15,12 @@ use crate::direction::Direction;
 use crate::failure::{Errno, Failure, Operation};
 use crate::imp::draft::{Draft, Namespace, New, Obstacle, Way};
 use crate::imp::memfd;
-use crate::imp::named::Names;
 use crate::imp::stat::Stat;
 use crate::permissions::Permissions;
 
-pub(crate) use crate::imp::fallback::{create_at_once, no_anonymous_after as anonymous_after};
+pub(crate) use crate::imp::fallback::{
+    Names, create_at_once, no_anonymous_after as anonymous_after,
+};
 pub(crate) use crate::imp::huge::{
     anonymous_of_huge_pages, collapse, pooled_pages, transparent_page,
 };

@@ -24,7 +24,9 @@ pub(crate) use crate::imp::fallback::{
     EXCLUSIVE, no_is_used as is_used, no_try_lock as try_lock, no_unlock as unlock_all,
     no_wait as wait_for_lock,
 };
-pub(crate) use crate::imp::fallback::{anonymous, draft, find, names, protect, publish, read_only};
+pub(crate) use crate::imp::fallback::{
+    Names, anonymous, draft, find, names, protect, publish, read_only,
+};
 pub(crate) use crate::imp::fallback::{anonymous_after, anonymous_at_once, create_at_once};
 pub(crate) use crate::imp::fallback::{may_write, no_huge_page as huge_page_of};
 pub(crate) use crate::imp::fallback::{

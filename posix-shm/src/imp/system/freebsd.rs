@@ -24,7 +24,6 @@ use crate::failure::{Errno, Failure, Operation, cvt, cvt_owned_fd, cvt_retry};
 use crate::imp::draft::{Draft, Held, Namespace, New, Obstacle, Way};
 use crate::imp::limits::Growth;
 use crate::imp::limits::shortage;
-use crate::imp::named::{Listing, Names};
 use crate::imp::reserve::{retry, write_new as write_sized};
 use crate::imp::stat::Stat;
 use crate::imp::{memfd, named, syscalls};
@@ -309,23 +308,27 @@ pub(crate) fn names() -> Result<Names, Failure> {
         names.push(path.to_vec());
         rest = others;
     }
-    Ok(Box::new(Listed { names: names.into_iter(), last: Vec::new() }))
+    Ok(Names { names: names.into_iter(), last: Vec::new() })
 }
 
 /// The names of a list that was read as a whole.
-struct Listed {
+pub(crate) struct Names {
     names: std::vec::IntoIter<Vec<u8>>,
     last: Vec<u8>,
 }
 
-impl Listing for Listed {
-    fn next_name(&mut self) -> Option<Result<&[u8], Errno>> {
+impl Names {
+    pub(crate) fn next_name(&mut self) -> Option<Result<&[u8], Errno>> {
         self.last = self.names.next()?;
         Some(Ok(&self.last))
     }
 
-    fn stat(&self, name: &CStr) -> Result<Stat, Errno> {
-        find(name)
+    pub(crate) fn stat<'a>(
+        &self,
+        name: &CStr,
+        room: &'a mut MaybeUninit<Stat>,
+    ) -> Result<&'a Stat, Errno> {
+        Ok(room.write(find(name)?))
     }
 }
 

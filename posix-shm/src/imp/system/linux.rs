@@ -22,12 +22,12 @@ use crate::failure::{Errno, Failure, Operation, cvt_owned_fd, cvt_retry};
 use crate::imp::draft::{self, Draft, Held, Namespace, New, Obstacle, Stopped, Way};
 use crate::imp::limits::Room;
 use crate::imp::named::{self, reopen_created, settle_permissions};
-use crate::imp::named::{Listing, Names};
 use crate::imp::stat::Stat;
 use crate::imp::tmpfs::Directory;
 use crate::imp::{fallback, memfd, procfs, syscalls};
 use crate::permissions::Permissions;
 
+pub(crate) use crate::imp::entries::Entries as Names;
 pub(crate) use crate::imp::huge::{
     anonymous_of_huge_pages, collapse, pooled_pages, transparent_page,
 };
@@ -400,23 +400,11 @@ fn may_be_memory(object: BorrowedFd<'_>, errno: Errno) -> Result<(), Errno> {
     if on_tmpfs || DIRECTORY.has(object)? { Ok(()) } else { Err(errno) }
 }
 
-/// Semaphores are in the same directory, under names of their own.
+/// Semaphores are in the same directory, under names of their own. Where another library has
+/// `shm_open`, it may keep the objects elsewhere.
 pub(crate) fn names() -> Result<Names, Failure> {
-    /// Names whose objects are looked up by another library's `shm_open`.
-    struct Interposed(Names);
-
-    impl Listing for Interposed {
-        fn next_name(&mut self) -> Option<Result<&[u8], Errno>> {
-            self.0.next_name()
-        }
-
-        fn stat(&self, name: &CStr) -> Result<Stat, Errno> {
-            find(name)
-        }
-    }
-
-    let names = DIRECTORY.names(|name| !name.starts_with(b"sem."))?;
-    Ok(if is_interposed() { Box::new(Interposed(names)) } else { names })
+    let elsewhere = is_interposed().then_some(fallback::find as _);
+    DIRECTORY.names(|name| !name.starts_with(b"sem."), elsewhere)
 }
 
 pub(crate) fn hint(operation: Operation, errno: Errno) -> Option<&'static str> {

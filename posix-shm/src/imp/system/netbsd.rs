@@ -15,12 +15,12 @@ use crate::capabilities::Capabilities;
 use crate::failure::{Errno, Failure, Operation};
 use crate::imp::draft::{Draft, Held, Namespace, New, Obstacle, Way};
 use crate::imp::named;
-use crate::imp::named::Names;
 use crate::imp::seals::seals;
 use crate::imp::stat::Stat;
 use crate::imp::tmpfs::Directory;
 use crate::permissions::Permissions;
 
+pub(crate) use crate::imp::entries::Entries as Names;
 pub(crate) use crate::imp::fallback::no_huge_page as huge_page_of;
 pub(crate) use crate::imp::fallback::open_again;
 pub(crate) use crate::imp::fallback::{anonymous, protect, read_only};
@@ -120,7 +120,7 @@ pub(crate) fn find(name: &CStr) -> Result<Stat, Errno> {
 }
 
 pub(crate) fn names() -> Result<Names, Failure> {
-    DIRECTORY.names(|_| true)
+    DIRECTORY.names(|_| true, None)
 }
 
 /// A file of the same file system, or a memfd of a peer's.

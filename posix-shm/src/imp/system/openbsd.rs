@@ -29,7 +29,7 @@ use crate::permissions::Permissions;
 pub(crate) use crate::imp::fallback::no_huge_page as huge_page_of;
 pub(crate) use crate::imp::fallback::open_again;
 pub(crate) use crate::imp::fallback::{
-    anonymous, check_kind, draft, find, names, open, protect, publish, read_only,
+    Names, anonymous, check_kind, draft, find, names, open, protect, publish, read_only,
 };
 pub(crate) use crate::imp::fallback::{anonymous_after, anonymous_at_once, create_at_once};
 pub(crate) use crate::imp::fallback::{

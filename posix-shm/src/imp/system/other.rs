@@ -18,7 +18,7 @@ pub(crate) use crate::imp::fallback::{
     no_wait as wait_for_lock,
 };
 pub(crate) use crate::imp::fallback::{
-    anonymous, check_kind, draft, find, names, open, protect, publish, read_only,
+    Names, anonymous, check_kind, draft, find, names, open, protect, publish, read_only,
 };
 pub(crate) use crate::imp::fallback::{anonymous_after, anonymous_at_once, create_at_once};
 pub(crate) use crate::imp::fallback::{
