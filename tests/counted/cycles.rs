@@ -107,8 +107,8 @@ pub(crate) fn create(name: &Name) -> Cycle<'_> {
         "create, map, write and remove 4 KiB",
         by_hand,
         vec![
-            ours("open_mapped", by_text, [7, 685, 0]),
-            ours("open_mapped by a ShmName", by_name, [7, 529, 0]),
+            ours("open_mapped", by_text, [7, 687, 0]),
+            ours("open_mapped by a ShmName", by_name, [7, 531, 0]),
         ],
     )
 }
@@ -132,7 +132,7 @@ pub(crate) fn create_in_steps(name: &Name) -> Cycle<'_> {
         drop((mapping, object));
         unlink(&name.text).unwrap();
     };
-    let ways = vec![ours("create, map_mut, unlink", in_steps, [8, 725, 0])];
+    let ways = vec![ours("create, map_mut, unlink", in_steps, [8, 732, 0])];
     cycle("the same, mapped after it has its name", by_hand, ways)
 }
 
@@ -155,7 +155,7 @@ pub(crate) fn create_and_remove_own(name: &Name) -> Cycle<'_> {
         object.map_mut().unwrap().bytes().store(0, 1);
         object.unlink().unwrap();
     };
-    let ways = vec![ours("create, map_mut, Shm::unlink", by_handle, [10, 611, 0])];
+    let ways = vec![ours("create, map_mut, Shm::unlink", by_handle, [10, 618, 0])];
     cycle("the same, and no other object's name removed", by_hand, ways)
 }
 
@@ -241,8 +241,8 @@ pub(crate) fn publish<'a>(name: &'a Name, content: &'a [u8]) -> Cycle<'a> {
         &what,
         by_hand,
         vec![
-            ours("publish", by_text, [5, 588, 0]),
-            ours("publish by a ShmName", by_name, [5, 426, 0]),
+            ours("publish", by_text, [5, 589, 0]),
+            ours("publish by a ShmName", by_name, [5, 427, 0]),
             copying("open_mapped, copy_from", mapped),
         ],
     )

@@ -39,18 +39,29 @@ impl OpenOptions {
     }
 
     pub(crate) fn open_named(&self, name: ShmName) -> Result<Shm> {
-        let mut stopped = Stopped::Before;
-        if self.only_creates() {
-            // The size is far less than the type can hold.
-            let fill = |object: BorrowedFd<'_>| self.fill(object, self.size as sys::off_t);
-            match imp::create_at_once(name.as_c_str(), self.mode(), fill) {
-                Ok((fd, ())) => return Ok(self.new_handle(fd, name)),
-                Err(why) => stopped = why,
+        // If it is used, the size is far less than the type can hold.
+        let fill = |object: BorrowedFd<'_>| self.fill(object, self.size as sys::off_t);
+        match self.create_at_once(self.only_creates(), &name, fill) {
+            Ok((fd, ())) => Ok(self.new_handle(fd, name)),
+            Err(Stopped::Before) if self.only_opens() => {
+                OpenOptions::open_plainly(name, self.direction, self.ignore_estimates)
             }
-        } else if self.only_opens() {
-            return OpenOptions::open_plainly(name, self.direction, self.ignore_estimates);
+            Err(stopped) => self.open_sized_from(name, stopped),
         }
-        self.open_sized_from(name, stopped)
+    }
+
+    /// [`imp::create_at_once`], if the options allow it.
+    #[inline(always)]
+    fn create_at_once<T>(
+        &self,
+        allowed: bool,
+        name: &ShmName,
+        fill: impl FnOnce(BorrowedFd<'_>) -> Result<T, Failure>,
+    ) -> Result<(OwnedFd, T), Stopped> {
+        if !allowed {
+            return Err(Stopped::Before);
+        }
+        imp::create_at_once(name.as_c_str(), self.mode(), fill)
     }
 
     #[inline(never)]
@@ -93,14 +104,10 @@ impl OpenOptions {
         name: ShmName,
         fill: impl Fn(BorrowedFd<'_>) -> Result<(), Failure>,
     ) -> Result<Shm> {
-        let mut stopped = Stopped::Before;
-        if self.only_creates() {
-            match imp::create_at_once(name.as_c_str(), self.mode(), &fill) {
-                Ok((fd, ())) => return Ok(self.new_handle(fd, name)),
-                Err(why) => stopped = why,
-            }
+        match self.create_at_once(self.only_creates(), &name, &fill) {
+            Ok((fd, ())) => Ok(self.new_handle(fd, name)),
+            Err(stopped) => self.open_from(name, stopped, &mut |object| Ok(fill(object)?)),
         }
-        self.open_from(name, stopped, &mut |object| Ok(fill(object)?))
     }
 
     /// [`open_filled`](OpenOptions::open_filled), from where the straight code has stopped.
@@ -123,18 +130,11 @@ impl OpenOptions {
     }
 
     pub(super) fn open_named_mapped(&self, name: ShmName) -> Result<(Shm, Mapping<ReadWrite>)> {
-        let mut stopped = Stopped::Before;
-        if self.only_creates() && self.maps_all() {
-            match imp::create_at_once(name.as_c_str(), self.mode(), |object| {
-                self.map_filled(object)
-            }) {
-                Ok((fd, pages)) => {
-                    return Ok((self.new_handle(fd, name), pages.into_mapping()));
-                }
-                Err(why) => stopped = why,
-            }
+        let allowed = self.only_creates() && self.maps_all();
+        match self.create_at_once(allowed, &name, |object| self.map_filled(object)) {
+            Ok((fd, pages)) => Ok((self.new_handle(fd, name), pages.into_mapping())),
+            Err(stopped) => self.open_mapped_from(name, stopped),
         }
-        self.open_mapped_from(name, stopped)
     }
 
     /// Fills a new object and maps all of it.
