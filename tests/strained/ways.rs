@@ -5,14 +5,14 @@ use std::ffi::c_int;
 use std::io::ErrorKind;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use posix_shm::{
     Direction, Error, IfDoesNotExist, IfExists, OpenOptions, Operation, Permissions, Shm, ShmName,
     unlink,
 };
 
-use crate::filter::{self, Call};
+use crate::filter::{self, Answer, Call};
 use crate::lab::{
     Attempt, Cases, NOBODY, become_user, creating, is_complete, leaves_nothing, memfd, names,
     need_root, own_shm, refused,
@@ -20,6 +20,7 @@ use crate::lab::{
 
 crate::tasks! { ON_LINUX:
     ways_round_memfd_create
+    ways_round_flags_of_memfd_create
     ways_round_linkat
     ways_round_linkat_by_descriptor
     ways_round_fallocate
@@ -219,6 +220,24 @@ fn all_work_here(sets: &[&[&[Call]]], errnos: &[c_int]) {
 fn ways_round_memfd_create() {
     let errnos = [libc::EPERM, libc::ENOSYS, libc::EACCES, libc::EINVAL];
     all_work(&[&[filter::MEMFD_CREATE]], &errnos);
+}
+
+/// As before Linux 6.3. It is asked once, and not for each object.
+fn ways_round_flags_of_memfd_create() {
+    static ASKED: AtomicUsize = AtomicUsize::new(0);
+    let with = |flag: u32| filter::if_bits(libc::SYS_memfd_create, 1, flag, flag);
+    filter::answer(&[with(libc::MFD_NOEXEC_SEAL), with(libc::MFD_EXEC)], |_| {
+        ASKED.fetch_add(1, Ordering::Relaxed);
+        Answer::Fail(libc::EINVAL)
+    });
+    for executable in [false, true, false] {
+        let mut options = creating(SIZE);
+        if executable {
+            options.permissions(Permissions::from_mode(0o700));
+        }
+        is_complete(&options.open_anonymous().unwrap(), SIZE);
+        assert_eq!(ASKED.load(Ordering::Relaxed), 1, "the kernel was asked again");
+    }
 }
 
 fn ways_round_linkat() {

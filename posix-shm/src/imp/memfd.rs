@@ -2,6 +2,8 @@
 
 use std::ffi::{CStr, c_uint};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+#[cfg(any(pshm_system = "linux", pshm_system = "android"))]
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use posix_shm_sys as sys;
 
@@ -22,10 +24,17 @@ pub(super) fn create(label: &CStr, flags: c_uint) -> Result<OwnedFd, Errno> {
     unsafe { cvt_owned_fd(call) }
 }
 
+/// The kernel knows neither `MFD_EXEC` nor `MFD_NOEXEC_SEAL`, as Linux before 6.3. It is asked once.
+#[cfg(any(pshm_system = "linux", pshm_system = "android"))]
+static IS_OLDER: AtomicBool = AtomicBool::new(false);
+
 /// [`create`], never to be executed unless the permissions say otherwise.
 #[cfg(any(pshm_system = "linux", pshm_system = "android"))]
 #[inline(always)]
 pub(super) fn create_for(label: &CStr, permissions: Option<sys::mode_t>) -> Result<OwnedFd, Errno> {
+    if IS_OLDER.load(Ordering::Relaxed) {
+        return create(label, 0);
+    }
     let executable = sys::S_IXUSR | sys::S_IXGRP | sys::S_IXOTH;
     let object = match permissions {
         // The seal would forbid these permissions.
@@ -33,10 +42,17 @@ pub(super) fn create_for(label: &CStr, permissions: Option<sys::mode_t>) -> Resu
         _ => create(label, sys::MFD_NOEXEC_SEAL),
     };
     match object {
-        // Linux before 6.3 knows neither flag.
-        Err(Errno::INVAL) => create(label, 0),
+        Err(Errno::INVAL) => create_as_before(label),
         result => result,
     }
+}
+
+#[cfg(any(pshm_system = "linux", pshm_system = "android"))]
+#[cold]
+fn create_as_before(label: &CStr) -> Result<OwnedFd, Errno> {
+    let object = create(label, 0)?;
+    IS_OLDER.store(true, Ordering::Relaxed);
+    Ok(object)
 }
 
 /// [`create_for`], with the kernel's own permissions.
