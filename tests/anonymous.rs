@@ -7,7 +7,7 @@ use std::os::unix::fs::FileExt;
 use std::os::unix::net::UnixStream;
 use std::process::Stdio;
 
-use posix_shm::{Direction, OpenOptions, Permissions, Shm, capabilities, transfer};
+use posix_shm::{Direction, HugePages, OpenOptions, Permissions, Shm, capabilities, transfer};
 
 use crate::common::{FILES, NOTHING, len, peer, run};
 
@@ -17,6 +17,48 @@ fn a_label_has_at_most_249_bytes() {
         let mut options = OpenOptions::new();
         let made = options.label(&"x".repeat(len)).direction(Direction::Io).open_anonymous();
         assert_eq!(made.is_ok(), fits, "{len}: {made:?}");
+    }
+}
+
+/// What is asked for together is done together, or refused together.
+#[test]
+fn whatever_is_special_about_an_anonymous_object_counts_in_every_combination() {
+    for special in 0..1 << 3 {
+        let has = |bit: u32| special & 1 << bit != 0;
+        let (labelled, huge, present) = (has(0), has(1), has(2));
+        let mut options = OpenOptions::new();
+        options.direction(Direction::Io).size(if huge { 2 << 20 } else { 4096 });
+        options.present(present);
+        if labelled {
+            options.label("a-label");
+        }
+        if huge {
+            options.huge_pages(HugePages::of(2 << 20));
+        }
+        let made = match options.open_anonymous() {
+            Ok(made) => made,
+            // The pool may be empty, or there is none.
+            Err(error) if huge || present && !capabilities().presence => {
+                assert_ne!(error.kind(), ErrorKind::InvalidInput, "{special:#b}: {error}");
+                continue;
+            }
+            Err(error) => panic!("{special:#b}: {error}"),
+        };
+        if capabilities().presence {
+            assert_eq!(made.try_clone().unwrap().is_unused().unwrap(), !present, "{special:#b}");
+        }
+        if huge {
+            assert_eq!(made.metadata().unwrap().block_size(), 2 << 20, "{special:#b}");
+        }
+        let link = std::fs::read_link(format!("/proc/self/fd/{}", made.as_raw_fd()));
+        if let Ok(link) = link.as_ref().map(|link| link.to_string_lossy()) {
+            let is_labelled = link.starts_with("/memfd:a-label");
+            assert_eq!(
+                is_labelled,
+                labelled && link.starts_with("/memfd:"),
+                "{special:#b}: {link}"
+            );
+        }
     }
 }
 

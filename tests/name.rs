@@ -34,6 +34,8 @@ fn a_name_that_breaks_a_rule_is_refused_with_the_rule() {
         ("/..", "directory"),
         ("/fo\0o", "NUL"),
         ("\0", "NUL"),
+        ("/f\0/o", "slash after"),
+        ("/a-longer-\0-name/with-both", "slash after"),
     ] {
         let error = ShmName::new(name).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput, "{name:?}");

@@ -8,8 +8,8 @@ use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
 use posix_shm::{
-    Direction, IfDoesNotExist, IfExists, MapOptions, OpenOptions, Operation, Permissions, Shm,
-    capabilities, unlink,
+    Direction, HugePages, IfDoesNotExist, IfExists, MapOptions, OpenOptions, Operation,
+    Permissions, Shm, capabilities, unlink,
 };
 
 use crate::common::{FILES, Names, len, page, peer, run};
@@ -122,6 +122,39 @@ fn ignore_umask_gives_the_exact_permissions() {
         let name = names.name();
         let said = run(&mut peer("umask", ["077", "0666", size, &name.to_string(), "exactly"]));
         assert_eq!(said, "0o666\n", "with the size {size}");
+        unlink(&name).unwrap();
+    }
+}
+
+/// What is asked for together is done together, or refused together.
+#[test]
+fn whatever_is_special_about_a_new_object_counts_in_every_combination() {
+    let names = Names::new();
+    for special in 0..1 << 6 {
+        let has = |bit: u32| special & 1 << bit != 0;
+        let (present, exactly, huge, too_short) = (has(0), has(1), has(2), has(3));
+        let mut options = OpenOptions::new();
+        options.direction(Direction::Io).if_exists(IfExists::Error).size(4096);
+        options.present(present).ignore_umask(exactly).at_least(if too_short { 8192 } else { 0 });
+        options.permissions(Permissions::from_mode(0o666));
+        // Only for objects that exist.
+        options.resize(has(4)).wait(Duration::from_millis(u64::from(has(5))));
+        if huge {
+            options.huge_pages(HugePages::default());
+        }
+        let name = names.name();
+        let made = options.open(&name);
+        let possible = !present || capabilities().presence;
+        if huge || too_short || !possible {
+            made.expect_err("what contradicts itself was made");
+            assert_eq!(unlink(&name).unwrap_err().kind(), ErrorKind::NotFound, "{special:#b}");
+            continue;
+        }
+        let made = made.unwrap();
+        let is_present = capabilities().presence && !Shm::open(&name).unwrap().is_unused().unwrap();
+        assert_eq!(is_present, present, "{special:#b}");
+        let open_to_all = made.metadata().unwrap().permissions() == Permissions::from_mode(0o666);
+        assert!(open_to_all || !exactly || !capabilities().umask, "{special:#b}: {made:?}");
         unlink(&name).unwrap();
     }
 }

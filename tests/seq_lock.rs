@@ -28,8 +28,15 @@ fn what_is_refused_is_said_of_the_offset_of_the_lock() {
     refused(usize::MAX, 1, &[&format!("from offset {} on", usize::MAX)]);
     refused(0, usize::MAX, &["from offset 0 on"]);
     refused(front + 1, 1, &[&format!("offset {}", front + 1), &format!("fits is {}", 2 * front)]);
+    // What needs the alignment: the values, or the lock.
+    let of_values =
+        if front > size_of::<u32>() { "misaligned for u64" } else { "misaligned for u32" };
+    refused(front / 2, 1, &[of_values, &format!("multiple of {front}")]);
     let cell = mapping.seq_cell::<[u8; 3]>(2).unwrap_err().to_string();
-    assert!(cell.contains("offset 2 is misaligned") && cell.contains("fits is 4"), "{cell}");
+    assert!(
+        cell.contains("offset 2 is misaligned for u32") && cell.contains("fits is 4"),
+        "{cell}"
+    );
 }
 
 #[test]

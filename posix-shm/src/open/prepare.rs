@@ -80,15 +80,14 @@ impl OpenOptions {
     }
 
     /// Whether the options do no more than create an object of usual size that nothing stands
-    /// against: what nearly every creator does.
+    /// against: what nearly every creator does. (Resizing and waiting are for objects that exist.)
     #[inline(always)]
     fn only_creates(&self) -> bool {
         let creates = self.if_exists == IfExists::Error
             && self.direction == Direction::Io
             && self.if_does_not_exist != Some(IfDoesNotExist::Error);
-        let special = self.resize | self.present | self.ignore_umask | self.huge_pages.is_some();
-        let waits = !self.wait.is_zero();
-        creates && !special && !waits && self.at_least == 0 && (1..LOOK_FIRST).contains(&self.size)
+        let special = self.present | self.ignore_umask | self.huge_pages.is_some();
+        creates && !special && self.at_least == 0 && (1..LOOK_FIRST).contains(&self.size)
     }
 
     /// The permissions of a new object.
