@@ -38,6 +38,7 @@ mod machine;
 #[cfg(any(pshm_machine = "loongarch64", pshm_machine = "riscv64", pshm_machine = "s390x"))]
 mod in_word;
 
+mod update;
 mod word;
 use word::Machine;
 pub use word::Word;
@@ -494,53 +495,6 @@ impl<T: Word> SharedAtomic<'_, T, ReadWrite> {
     #[inline]
     pub fn fetch_min(&self, value: T, order: Ordering) -> T {
         self.change(order, |old| old.min(value))
-    }
-
-    /// Replaces the value by what a function makes of it, and returns the previous value.
-    ///
-    /// If a peer changes the value meanwhile, the function is called again. The result of its last
-    /// call is stored.
-    ///
-    /// `set_order` is for the operation that stores, and `fetch_order` for the loads before it and
-    /// for attempts that fail.
-    ///
-    /// # Errors
-    ///
-    /// Returns the value if the function returns `None`. Nothing is stored then.
-    ///
-    /// # Panics
-    ///
-    /// Panics if `fetch_order` is [`Release`](Ordering::Release) or [`AcqRel`](Ordering::AcqRel).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use std::sync::atomic::Ordering::Relaxed;
-    ///
-    /// let mapping = posix_shm::Shm::anonymous(4096)?.map_mut()?;
-    /// let free = mapping.atomic::<u32>(0)?;
-    /// free.store(1, Relaxed);
-    /// assert_eq!(free.fetch_update(Relaxed, Relaxed, |n| n.checked_sub(1)), Ok(1));
-    /// assert_eq!(free.fetch_update(Relaxed, Relaxed, |n| n.checked_sub(1)), Err(0));
-    /// # Ok::<(), posix_shm::Error>(())
-    /// ```
-    #[inline]
-    #[track_caller]
-    #[doc(alias = "try_update")]
-    pub fn fetch_update(
-        &self,
-        set_order: Ordering,
-        fetch_order: Ordering,
-        mut change: impl FnMut(T) -> Option<T>,
-    ) -> Result<T, T> {
-        let mut old = self.load(fetch_order);
-        while let Some(new) = change(old) {
-            match self.compare_exchange_weak(old, new, set_order, fetch_order) {
-                Ok(old) => return Ok(old),
-                Err(found) => old = found,
-            }
-        }
-        Err(old)
     }
 
     #[inline]
