@@ -58,6 +58,23 @@ fn fault_06_a_caller_can_insist() {
         is_complete(&object, size);
         object.unlink().unwrap();
     });
+    // Each of these is created in another way than a large one.
+    let small = || creating(PAGE).ignore_estimates(true).clone();
+    let made: [(&str, fn(&OpenOptions) -> Shm); 4] = [
+        ("small, anonymous", |options| options.open_anonymous().unwrap()),
+        ("small, anonymous and mapped", |options| options.open_anonymous_mapped().unwrap().0),
+        ("small, named", |options| options.open("/x").unwrap()),
+        ("small, named and mapped", |options| options.open_mapped("/y").unwrap().0),
+    ];
+    for (what, make) in made {
+        cases.case(what, || {
+            let object = make(&small());
+            object.grow(size).expect("who insists when creating insists on growing");
+            if object.name().is_some() {
+                object.unlink().unwrap();
+            }
+        });
+    }
     cases.case("opened", || {
         let made = Shm::create("/x", 4096).unwrap();
         let mut options = OpenOptions::new();
