@@ -23,6 +23,7 @@ crate::tasks! { EVERYWHERE:
 
 crate::tasks! { ON_LINUX:
     message_of_a_hostile_peer_has_an_outcome_without_a_leak_or_a_wait
+    message_with_what_may_be_an_object_is_an_error
     message_receiver_of_another_user_cannot_change_what_was_sent
 }
 
@@ -144,6 +145,36 @@ fn message_without_room_for_its_descriptors_is_emfile() {
                 assert_eq!((received.bytes, received.objects.len()), (1, 1), "the next is lost");
             });
         }
+    }
+    cases.end();
+}
+
+/// There is no descriptor left to find out whether a file is on the file system of the objects. So
+/// it is not said to be something else.
+fn message_with_what_may_be_an_object_is_an_error() {
+    let mut cases = Cases::new();
+    for kind in KINDS {
+        cases.case(format_args!("socket {kind}"), || {
+            let [here, there] = pair(kind);
+            let program = open("/proc/self/exe", libc::O_RDONLY);
+            (0..3).for_each(|_| send_raw(&here, b"\0", &[program.as_raw_fd()]));
+            let before = descriptors();
+            let next = next_descriptor();
+            // Room for the one that comes.
+            limit(libc::RLIMIT_NOFILE, next + 1);
+            let unasked = refused(transfer::receive_with(&there, &mut [0], |foreign| {
+                panic!("it was handed out as {foreign:?}")
+            }));
+            let alone = refused(Shm::receive(&there));
+            limit(libc::RLIMIT_NOFILE, next + 100);
+            for error in [unasked, alone] {
+                assert_eq!(error.raw_os_error(), Some(libc::EMFILE), "{error}");
+            }
+            assert_eq!(descriptors(), before, "descriptors are left open");
+            let mut others = 0;
+            transfer::receive_with(&there, &mut [0], |_| others += 1).unwrap();
+            assert_eq!(others, 1);
+        });
     }
     cases.end();
 }
