@@ -263,6 +263,7 @@ tests! { ON_LINUX:
     ways_round_f_get_seals
     ways_round_fallocate
     ways_round_flags_of_memfd_create
+    ways_round_flags_of_memfd_create_are_not_for_others
     ways_round_for_a_user_without_rights
     ways_round_getrandom
     ways_round_linkat
