@@ -90,8 +90,8 @@ fn close_on_exec(descriptor: &OwnedFd) {
     let _ = unsafe { libc::fcntl(descriptor.as_raw_fd(), libc::F_SETFD, libc::FD_CLOEXEC) };
 }
 
-/// `EAFNOSUPPORT` if a descriptor is not of a Unix socket. Other sockets take a message and drop what
-/// comes with it.
+/// `EAFNOSUPPORT` if a descriptor is not of a Unix socket. Other sockets take a message and drop
+/// the descriptors that come with it.
 #[inline]
 fn check_unix(socket: BorrowedFd<'_>) -> Result<(), Errno> {
     // Room for the family alone: the system cuts off what does not fit.
