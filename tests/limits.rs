@@ -239,6 +239,7 @@ tests! { ON_LINUX:
     mappings_waiting_where_futex_is_forbidden
     message_of_a_hostile_peer_has_an_outcome_without_a_leak_or_a_wait
     message_receiver_of_another_user_cannot_change_what_was_sent
+    message_that_looks_like_one_object_is_refused_for_what_it_is
     metadata_has_block_size_and_rdev
     presence_across_namespaces_of_processes
     presence_and_locks_of_a_forked_child
