@@ -399,7 +399,7 @@ fn call(socket: BorrowedFd<'_>, message: &mut libc::msghdr, flags: c_int) -> Res
     // SAFETY: every pointer of the message is to memory that outlives the call, and as long as it
     // says.
     cvt_retry(|| unsafe { libc::recvmsg(socket.as_raw_fd(), message, flags) })
-        .map(isize::cast_unsigned)
+        .map(isize::unsigned_abs)
 }
 
 /// The descriptor of a message that has one and nothing else, and is whole.
