@@ -239,6 +239,7 @@ tests! { ON_LINUX:
     mappings_waiting_where_futex_is_forbidden
     message_of_a_hostile_peer_has_an_outcome_without_a_leak_or_a_wait
     message_receiver_of_another_user_cannot_change_what_was_sent
+    message_that_looks_like_one_object_is_refused_for_what_it_is
     message_with_what_may_be_an_object_is_an_error
     metadata_has_block_size_and_rdev
     presence_across_namespaces_of_processes
@@ -264,6 +265,7 @@ tests! { ON_LINUX:
     ways_round_f_get_seals
     ways_round_fallocate
     ways_round_flags_of_memfd_create
+    ways_round_flags_of_memfd_create_are_not_for_others
     ways_round_for_a_user_without_rights
     ways_round_getrandom
     ways_round_linkat

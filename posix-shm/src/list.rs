@@ -121,7 +121,7 @@ pub fn list() -> Result<List> {
 }
 
 /// The names of the objects of the system, of all users, in no order. This is [`list`] without what
-/// the system knows about each object, and takes a fifth of the time.
+/// the system knows about each object, and takes about a quarter of the time if there are many.
 ///
 /// # Errors
 ///
@@ -148,7 +148,7 @@ pub fn list_names() -> Result<ListNames> {
     imp::names().map(ListNames).map_err(|failure| failure.named(None))
 }
 
-/// A name, unless it breaks the rules: then nobody can open the file as an object.
+/// The name, if it is valid. No object can be opened by an invalid name.
 #[inline]
 fn checked(name: &[u8]) -> Option<ShmName> {
     ShmName::new(OsStr::from_bytes(name)).ok()

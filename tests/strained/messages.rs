@@ -24,6 +24,7 @@ crate::tasks! { EVERYWHERE:
 crate::tasks! { ON_LINUX:
     message_of_a_hostile_peer_has_an_outcome_without_a_leak_or_a_wait
     message_with_what_may_be_an_object_is_an_error
+    message_that_looks_like_one_object_is_refused_for_what_it_is
     message_receiver_of_another_user_cannot_change_what_was_sent
 }
 
@@ -174,6 +175,47 @@ fn message_with_what_may_be_an_object_is_an_error() {
             let mut others = 0;
             transfer::receive_with(&there, &mut [0], |_| others += 1).unwrap();
             assert_eq!(others, 1);
+        });
+    }
+    cases.end();
+}
+
+/// What is delivered has the length of a message with one object, and is none.
+fn message_that_looks_like_one_object_is_refused_for_what_it_is() {
+    let object = Shm::anonymous(100).unwrap();
+    let fd = object.as_raw_fd();
+    let is_refused = |socket: &OwnedFd, why: &str| {
+        let before = descriptors();
+        let error = refused(Shm::receive(socket));
+        assert_eq!(error.kind(), ErrorKind::InvalidData, "{error}");
+        assert!(error.to_string().contains(why), "{error}");
+        assert_eq!(descriptors(), before, "descriptors are left open");
+    };
+    let mut cases = Cases::new();
+    for kind in KINDS {
+        cases.case(format_args!("socket {kind}, room for one of two"), || {
+            let [here, there] = pair(kind);
+            send_raw(&here, b"0", &[fd, fd]);
+            let next = next_descriptor();
+            limit(libc::RLIMIT_NOFILE, next + 1);
+            let error = refused(Shm::receive(&there));
+            limit(libc::RLIMIT_NOFILE, next + 100);
+            assert!(error.to_string().contains("several descriptors"), "{error}");
+            assert_eq!(next_descriptor(), next, "a descriptor is left open");
+        });
+        cases.case(format_args!("socket {kind}, a descriptor that the system adds"), || {
+            let [here, there] = pair(kind);
+            // Older kernels add none.
+            switch_on(&there, libc::SO_PASSPIDFD);
+            // SAFETY: the pointer is to one byte.
+            let sent = unsafe { libc::send(here.as_raw_fd(), b"0".as_ptr().cast(), 1, 0) };
+            assert_eq!(sent, 1);
+            is_refused(&there, "had no object");
+        });
+        cases.case(format_args!("socket {kind}, something that is no object"), || {
+            let [here, there] = pair(kind);
+            send_raw(&here, b"0", &[here.as_raw_fd()]);
+            is_refused(&there, "not of shared memory");
         });
     }
     cases.end();

@@ -8,8 +8,8 @@ use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use posix_shm::{
-    Direction, Error, IfDoesNotExist, IfExists, OpenOptions, Operation, Permissions, Shm, ShmName,
-    unlink,
+    Direction, Error, IfDoesNotExist, IfExists, OpenOptions, Operation, Permissions, Seals, Shm,
+    ShmName, unlink,
 };
 
 use crate::filter::{self, Answer, Call};
@@ -21,6 +21,7 @@ use crate::lab::{
 crate::tasks! { ON_LINUX:
     ways_round_memfd_create
     ways_round_flags_of_memfd_create
+    ways_round_flags_of_memfd_create_are_not_for_others
     ways_round_linkat
     ways_round_linkat_by_descriptor
     ways_round_fallocate
@@ -222,7 +223,7 @@ fn ways_round_memfd_create() {
     all_work(&[&[filter::MEMFD_CREATE]], &errnos);
 }
 
-/// As before Linux 6.3. It is asked once, and not for each object.
+/// As Linux before 6.3, which each thread asks once, and not for each object.
 fn ways_round_flags_of_memfd_create() {
     static ASKED: AtomicUsize = AtomicUsize::new(0);
     let with = |flag: u32| filter::if_bits(libc::SYS_memfd_create, 1, flag, flag);
@@ -238,6 +239,33 @@ fn ways_round_flags_of_memfd_create() {
         is_complete(&options.open_anonymous().unwrap(), SIZE);
         assert_eq!(ASKED.load(Ordering::Relaxed), 1, "the kernel was asked again");
     }
+}
+
+/// What one thread's filter refuses, or what is refused of executable objects, takes no seal from
+/// other objects.
+fn ways_round_flags_of_memfd_create_are_not_for_others() {
+    let seals = || Shm::anonymous(SIZE).unwrap().seals().unwrap();
+    let executable = || {
+        let mut options = creating(SIZE);
+        options.permissions(Permissions::from_mode(0o700));
+        is_complete(&options.open_anonymous().unwrap(), SIZE);
+    };
+    let refuse = |flag: u32| {
+        filter::forbid(&[filter::if_bits(libc::SYS_memfd_create, 1, flag, flag)], libc::EINVAL);
+    };
+    let usual = seals();
+    let in_thread = std::thread::scope(|scope| {
+        let refused = || {
+            refuse(libc::MFD_NOEXEC_SEAL);
+            seals()
+        };
+        scope.spawn(refused).join().unwrap()
+    });
+    assert_eq!(in_thread, Seals::empty(), "the filter refuses nothing");
+    assert_eq!(seals(), usual, "another thread's filter took the seal");
+    refuse(libc::MFD_EXEC);
+    executable();
+    assert_eq!(seals(), usual, "an executable object took the seal from others");
 }
 
 fn ways_round_linkat() {

@@ -17,8 +17,8 @@ use super::tmpfs::Directory;
 use crate::failure::{Errno, Failure, Operation, cvt_pointer, next_or_errno};
 
 impl Directory {
-    /// All names that `is_object` says can mean an object. If the objects are not what is in the
-    /// directory, `find` finds them.
+    /// All names that `is_object` says can mean an object. `find`, if given, looks objects up by
+    /// name; otherwise an object is its entry in the directory.
     pub(super) fn names(
         &self,
         is_object: fn(&[u8]) -> bool,
@@ -44,7 +44,7 @@ pub(crate) struct Entries {
     prefix: &'static [u8],
     /// Open until this value is dropped.
     stream: NonNull<libc::DIR>,
-    /// The stream's own.
+    /// That of `stream`, which closes it.
     descriptor: RawFd,
     is_object: fn(&[u8]) -> bool,
     find: Option<fn(&CStr) -> Result<Stat, Errno>>,
@@ -54,10 +54,11 @@ pub(crate) struct Entries {
     ended: bool,
 }
 
-// SAFETY: a stream belongs to no thread, and the memory behind `last` is the stream's.
+// SAFETY: a stream may be used from any thread, and `last` points into memory that it owns.
 unsafe impl Send for Entries {}
 
-// SAFETY: only `&mut self` reads on in the stream, and changes what is behind `last`.
+// SAFETY: `&self` methods only read `last` and call `fstatat`. Reading on, which overwrites that
+// memory, takes `&mut self`.
 unsafe impl Sync for Entries {}
 
 impl Entries {
@@ -102,8 +103,8 @@ impl Entries {
             // value is borrowed until then.
             let file = unsafe { CStr::from_ptr(name.cast()) };
             let name = match self.prefix {
-                // Comparing no bytes takes 70 ns if they are at no real address: some processors
-                // forgive a masked read that way.
+                // `strip_prefix` would call `memcmp` with a dangling pointer, which costs 70 ns
+                // where it reads by masks.
                 b"" => Some(file.to_bytes()),
                 prefix => file.to_bytes().strip_prefix(prefix),
             };
@@ -118,8 +119,8 @@ impl Entries {
         None
     }
 
-    /// What the system knows about the object whose name came last, which is `name`. The answer is
-    /// long, so it is put into memory of the caller's.
+    /// What the system knows about the object whose name [`next_name`](Entries::next_name) returned
+    /// last, which is `name`. `room` saves copying a large structure.
     #[inline]
     pub(crate) fn stat<'a>(
         &self,

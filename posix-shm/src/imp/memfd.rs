@@ -1,9 +1,9 @@
 //! Objects without a name, on a system that makes them with `memfd_create`.
 
+#[cfg(any(pshm_system = "linux", pshm_system = "android"))]
+use std::cell::Cell;
 use std::ffi::{CStr, c_uint};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-#[cfg(any(pshm_system = "linux", pshm_system = "android"))]
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use posix_shm_sys as sys;
 
@@ -24,34 +24,39 @@ pub(super) fn create(label: &CStr, flags: c_uint) -> Result<OwnedFd, Errno> {
     unsafe { cvt_owned_fd(call) }
 }
 
-/// The kernel knows neither `MFD_EXEC` nor `MFD_NOEXEC_SEAL`, as Linux before 6.3. It is asked once.
 #[cfg(any(pshm_system = "linux", pshm_system = "android"))]
-static IS_OLDER: AtomicBool = AtomicBool::new(false);
+thread_local! {
+    /// `MFD_NOEXEC_SEAL` was refused, as by Linux before 6.3, which has no `MFD_EXEC` either. Each
+    /// thread remembers this for itself: the refusal may come from a filter (seccomp), which
+    /// belongs to one thread and is never removed.
+    static IS_OLDER: Cell<bool> = const { Cell::new(false) };
+}
 
 /// [`create`], never to be executed unless the permissions say otherwise.
 #[cfg(any(pshm_system = "linux", pshm_system = "android"))]
 #[inline(always)]
 pub(super) fn create_for(label: &CStr, permissions: Option<sys::mode_t>) -> Result<OwnedFd, Errno> {
-    if IS_OLDER.load(Ordering::Relaxed) {
+    if IS_OLDER.get() {
         return create(label, 0);
     }
     let executable = sys::S_IXUSR | sys::S_IXGRP | sys::S_IXOTH;
-    let object = match permissions {
+    let flag = match permissions {
         // The seal would forbid these permissions.
-        Some(mode) if mode & executable != 0 => create(label, sys::MFD_EXEC),
-        _ => create(label, sys::MFD_NOEXEC_SEAL),
+        Some(mode) if mode & executable != 0 => sys::MFD_EXEC,
+        _ => sys::MFD_NOEXEC_SEAL,
     };
-    match object {
-        Err(Errno::INVAL) => create_as_before(label),
+    match create(label, flag) {
+        Err(Errno::INVAL) => create_without(label, flag),
         result => result,
     }
 }
 
 #[cfg(any(pshm_system = "linux", pshm_system = "android"))]
 #[cold]
-fn create_as_before(label: &CStr) -> Result<OwnedFd, Errno> {
+fn create_without(label: &CStr, flag: c_uint) -> Result<OwnedFd, Errno> {
     let object = create(label, 0)?;
-    IS_OLDER.store(true, Ordering::Relaxed);
+    // A filter that refuses only MFD_EXEC must not cost other objects their seal.
+    IS_OLDER.set(flag == sys::MFD_NOEXEC_SEAL);
     Ok(object)
 }
 

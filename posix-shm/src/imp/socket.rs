@@ -25,7 +25,7 @@ union Control<const ROOM: usize> {
 /// OpenBSD refuses the whole message with `EMSGSIZE`.
 const ROOM_FOR_ALL: usize = 4096;
 
-/// Room for the control message that most messages have.
+/// Room for a control message with one descriptor, which is all that most messages have.
 const ROOM_FOR_ONE: usize = space(1);
 
 /// The bytes of a control message with this many descriptors.
@@ -90,8 +90,8 @@ fn close_on_exec(descriptor: &OwnedFd) {
     let _ = unsafe { libc::fcntl(descriptor.as_raw_fd(), libc::F_SETFD, libc::FD_CLOEXEC) };
 }
 
-/// `EAFNOSUPPORT` if a descriptor is not of a Unix socket. Other sockets take a message and drop what
-/// comes with it.
+/// `EAFNOSUPPORT` if a descriptor is not of a Unix socket. Other sockets take a message and drop
+/// the descriptors that come with it.
 #[inline]
 fn check_unix(socket: BorrowedFd<'_>) -> Result<(), Errno> {
     // Room for the family alone: the system cuts off what does not fit.
@@ -131,7 +131,7 @@ pub(crate) fn send(
 
 /// [`send`] for one byte and one descriptor.
 pub(crate) fn send_one(socket: BorrowedFd<'_>, descriptor: RawFd, byte: u8) -> Result<(), Errno> {
-    // One byte is sent, or none.
+    // `sendmsg` sends the byte, or fails.
     send_in::<ROOM_FOR_ONE>(socket, [descriptor].into_iter(), &[byte]).map(drop)
 }
 
@@ -251,8 +251,7 @@ fn descriptors_of(level: c_int, kind: c_int) -> Option<Wrap> {
 ///
 /// # Safety
 ///
-/// At this address, aligned or not, is a descriptor that the call made for us and that nobody has
-/// taken.
+/// `at`, aligned or not, holds a descriptor that `recvmsg` created and that nothing else owns.
 #[inline]
 unsafe fn read_descriptor(at: *const u8) -> Option<OwnedFd> {
     // SAFETY: the caller's promise.
@@ -360,8 +359,8 @@ pub(crate) fn more_follows(socket: BorrowedFd<'_>) -> bool {
     follows.unwrap_or(false)
 }
 
-/// [`receive`] where nearly every message has one descriptor and nothing else. `handle` gets the
-/// others.
+/// [`receive`] for one descriptor. A message that has one and nothing else is taken directly;
+/// `handle` gets every other message.
 #[inline]
 pub(crate) fn receive_one<E>(
     socket: BorrowedFd<'_>,
@@ -399,7 +398,7 @@ fn call(socket: BorrowedFd<'_>, message: &mut libc::msghdr, flags: c_int) -> Res
     // SAFETY: every pointer of the message is to memory that outlives the call, and as long as it
     // says.
     cvt_retry(|| unsafe { libc::recvmsg(socket.as_raw_fd(), message, flags) })
-        .map(isize::cast_unsigned)
+        .map(isize::unsigned_abs)
 }
 
 /// The descriptor of a message that has one and nothing else, and is whole.
@@ -411,21 +410,22 @@ fn call(socket: BorrowedFd<'_>, message: &mut libc::msghdr, flags: c_int) -> Res
 #[allow(clippy::unnecessary_cast, reason = "the fields are narrower on other systems")]
 unsafe fn only(message: &libc::msghdr) -> Option<OwnedFd> {
     let cut = message.msg_flags & (libc::MSG_TRUNC | libc::MSG_CTRUNC) != 0;
-    if cut || message.msg_controllen as usize != ROOM_FOR_ONE {
+    // SAFETY: only computes.
+    let one = unsafe { libc::CMSG_LEN(size_of::<c_int>() as libc::c_uint) } as usize;
+    // OpenBSD does not count the padding.
+    if cut || !(one..=ROOM_FOR_ONE).contains(&(message.msg_controllen as usize)) {
         return None;
     }
     let header = message.msg_control.cast::<libc::cmsghdr>();
     // SAFETY: the system has filled in more bytes than a header has; its fields are integers.
     let found = unsafe { header.read_unaligned() };
-    // SAFETY: only computes.
-    let one = unsafe { libc::CMSG_LEN(size_of::<c_int>() as libc::c_uint) };
     let kind = (found.cmsg_level, found.cmsg_type, found.cmsg_len as usize);
-    if kind != (libc::SOL_SOCKET, libc::SCM_RIGHTS, one as usize) {
+    if kind != (libc::SOL_SOCKET, libc::SCM_RIGHTS, one) {
         return None;
     }
     // SAFETY: the header is inside the buffer.
     let data = unsafe { libc::CMSG_DATA(header) };
-    // SAFETY: the buffer was filled in to the end of a message with one descriptor, which this is.
+    // SAFETY: the header says that there is one descriptor, and the buffer was filled to its end.
     unsafe { read_descriptor(data) }
 }
 

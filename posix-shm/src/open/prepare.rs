@@ -39,7 +39,7 @@ impl OpenOptions {
     }
 
     pub(crate) fn open_named(&self, name: ShmName) -> Result<Shm> {
-        // If it is used, the size is far less than the type can hold.
+        // What creates at once has a size that the type can hold.
         let fill = |object: BorrowedFd<'_>| self.fill(object, self.size as sys::off_t);
         match self.create_at_once(self.only_creates(), &name, fill) {
             Ok((fd, ())) => Ok(self.new_handle(fd, name)),
@@ -79,8 +79,8 @@ impl OpenOptions {
         self.if_exists == IfExists::Overwrite && !creates && !looks && !sizes
     }
 
-    /// Whether the options do no more than create an object of usual size that nothing stands
-    /// against: what nearly every creator does. (Resizing and waiting are for objects that exist.)
+    /// Whether the options ask only for a new object of usual size, as nearly every creator does.
+    /// `resize` and `wait` do not matter: they only affect objects that exist.
     #[inline(always)]
     fn only_creates(&self) -> bool {
         let creates = self.if_exists == IfExists::Error

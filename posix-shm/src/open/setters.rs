@@ -289,9 +289,10 @@ impl OpenOptions {
     /// wait. [`Duration::MAX`] waits without a limit.
     ///
     /// This is for peers that create an object first and size it later, and for those that start
-    /// later than this process. If there is still no object after that time, the policies apply as
-    /// usual. If the object is still empty, the error is `TimedOut`. The call never waits for a
-    /// length that it gives the object itself: if it truncates, resizes or creates it.
+    /// later than this process. If there is still no object after that time, the error is
+    /// `NotFound`; if it is still empty, `TimedOut`. A call that may create the object creates it
+    /// at once if there is none. The call never waits for a length that it gives the object itself:
+    /// if it truncates, resizes or creates it.
     ///
     /// # Examples
     ///

@@ -1,4 +1,4 @@
-//! Atomic operations that any function describes, each in a loop of `compare_exchange_weak`.
+//! Updates by any function, in a loop of `compare_exchange_weak`.
 
 use std::sync::atomic::Ordering;
 
@@ -7,7 +7,7 @@ use super::word::Word;
 use crate::map::ReadWrite;
 
 impl<T: Word> SharedAtomic<'_, T, ReadWrite> {
-    /// Replaces the value by what a function makes of it, unless it returns `None`. Returns the
+    /// Replaces the value with the result of a function, unless that is `None`. Returns the
     /// previous value.
     ///
     /// If a peer changes the value meanwhile, the function is called again. The result of its last
@@ -54,7 +54,7 @@ impl<T: Word> SharedAtomic<'_, T, ReadWrite> {
         Err(old)
     }
 
-    /// Replaces the value by what a function makes of it, and returns the previous value.
+    /// Replaces the value with the result of a function, and returns the previous value.
     ///
     /// As [`try_update`](SharedAtomic::try_update), with a function that always has a new value.
     ///
@@ -91,7 +91,7 @@ impl<T: Word> SharedAtomic<'_, T, ReadWrite> {
         }
     }
 
-    /// [`try_update`](SharedAtomic::try_update), by the name that Rust's atomics gave it first.
+    /// The older name of [`try_update`](SharedAtomic::try_update), as in the standard library.
     ///
     /// # Errors
     ///

@@ -400,8 +400,8 @@ fn may_be_memory(object: BorrowedFd<'_>, errno: Errno) -> Result<(), Errno> {
     if on_tmpfs || DIRECTORY.has(object)? { Ok(()) } else { Err(errno) }
 }
 
-/// Semaphores are in the same directory, under names of their own. Where another library has
-/// `shm_open`, it may keep the objects elsewhere.
+/// Semaphores are in the same directory, under names of their own. A library that replaces
+/// `shm_open` may keep objects elsewhere, so they are looked up through it.
 pub(crate) fn names() -> Result<Names, Failure> {
     let elsewhere = is_interposed().then_some(fallback::find as _);
     DIRECTORY.names(|name| !name.starts_with(b"sem."), elsewhere)
