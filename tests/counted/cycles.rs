@@ -107,8 +107,8 @@ pub(crate) fn create(name: &Name) -> Cycle<'_> {
         "create, map, write and remove 4 KiB",
         by_hand,
         vec![
-            ours("open_mapped", by_text, [7, 687, 0]),
-            ours("open_mapped by a ShmName", by_name, [7, 531, 0]),
+            ours("open_mapped", by_text, [7, 671, 0]),
+            ours("open_mapped by a ShmName", by_name, [7, 515, 0]),
         ],
     )
 }
@@ -132,7 +132,7 @@ pub(crate) fn create_in_steps(name: &Name) -> Cycle<'_> {
         drop((mapping, object));
         unlink(&name.text).unwrap();
     };
-    let ways = vec![ours("create, map_mut, unlink", in_steps, [8, 732, 0])];
+    let ways = vec![ours("create, map_mut, unlink", in_steps, [8, 719, 0])];
     cycle("the same, mapped after it has its name", by_hand, ways)
 }
 
@@ -155,7 +155,7 @@ pub(crate) fn create_and_remove_own(name: &Name) -> Cycle<'_> {
         object.map_mut().unwrap().bytes().store(0, 1);
         object.unlink().unwrap();
     };
-    let ways = vec![ours("create, map_mut, Shm::unlink", by_handle, [10, 618, 0])];
+    let ways = vec![ours("create, map_mut, Shm::unlink", by_handle, [10, 605, 0])];
     cycle("the same, and no other object's name removed", by_hand, ways)
 }
 
@@ -179,8 +179,8 @@ pub(crate) fn anonymous() -> Cycle<'static> {
         "anonymous: create, map and write 4 KiB",
         by_hand,
         vec![
-            ours("open_anonymous_mapped", at_once, [5, 268, 0]),
-            ours("anonymous, map_mut", in_steps, [5, 284, 0]),
+            ours("open_anonymous_mapped", at_once, [5, 277, 0]),
+            ours("anonymous, map_mut", in_steps, [5, 296, 0]),
         ],
     )
 }
@@ -273,6 +273,6 @@ pub(crate) fn pass<'a>(object: &'a Shm, sockets: &'a (UnixStream, UnixStream)) -
         object.send(&sockets.0).unwrap();
         drop(Shm::receive(&sockets.1).unwrap());
     };
-    let ways = vec![ours("send, receive", passed, [6, 301, 0])];
+    let ways = vec![ours("send, receive", passed, [6, 306, 0])];
     cycle("send a handle and receive it", by_hand, ways)
 }
