@@ -153,3 +153,28 @@ impl Drop for Entries {
         unsafe { libc::closedir(self.stream.as_ptr()) };
     }
 }
+
+#[cfg(target_os = "linux")]
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Some file systems leave it to `stat`.
+    #[test]
+    fn what_an_entry_is_may_not_be_said() {
+        let directory = Directory { path: c"/proc/self", prefix: b"" };
+        let entries = directory.names(|_| true, None).unwrap();
+        let kinds = [
+            (c"status", true),
+            (c"fd", false),
+            // A symbolic link to a file.
+            (c"exe", false),
+            (c"no such entry", false),
+        ];
+        for (file, is_file) in kinds {
+            assert_eq!(entries.is_file(libc::DT_UNKNOWN, file), is_file, "{file:?}");
+        }
+        assert!(entries.is_file(libc::DT_REG, c"no such entry"), "it was asked");
+        assert!(!entries.is_file(libc::DT_LNK, c"status"));
+    }
+}
