@@ -96,7 +96,7 @@ fn mapping_while_creating_needs_a_size() {
 
 #[test]
 fn an_anonymous_object_has_the_requested_permissions() {
-    for mode in [0o400, 0o600, 0o640, 0o700, 0o711] {
+    for mode in [0o400, 0o600, 0o640, 0o700, 0o610, 0o601, 0o711] {
         let object = OpenOptions::new()
             .direction(Direction::Io)
             .permissions(Permissions::from_mode(mode))

@@ -39,16 +39,21 @@ pub(super) fn create_for(label: &CStr, permissions: Option<sys::mode_t>) -> Resu
     if IS_OLDER.get() {
         return create(label, 0);
     }
-    let executable = sys::S_IXUSR | sys::S_IXGRP | sys::S_IXOTH;
     let flag = match permissions {
         // The seal would forbid these permissions.
-        Some(mode) if mode & executable != 0 => sys::MFD_EXEC,
+        Some(mode) if lets_execute(mode) => sys::MFD_EXEC,
         _ => sys::MFD_NOEXEC_SEAL,
     };
     match create(label, flag) {
         Err(Errno::INVAL) => create_without(label, flag),
         result => result,
     }
+}
+
+#[cfg(any(pshm_system = "linux", pshm_system = "android"))]
+#[inline]
+fn lets_execute(mode: sys::mode_t) -> bool {
+    mode & (sys::S_IXUSR | sys::S_IXGRP | sys::S_IXOTH) != 0
 }
 
 #[cfg(any(pshm_system = "linux", pshm_system = "android"))]
@@ -71,8 +76,7 @@ pub(crate) fn at_once(label: &CStr) -> Result<OwnedFd, Errno> {
 /// (`vm.memfd_noexec`).
 #[cfg(any(pshm_system = "linux", pshm_system = "android"))]
 pub(super) fn refuses_executable(label: &CStr, mode: sys::mode_t, errno: Errno) -> bool {
-    let executable = sys::S_IXUSR | sys::S_IXGRP | sys::S_IXOTH;
-    errno == Errno::ACCES && mode & executable != 0 && create(label, sys::MFD_NOEXEC_SEAL).is_ok()
+    errno == Errno::ACCES && lets_execute(mode) && create(label, sys::MFD_NOEXEC_SEAL).is_ok()
 }
 
 /// A draft of an object without a name, with the permissions that were asked for.
