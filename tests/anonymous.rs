@@ -7,7 +7,9 @@ use std::os::unix::fs::FileExt;
 use std::os::unix::net::UnixStream;
 use std::process::Stdio;
 
-use posix_shm::{Direction, HugePages, OpenOptions, Permissions, Shm, capabilities, transfer};
+use posix_shm::{
+    Direction, HugePages, OpenOptions, Permissions, Seals, Shm, capabilities, transfer,
+};
 
 use crate::common::{FILES, NOTHING, len, peer, run};
 
@@ -96,6 +98,8 @@ fn mapping_while_creating_needs_a_size() {
 
 #[test]
 fn an_anonymous_object_has_the_requested_permissions() {
+    // Linux before 6.3 has no such seal.
+    let usual = Shm::anonymous(100).unwrap().seals().map(|seals| seals.contains(Seals::EXEC)).ok();
     for mode in [0o400, 0o600, 0o640, 0o700, 0o610, 0o601, 0o711] {
         let object = OpenOptions::new()
             .direction(Direction::Io)
@@ -103,6 +107,11 @@ fn an_anonymous_object_has_the_requested_permissions() {
             .open_anonymous()
             .unwrap();
         assert_eq!(object.metadata().unwrap().permissions().mode(), mode);
+        if let Some(sealed) = usual {
+            let may_be_executed = mode & 0o111 != 0;
+            let is_sealed = object.seals().unwrap().contains(Seals::EXEC);
+            assert_eq!(is_sealed, sealed && !may_be_executed, "{mode:#o}");
+        }
     }
 }
 
