@@ -6,7 +6,7 @@ use std::io::ErrorKind;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 use posix_shm::transfer::{self, Foreign};
-use posix_shm::{Kind, Seals, Shm};
+use posix_shm::{Error, Kind, Seals, Shm};
 
 use crate::alone::check;
 use crate::lab::{
@@ -158,20 +158,26 @@ fn message_with_what_may_be_an_object_is_an_error() {
         cases.case(format_args!("socket {kind}"), || {
             let [here, there] = pair(kind);
             let program = open("/proc/self/exe", libc::O_RDONLY);
-            (0..3).for_each(|_| send_raw(&here, b"\0", &[program.as_raw_fd()]));
             let before = descriptors();
             let next = next_descriptor();
-            // Room for the one that comes.
-            limit(libc::RLIMIT_NOFILE, next + 1);
-            let unasked = refused(transfer::receive_with(&there, &mut [0], |foreign| {
-                panic!("it was handed out as {foreign:?}")
-            }));
-            let alone = refused(Shm::receive(&there));
-            limit(libc::RLIMIT_NOFILE, next + 100);
-            for error in [unasked, alone] {
+            let is_refused = |count: usize, receive: &dyn Fn() -> Error| {
+                send_raw(&here, b"\0", &vec![program.as_raw_fd(); count]);
+                // Room for those that come.
+                limit(libc::RLIMIT_NOFILE, next + count as u64);
+                let error = receive();
+                limit(libc::RLIMIT_NOFILE, next + 100);
                 assert_eq!(error.raw_os_error(), Some(libc::EMFILE), "{error}");
+                assert_eq!(descriptors(), before, "descriptors are left open");
+            };
+            is_refused(1, &|| refused(Shm::receive(&there)));
+            for count in [1, 3] {
+                is_refused(count, &|| {
+                    refused(transfer::receive_with(&there, &mut [0], |foreign| {
+                        panic!("it was handed out as {foreign:?}")
+                    }))
+                });
             }
-            assert_eq!(descriptors(), before, "descriptors are left open");
+            send_raw(&here, b"\0", &[program.as_raw_fd()]);
             let mut others = 0;
             transfer::receive_with(&there, &mut [0], |_| others += 1).unwrap();
             assert_eq!(others, 1);

@@ -331,7 +331,7 @@ impl<'a> Items<'a> {
 impl Drop for Items<'_> {
     #[inline]
     fn drop(&mut self) {
-        if self.left > 0 || !self.header.is_null() {
+        if self.left != 0 || !self.header.is_null() {
             self.close_all();
         }
     }
