@@ -562,7 +562,7 @@ impl Shm {
     /// chooses how long the object is, whether it can be read and written and whether it is
     /// sealed: see [`inspect`](Shm::inspect).
     ///
-    /// It takes exactly the message that `send` sends.
+    /// It takes exactly the message that `send` sends (or an empty datagram with one handle).
     /// [`transfer::receive`](crate::transfer::receive) takes others.
     ///
     /// # Errors
