@@ -238,6 +238,7 @@ tests! { ON_LINUX:
     mappings_the_pool_of_huge_pages_is_empty
     mappings_waiting_where_futex_is_forbidden
     message_of_a_hostile_peer_has_an_outcome_without_a_leak_or_a_wait
+    message_of_no_bytes_may_carry_an_object
     message_receiver_of_another_user_cannot_change_what_was_sent
     message_that_looks_like_one_object_is_refused_for_what_it_is
     message_with_what_may_be_an_object_is_an_error

@@ -23,6 +23,7 @@ crate::tasks! { EVERYWHERE:
 
 crate::tasks! { ON_LINUX:
     message_of_a_hostile_peer_has_an_outcome_without_a_leak_or_a_wait
+    message_of_no_bytes_may_carry_an_object
     message_with_what_may_be_an_object_is_an_error
     message_that_looks_like_one_object_is_refused_for_what_it_is
     message_receiver_of_another_user_cannot_change_what_was_sent
@@ -184,6 +185,15 @@ fn message_with_what_may_be_an_object_is_an_error() {
         });
     }
     cases.end();
+}
+
+fn message_of_no_bytes_may_carry_an_object() {
+    let object = Shm::anonymous(100).unwrap();
+    let [here, there] = pair(libc::SOCK_DGRAM);
+    (0..2).for_each(|_| send_raw(&here, b"", &[object.as_raw_fd()]));
+    assert_eq!(Shm::receive(&there).unwrap().len().unwrap(), 100);
+    let received = transfer::receive(&there, &mut [0]).unwrap();
+    assert_eq!((received.bytes, received.objects.len()), (0, 1));
 }
 
 /// What is delivered has the length of a message with one object, and is none.
