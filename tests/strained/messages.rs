@@ -158,11 +158,12 @@ fn message_with_what_may_be_an_object_is_an_error() {
     for kind in KINDS {
         cases.case(format_args!("socket {kind}"), || {
             let [here, there] = pair(kind);
-            let program = open("/proc/self/exe", libc::O_RDONLY);
+            // On another file system, wherever the programs are.
+            let file = open("/proc/self/status", libc::O_RDONLY);
             let before = descriptors();
             let next = next_descriptor();
             let is_refused = |count: usize, receive: &dyn Fn() -> Error| {
-                send_raw(&here, b"\0", &vec![program.as_raw_fd(); count]);
+                send_raw(&here, b"\0", &vec![file.as_raw_fd(); count]);
                 // Room for those that come.
                 limit(libc::RLIMIT_NOFILE, next + count as u64);
                 let error = receive();
@@ -178,7 +179,7 @@ fn message_with_what_may_be_an_object_is_an_error() {
                     }))
                 });
             }
-            send_raw(&here, b"\0", &[program.as_raw_fd()]);
+            send_raw(&here, b"\0", &[file.as_raw_fd()]);
             let mut others = 0;
             transfer::receive_with(&there, &mut [0], |_| others += 1).unwrap();
             assert_eq!(others, 1);
