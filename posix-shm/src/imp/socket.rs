@@ -367,15 +367,13 @@ pub(crate) fn receive_one<E>(
     byte: &mut [u8; 1],
     handle: impl FnOnce(Taken, &mut Items<'_>) -> Result<OwnedFd, E>,
 ) -> Result<Result<OwnedFd, E>, Errno> {
-    let mut parts = libc::iovec { iov_base: byte.as_mut_ptr().cast(), iov_len: 1 };
-    let mut control = MaybeUninit::<Control<ROOM_FOR_ALL>>::uninit();
-    let mut message = message(&mut parts, &mut control, ROOM_FOR_ALL);
-    let bytes = call(socket, &mut message, RECEIVE_FLAGS)?;
-    // SAFETY: the call has filled in the message, and nothing of it is taken.
-    match unsafe { only(&message) } {
-        Some(descriptor) => Ok(Ok(descriptor)),
-        None => Ok(sort(socket, &message, bytes, handle)),
-    }
+    call(socket, byte, RECEIVE_FLAGS, |message, bytes| {
+        // SAFETY: the call has filled in the message, and nothing of it is taken.
+        match unsafe { only(message) } {
+            Some(descriptor) => Ok(descriptor),
+            None => sort(socket, message, bytes, handle),
+        }
+    })
 }
 
 fn take<T>(
@@ -384,28 +382,32 @@ fn take<T>(
     flags: c_int,
     handle: impl FnOnce(Taken, &mut Items<'_>) -> T,
 ) -> Result<T, Errno> {
+    call(socket, into, flags, |message, bytes| sort(socket, message, bytes, handle))
+}
+
+/// `recvmsg`. `then` gets the message that it has filled in, and how many bytes came.
+#[inline]
+fn call<T>(
+    socket: BorrowedFd<'_>,
+    into: &mut [u8],
+    flags: c_int,
+    then: impl FnOnce(&libc::msghdr, usize) -> T,
+) -> Result<T, Errno> {
     let mut parts = libc::iovec { iov_base: into.as_mut_ptr().cast(), iov_len: into.len() };
     let mut control = MaybeUninit::<Control<ROOM_FOR_ALL>>::uninit();
     let mut message = message(&mut parts, &mut control, ROOM_FOR_ALL);
-    let bytes = call(socket, &mut message, flags)?;
-    Ok(sort(socket, &message, bytes, handle))
-}
-
-/// `recvmsg`. Returns how many bytes came.
-#[inline]
-fn call(socket: BorrowedFd<'_>, message: &mut libc::msghdr, flags: c_int) -> Result<usize, Errno> {
-    let message = &raw mut *message;
+    let target = &raw mut message;
     // SAFETY: every pointer of the message is to memory that outlives the call, and as long as it
     // says.
-    cvt_retry(|| unsafe { libc::recvmsg(socket.as_raw_fd(), message, flags) })
-        .map(isize::unsigned_abs)
+    let bytes = cvt_retry(|| unsafe { libc::recvmsg(socket.as_raw_fd(), target, flags) })?;
+    Ok(then(&message, bytes.unsigned_abs()))
 }
 
 /// The descriptor of a message that has one and nothing else, and is whole.
 ///
 /// # Safety
 ///
-/// The message is one that [`call`] has filled in, and nobody has taken its descriptors.
+/// `recvmsg` has filled in `message`, and its descriptors have not been taken.
 #[inline]
 #[allow(clippy::unnecessary_cast, reason = "the fields are narrower on other systems")]
 unsafe fn only(message: &libc::msghdr) -> Option<OwnedFd> {
