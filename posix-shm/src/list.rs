@@ -148,10 +148,19 @@ pub fn list_names() -> Result<ListNames> {
     imp::names().map(ListNames).map_err(|failure| failure.named(None))
 }
 
-/// The name, if it is valid. No object can be opened by an invalid name.
-#[inline]
-fn checked(name: &[u8]) -> Option<ShmName> {
-    ShmName::new(OsStr::from_bytes(name)).ok()
+/// The next valid name. No object can be opened by an invalid one.
+#[inline(always)]
+fn next_name(names: &mut Names) -> Option<Result<ShmName>> {
+    loop {
+        match names.next_name()? {
+            Ok(name) => {
+                if let Ok(name) = ShmName::new(OsStr::from_bytes(name)) {
+                    return Some(Ok(name));
+                }
+            }
+            Err(errno) => return Some(Err(failed(errno, None))),
+        }
+    }
 }
 
 #[cold]
@@ -164,11 +173,10 @@ impl Iterator for List {
 
     fn next(&mut self) -> Option<Result<Entry>> {
         loop {
-            let name = match self.0.next_name()? {
+            let name = match next_name(&mut self.0)? {
                 Ok(name) => name,
-                Err(errno) => return Some(Err(failed(errno, None))),
+                Err(error) => return Some(Err(error)),
             };
-            let Some(name) = checked(name) else { continue };
             match self.0.stat(name.as_c_str(), &mut MaybeUninit::uninit()) {
                 // Another file has taken the name since it was read.
                 Ok(stat) if stat.is_certainly_no_object() => {}
@@ -184,16 +192,7 @@ impl Iterator for ListNames {
     type Item = Result<ShmName>;
 
     fn next(&mut self) -> Option<Result<ShmName>> {
-        loop {
-            match self.0.next_name()? {
-                Ok(name) => {
-                    if let Some(name) = checked(name) {
-                        return Some(Ok(name));
-                    }
-                }
-                Err(errno) => return Some(Err(failed(errno, None))),
-            }
-        }
+        next_name(&mut self.0)
     }
 }
 
