@@ -82,13 +82,9 @@ impl<T: Word> SharedAtomic<'_, T, ReadWrite> {
         fetch_order: Ordering,
         mut change: impl FnMut(T) -> T,
     ) -> T {
-        let mut old = self.load(fetch_order);
-        loop {
-            match self.compare_exchange_weak(old, change(old), set_order, fetch_order) {
-                Ok(old) => return old,
-                Err(found) => old = found,
-            }
-        }
+        let updated = self.try_update(set_order, fetch_order, |old| Some(change(old)));
+        let (Ok(old) | Err(old)) = updated;
+        old
     }
 
     /// The older name of [`try_update`](SharedAtomic::try_update), as in the standard library.
