@@ -59,7 +59,6 @@ fn fault_06_a_caller_can_insist() {
         object.unlink().unwrap();
     });
     // Each of these is created in another way than a large one.
-    let small = || creating(PAGE).ignore_estimates(true).clone();
     let made: [(&str, fn(&OpenOptions) -> Shm); 4] = [
         ("small, anonymous", |options| options.open_anonymous().unwrap()),
         ("small, anonymous and mapped", |options| options.open_anonymous_mapped().unwrap().0),
@@ -68,7 +67,7 @@ fn fault_06_a_caller_can_insist() {
     ];
     for (what, make) in made {
         cases.case(what, || {
-            let object = make(&small());
+            let object = make(creating(PAGE).ignore_estimates(true));
             object.grow(size).expect("who insists when creating insists on growing");
             if object.name().is_some() {
                 object.unlink().unwrap();
