@@ -121,7 +121,7 @@ pub(crate) fn open(text: &str) -> Vec<Peer<'_>> {
     let mut ways: Vec<Peer<'_>> = vec![
         (
             "rustix",
-            "",
+            IN_LINE,
             Box::new(move || {
                 use rustix::{fs::Mode, mm, shm};
                 let fd = shm::open(text, shm::OFlags::RDONLY, Mode::empty()).unwrap();
